@@ -1,0 +1,150 @@
+// Starting, waiting for and ending children.
+#include "moss/sys/child.hh"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "moss/sys/file.hh"
+
+namespace moss::sys {
+
+Child& Child::operator=(Child&& other) noexcept {
+  if (this != &other) {
+    kill_and_reap();
+    pid_ = std::exchange(other.pid_, 0);
+    pidfd_ = std::move(other.pidfd_);
+  }
+  return *this;
+}
+
+Result<Exit> Child::wait() {
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0) {
+    if (errno != EINTR) {
+      const int code = errno;
+      pid_ = 0;
+      return Error(code, "wait for a child process");
+    }
+  }
+  pid_ = 0;
+  if (WIFSIGNALED(status)) return Exit{.signal = WTERMSIG(status)};
+  return Exit{.code = WEXITSTATUS(status)};
+}
+
+pid_t Child::release() { return std::exchange(pid_, 0); }
+
+void Child::kill_and_reap() {
+  if (pid_ <= 0) return;
+  const int saved = errno;
+  ::kill(pid_, SIGKILL);
+  (void)wait();
+  errno = saved;
+}
+
+namespace {
+
+// Everything the new process needs between clone and execve. It shares the parent's memory until then.
+struct SpawnArguments {
+  const char* const* argv;
+  const char* const* environment;
+  int stdio[3];
+  const int* inherit;
+  size_t inherit_count;
+  bool new_session;
+};
+
+// Runs in the parent's memory: system calls only, no allocation, and nothing of the parent's is written.
+int spawned(void* raw) {
+  const auto& arguments = *static_cast<const SpawnArguments*>(raw);
+  // The caller may have blocked or ignored signals that a helper must see.
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::signal(SIGCHLD, SIG_DFL);
+  if (arguments.new_session) ::setsid();
+  int null_fd = -1;
+  int wanted[3];
+  for (int i = 0; i < 3; ++i) {
+    wanted[i] = arguments.stdio[i];
+    if (wanted[i] < 0) {
+      if (null_fd < 0) null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      wanted[i] = null_fd;
+    }
+    // Out of the way of 0..2, so that one dup2 cannot overwrite the source of the next.
+    if (wanted[i] < 3) wanted[i] = ::fcntl(wanted[i], F_DUPFD_CLOEXEC, 3);
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (::dup2(wanted[i], i) < 0) ::_exit(127);
+  }
+  for (size_t i = 0; i < arguments.inherit_count; ++i) ::fcntl(arguments.inherit[i], F_SETFD, 0);
+  ::execve(arguments.argv[0], const_cast<char* const*>(arguments.argv),
+           const_cast<char* const*>(arguments.environment));
+  ::_exit(127);
+}
+
+}  // namespace
+
+Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options) {
+  std::vector<const char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(argument.c_str());
+  arguments.push_back(nullptr);
+  std::vector<const char*> environment;
+  for (const std::string& variable : options.environment) environment.push_back(variable.c_str());
+  environment.push_back(nullptr);
+  SpawnArguments spawn_arguments{
+      .argv = arguments.data(),
+      .environment = options.environment.empty() ? const_cast<const char* const*>(environ) : environment.data(),
+      .stdio = {options.stdin_fd, options.stdout_fd, options.stderr_fd},
+      .inherit = options.inherit.data(),
+      .inherit_count = options.inherit.size(),
+      .new_session = options.new_session,
+  };
+  alignas(16) static char stack[32 * 1024];
+  const pid_t pid =
+      ::clone(spawned, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &spawn_arguments);
+  if (pid < 0) return sys_error("start ", argv[0]);
+  return Child(pid);
+}
+
+Result<Child> fork_child(const std::function<int()>& body) {
+  const pid_t pid = ::fork();
+  if (pid < 0) return sys_error("fork");
+  if (pid == 0) ::_exit(body());
+  return Child(pid);
+}
+
+std::optional<std::string> find_program(const std::string& name) {
+  for (const char* folder : {"/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/",
+                             "/run/wrappers/bin/", "/usr/libexec/podman/", "/usr/lib/podman/"}) {
+    std::string path = folder + name;
+    struct stat status;
+    // What others than root may write, others than root may have replaced.
+    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0 &&
+        status.st_uid == 0 && (status.st_mode & 0022) == 0) {
+      return path;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Fd> open_pidfd(pid_t pid) {
+  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return sys_error("open process ", pid);
+  return fd;
+}
+
+Result<Ok> send_signal(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) return sys_error("send signal ", signal);
+  return Ok{};
+}
+
+}  // namespace moss::sys

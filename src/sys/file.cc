@@ -1,0 +1,276 @@
+// Whole files, trees and locks. See the header for what each promises.
+#include "moss/sys/file.hh"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cassert>
+
+namespace moss::sys {
+
+Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
+  while (true) {
+    Fd fd(::openat(dir, path.c_str(), flags | O_CLOEXEC, mode));
+    if (fd) return fd;
+    if (errno != EINTR) return sys_error("open ", path);
+  }
+}
+
+namespace {
+
+// Reads to the end of `fd`, at most `max_bytes`. `expected` is a guess that saves a second read.
+Result<std::string> read_to_end(int fd, std::string_view name, size_t max_bytes, size_t expected) {
+  std::string data;
+  size_t used = 0;
+  while (true) {
+    data.resize(used + std::max<size_t>(expected > used ? expected - used + 1 : 0, 4096));
+    const ssize_t got = ::read(fd, data.data() + used, data.size() - used);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return sys_error("read ", name);
+    }
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
+    if (used > max_bytes) return Error(EFBIG, "read ", name, ": larger than ", max_bytes, " bytes");
+  }
+  data.resize(used);
+  return data;
+}
+
+}  // namespace
+
+Result<std::string> read_fd(int fd, std::string_view name, size_t max_bytes) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return sys_error("stat ", name);
+  if (!S_ISREG(status.st_mode)) return Error(0, "read ", name, ": not a regular file");
+  const auto size = static_cast<size_t>(status.st_size);
+  if (size > max_bytes) return Error(EFBIG, "read ", name, ": larger than ", max_bytes, " bytes");
+  return read_to_end(fd, name, max_bytes, size);
+}
+
+Result<std::string> read_file_at(int dir, const std::string& path, size_t max_bytes) {
+  // O_NONBLOCK: opening a FIFO must not wait for its writer.
+  const Fd fd = TRY(open_at(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  return read_fd(fd.get(), path, max_bytes);
+}
+
+Result<std::string> read_file(const std::string& path, size_t max_bytes) {
+  return read_file_at(AT_FDCWD, path, max_bytes);
+}
+
+Result<std::optional<std::string>> read_file_if_exists(const std::string& path, size_t max_bytes) {
+  Result<std::string> text = read_file(path, max_bytes);
+  if (text.ok()) return std::optional(std::move(text).value());
+  if (text.error().code() == ENOENT || text.error().code() == ENOTDIR) return std::optional<std::string>();
+  return std::move(text).error();
+}
+
+Result<std::string> read_kernel_file(const std::string& path) {
+  const Fd fd = TRY(open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK));
+  return read_to_end(fd.get(), path, 16u << 20, 4096);
+}
+
+Result<Ok> write_all(int fd, std::string_view data, std::string_view name) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd, data.data(), data.size());
+    if (put < 0) {
+      if (errno == EINTR) continue;
+      return sys_error("write ", name);
+    }
+    data.remove_prefix(static_cast<size_t>(put));
+  }
+  return Ok{};
+}
+
+Result<Ok> create_file(const std::string& path, std::string_view data, mode_t mode) {
+  const Fd fd = TRY(open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+  Result<Ok> written = write_all(fd.get(), data, path);
+  if (!written.ok()) ::unlink(path.c_str());
+  return written;
+}
+
+Result<Ok> replace_file(const std::string& path, std::string_view data, mode_t mode, Sync sync) {
+  const std::string staged = cat(path, ".", random_hex(6));
+  const auto give_up = [&](Error error) {
+    ::unlink(staged.c_str());
+    return error;
+  };
+  {
+    const Fd fd = TRY(open_at(AT_FDCWD, staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+    if (Result<Ok> written = write_all(fd.get(), data, path); !written.ok()) return give_up(written.error());
+    if (sync == Sync::yes && ::fsync(fd.get()) != 0) return give_up(sys_error("sync ", path));
+  }
+  if (::rename(staged.c_str(), path.c_str()) != 0) return give_up(sys_error("rename ", staged, " to ", path));
+  if (sync == Sync::yes) {
+    const Fd parent = TRY(open_at(AT_FDCWD, path.substr(0, path.find_last_of('/') + 1), O_RDONLY | O_DIRECTORY));
+    if (::fsync(parent.get()) != 0) return sys_error("sync the folder of ", path);
+  }
+  return Ok{};
+}
+
+Result<Ok> make_dirs(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return Ok{};
+  if (errno == EEXIST) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return Ok{};
+    return Error(ENOTDIR, "make folder ", path);
+  }
+  const size_t slash = path.find_last_of('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0) return sys_error("make folder ", path);
+  TRY(make_dirs(path.substr(0, slash), mode));
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return sys_error("make folder ", path);
+  return Ok{};
+}
+
+namespace {
+
+// Depth by depth with one descriptor a level would run out of descriptors in a deep hostile tree, so children are
+// removed with a worklist: a folder that is not empty is moved up beside its parent's name and emptied there.
+class TreeRemover {
+ public:
+  explicit TreeRemover(int dir) : dir_(dir) {}
+
+  Result<Ok> remove(const std::string& name) {
+    pending_.push_back(name);
+    while (!pending_.empty()) {
+      const std::string next = pending_.back();
+      TRY(remove_one(next));
+    }
+    return Ok{};
+  }
+
+ private:
+  // Removes `name` if it is a file or an empty folder; else empties it, moving its subfolders up into dir_.
+  Result<Ok> remove_one(const std::string& name) {
+    if (::unlinkat(dir_, name.c_str(), 0) == 0 || errno == ENOENT) {
+      pending_.pop_back();
+      return Ok{};
+    }
+    if (errno != EISDIR && errno != EPERM) return sys_error("remove ", name);
+    if (::unlinkat(dir_, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
+      pending_.pop_back();
+      return Ok{};
+    }
+    if (errno != ENOTEMPTY && errno != EEXIST) return sys_error("remove folder ", name);
+    return empty(name);
+  }
+
+  Result<Ok> empty(const std::string& name) {
+    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
+    Result<Fd> opened = open_at(dir_, name, kFlags);
+    struct stat status;
+    if (opened.ok() && ::fstat(opened->get(), &status) != 0) return sys_error("stat ", name);
+    if (!opened.ok() || (status.st_mode & 0700) != 0700) {
+      // Nobody else can swap the name for a symlink here: dir_ is the caller's own.
+      if (::fchmodat(dir_, name.c_str(), 0700, 0) != 0 && !opened.ok()) return opened.error();
+      opened = open_at(dir_, name, kFlags);
+    }
+    const Fd folder = TRY(std::move(opened));
+    DIR* entries = ::fdopendir(::dup(folder.get()));
+    if (entries == nullptr) return sys_error("list ", name);
+    Result<Ok> result = Ok{};
+    while (const dirent* entry = ::readdir(entries)) {
+      const std::string_view child = entry->d_name;
+      if (child == "." || child == "..") continue;
+      if (::unlinkat(folder.get(), entry->d_name, 0) == 0 || errno == ENOENT) continue;
+      if (errno != EISDIR && errno != EPERM) {
+        result = sys_error("remove ", child);
+        break;
+      }
+      if (::unlinkat(folder.get(), entry->d_name, AT_REMOVEDIR) == 0) continue;
+      const std::string moved = cat(".moss-removing-", random_hex(8));
+      if (::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
+        // A folder may only be moved by who may write to it ("..") as well.
+        ::fchmodat(folder.get(), entry->d_name, 0700, 0);
+        if (::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
+          result = sys_error("remove folder ", child);
+          break;
+        }
+      }
+      pending_.push_back(moved);
+    }
+    ::closedir(entries);
+    return result;
+  }
+
+  int dir_;
+  std::vector<std::string> pending_;
+};
+
+}  // namespace
+
+Result<Ok> remove_tree_at(int dir, const std::string& name) { return TreeRemover(dir).remove(name); }
+
+Result<Ok> remove_tree(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  assert(slash != std::string::npos && slash + 1 < path.size());
+  Result<Fd> parent = open_at(AT_FDCWD, path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
+  if (!parent.ok() && parent.error().code() == ENOENT) return Ok{};
+  const Fd dir = TRY(std::move(parent));
+  return remove_tree_at(dir.get(), path.substr(slash + 1)).context("remove ", path);
+}
+
+Result<std::vector<std::string>> list_dir(const std::string& path) {
+  DIR* entries = ::opendir(path.c_str());
+  if (entries == nullptr) return sys_error("list ", path);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(entries)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(entries);
+  return names;
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+namespace {
+
+Result<std::optional<Fd>> lock_file(const std::string& path, int operation) {
+  Fd fd = TRY(open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  while (::flock(fd.get(), operation) != 0) {
+    if (errno == EWOULDBLOCK) return std::optional<Fd>();
+    if (errno != EINTR) return sys_error("lock ", path);
+  }
+  return std::optional<Fd>(std::move(fd));
+}
+
+}  // namespace
+
+Result<FileLock> FileLock::acquire(const std::string& path) {
+  std::optional<Fd> fd = TRY(lock_file(path, LOCK_EX));
+  return FileLock(std::move(*fd));
+}
+
+Result<std::optional<FileLock>> FileLock::try_acquire(const std::string& path) {
+  std::optional<Fd> fd = TRY(lock_file(path, LOCK_EX | LOCK_NB));
+  if (!fd) return std::optional<FileLock>();
+  return std::optional<FileLock>(FileLock(std::move(*fd)));
+}
+
+Result<TemporaryDir> TemporaryDir::create(const std::string& parent, std::string_view prefix) {
+  std::string path = cat(parent, "/", prefix, random_hex(8));
+  if (::mkdir(path.c_str(), 0700) != 0) return sys_error("make folder ", path);
+  return TemporaryDir(std::move(path));
+}
+
+TemporaryDir::~TemporaryDir() {
+  if (!path_.empty()) (void)remove_tree(path_);
+}
+
+std::string random_hex(size_t count) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::vector<unsigned char> bytes(count);
+  // Short reads only happen above 256 bytes; nothing here asks for that many.
+  [[maybe_unused]] const ssize_t got = ::getrandom(bytes.data(), bytes.size(), 0);
+  assert(got == static_cast<ssize_t>(count));
+  std::string out;
+  for (const unsigned char byte : bytes) out += {kHex[byte >> 4], kHex[byte & 15]};
+  return out;
+}
+
+}  // namespace moss::sys

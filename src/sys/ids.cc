@@ -1,0 +1,179 @@
+// Subordinate ids and the helpers that map them.
+#include "moss/sys/ids.hh"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "moss/sys/file.hh"
+
+namespace moss::sys {
+
+namespace {
+
+constexpr size_t kMaxSubidFileBytes = 16u << 20;
+
+}  // namespace
+
+std::vector<IdRange> parse_subordinate_ids(std::string_view text, const std::string& user_name, uid_t uid) {
+  std::vector<IdRange> grants;
+  const std::string number = std::to_string(uid);
+  for (const std::string_view line : split(text, '\n')) {
+    const std::vector<std::string_view> parts = split(trim(line), ':');
+    if (parts.size() != 3 || (parts[0] != user_name && parts[0] != number)) continue;
+    const auto first = parse_number<uint32_t>(parts[1]);
+    const auto count = parse_number<uint32_t>(parts[2]);
+    // 2^32-1 is no id: chown(2) reads it as "leave alone".
+    if (!first || !count || *count == 0 || *first > UINT32_MAX - *count) continue;
+    grants.push_back({.outside = *first, .count = *count});
+  }
+  return grants;
+}
+
+Result<SubordinateIds> read_subordinate_ids(const std::string& user_name, uid_t uid) {
+  SubordinateIds ids;
+  const auto read = [&](const char* path) -> Result<std::vector<IdRange>> {
+    const std::optional<std::string> text = TRY(read_file_if_exists(path, kMaxSubidFileBytes));
+    return text ? parse_subordinate_ids(*text, user_name, uid) : std::vector<IdRange>{};
+  };
+  ids.uids = TRY(read("/etc/subuid"));
+  ids.gids = TRY(read("/etc/subgid"));
+  return ids;
+}
+
+std::vector<IdRange> id_ranges(uint32_t user, std::span<const IdRange> grants) {
+  std::vector<IdRange> ranges{{.inside = 0, .outside = user, .count = 1}};
+  uint32_t inside = 1;
+  for (const IdRange& grant : grants) {
+    ranges.push_back({.inside = inside, .outside = grant.outside, .count = grant.count});
+    inside += grant.count;
+  }
+  return ranges;
+}
+
+std::string user_name(uid_t uid) {
+  const passwd* entry = ::getpwuid(uid);
+  return entry != nullptr ? entry->pw_name : std::to_string(uid);
+}
+
+namespace {
+
+// CAP_SETUID and CAP_SETGID in effect, straight from the kernel: /proc may not be mounted.
+bool may_write_any_map() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  return (data[0].effective & (1u << CAP_SETUID)) != 0 && (data[0].effective & (1u << CAP_SETGID)) != 0;
+}
+
+Result<Ok> write_proc(pid_t pid, const char* file, std::string_view text) {
+  const std::string path = cat("/proc/", pid, "/", file);
+  const Fd fd = TRY(open_at(AT_FDCWD, path, O_WRONLY));
+  // The kernel takes a map in one write or not at all.
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return sys_error("write ", path);
+  return Ok{};
+}
+
+std::string map_lines(const std::vector<IdRange>& ranges) {
+  std::string text;
+  for (const IdRange& range : ranges) text += cat(range.inside, ' ', range.outside, ' ', range.count, '\n');
+  return text;
+}
+
+Result<Ok> write_maps(pid_t pid, const IdMap& map) {
+  TRY(write_proc(pid, "uid_map", map_lines(map.uids)));
+  return write_proc(pid, "gid_map", map_lines(map.gids));
+}
+
+}  // namespace
+
+Result<IdMapping> IdMapping::start(pid_t pid, const IdMap& map) {
+  IdMapping mapping;
+  if (may_write_any_map()) {
+    TRY(write_maps(pid, map).context("map the container's ids"));
+    return mapping;
+  }
+  if (map.is_single()) {
+    // user_namespaces(7): without privilege gid_map may only be written once setgroups is denied for ever.
+    TRY(write_proc(pid, "setgroups", "deny").context("map one id"));
+    TRY(write_maps(pid, map).context("map one id"));
+    return mapping;
+  }
+  const auto start_helper = [&](const char* name, const std::vector<IdRange>& ranges) -> Result<Ok> {
+    const std::optional<std::string> program = find_program(name);
+    if (!program) {
+      return Error(0, name, " is not installed; install it (Debian: apt install uidmap) or run with one id: ",
+                   "--uidmap 0:", ::geteuid(), ":1 --gidmap 0:", ::getegid(), ":1");
+    }
+    std::vector<std::string> argv{*program, std::to_string(pid)};
+    for (const IdRange& range : ranges) {
+      argv.push_back(std::to_string(range.inside));
+      argv.push_back(std::to_string(range.outside));
+      argv.push_back(std::to_string(range.count));
+    }
+    int pipe_fds[2];
+    if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
+    Fd reading(pipe_fds[0]);
+    const Fd writing(pipe_fds[1]);
+    Child child = TRY(spawn(argv, {.stderr_fd = writing.get()}));
+    mapping.helpers_.push_back({name, std::move(child), std::move(reading)});
+    return Ok{};
+  };
+  TRY(start_helper("newuidmap", map.uids));
+  TRY(start_helper("newgidmap", map.gids));
+  return mapping;
+}
+
+Result<Ok> IdMapping::finish() {
+  for (Helper& helper : helpers_) {
+    const Exit exit = TRY(helper.child.wait());
+    if (exit.ok()) continue;
+    char complaint[512];
+    const ssize_t got = ::read(helper.complaint.get(), complaint, sizeof complaint);
+    const std::string_view text(complaint, got > 0 ? static_cast<size_t>(got) : 0);
+    return Error(0, "map the container's ids: ", helper.name, ": ",
+                 text.empty() ? cat("ended with exit code ", exit.shell_code()) : printable(trim(text)));
+  }
+  helpers_.clear();
+  return Ok{};
+}
+
+Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
+  // The child is born in its namespaces; it waits at the pipe until its ids are mapped.
+  int pipe_fds[2];
+  if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
+  Fd reading(pipe_fds[0]);
+  Fd writing(pipe_fds[1]);
+  const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0));
+  if (pid < 0) return sys_error("make a user namespace");
+  if (pid == 0) {
+    writing.reset();
+    char mapped = 0;
+    if (::read(reading.get(), &mapped, 1) != 1) ::_exit(125);
+    reading.reset();
+    // Raw calls: glibc's setters would signal threads that do not exist on this side of the clone.
+    ::syscall(SYS_setresgid, 0, 0, 0);
+    ::syscall(SYS_setresuid, 0, 0, 0);
+    if (!map.is_single()) ::syscall(SYS_setgroups, 0, nullptr);
+    ::_exit(body());
+  }
+  Child child(pid);
+  reading.reset();
+  IdMapping mapping = TRY(IdMapping::start(pid, map));
+  TRY(mapping.finish());
+  TRY(write_all(writing.get(), "m", "pipe"));
+  return child;
+}
+
+Result<int> run_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
+  Child child = TRY(start_in_user_namespace(map, body));
+  const Exit exit = TRY(child.wait());
+  if (exit.signal != 0) return Error(0, "work in a user namespace was killed by signal ", exit.signal);
+  return exit.code;
+}
+
+}  // namespace moss::sys
