@@ -122,7 +122,7 @@ struct Config {
   std::string hostname;
   std::string domainname;
   Annotations annotations;
-  Linux linux_;
+  Linux linux;
 };
 
 /// Reads a config.json. Pure. Unknown properties are ignored, as the spec demands; a wrong type or value is an error
