@@ -1,0 +1,29 @@
+// What parent and child say to each other during a launch, over one SOCK_SEQPACKET socket pair.
+//
+//   message            who sends   who waits   true afterwards
+//   namespaces_ready   child       parent      every namespace exists; a network helper may enter them
+//   ids_mapped         parent      child       uid_map and gid_map stand; id 0 is there to be taken
+//   network_ready      parent      child       the network works, published ports listen
+//   terminal           child       parent      the master of the container's terminal came along (SCM_RIGHTS)
+//   failed             child       parent      step `index` failed with `error`; the child is gone
+//   (end of file)      child       parent      execve worked: the workload runs
+//   (end of file)      parent      child       the parent is gone; the child gives up
+//
+// The child is half inside already: the parent takes only a message that may come next and ends a child that says
+// anything else.
+#pragma once
+
+#include <cstdint>
+
+namespace moss::runtime {
+
+enum class Message : uint8_t { namespaces_ready = 1, ids_mapped, network_ready, terminal, failed };
+
+/// One datagram, whichever way it goes.
+struct Packet {
+  Message message;
+  int32_t error = 0;  ///< errno, for `failed`
+  uint32_t index = 0;  ///< which step, for `failed`
+};
+
+}  // namespace moss::runtime

@@ -1,0 +1,241 @@
+// The vocabulary of a launch: everything a container's first process does between clone3 and execve, as plain data.
+//
+// The child walks a list of steps. It makes system calls and nothing else: no allocation, no lock, no library that
+// might do either, because it is a copy of a process it knows nothing about. So a step is trivially copyable and points
+// at text the Plan owns. Paths called `source` are the host's; paths called `path` or `destination` are below the
+// container's root and are only ever opened from its descriptor.
+#pragma once
+
+#include <linux/filter.h>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <variant>
+
+#include "moss/runtime/protocol.hh"
+
+namespace moss::runtime {
+
+using Strings = std::span<const char* const>;
+
+/// unshare(2): namespaces the child makes itself, while the parent has its ids mapped.
+struct Unshare {
+  int flags;
+};
+
+/// Opens `source` and joins it with setns(2).
+struct JoinNamespace {
+  const char* source;
+  int type;  ///< CLONE_NEW…
+};
+
+/// Tells the parent how far the child is; see protocol.hh.
+struct Tell {
+  Message message;
+};
+
+/// Waits until the parent says so.
+struct Await {
+  Message message;
+};
+
+/// Takes the ids that set the container up (root's, where root is mapped), and drops every supplementary group where
+/// the kernel allows it.
+struct BecomeRoot {
+  uint32_t uid;
+  uint32_t gid;
+  bool drop_groups;
+};
+
+/// mount(2) of "/" with MS_REC and a propagation type: nothing done here reaches the host's mount table.
+struct SetPropagation {
+  unsigned long type;
+};
+
+/// The rootfs is a folder: it becomes a mount of its own, bound onto itself.
+struct BindRoot {
+  const char* source;
+};
+
+/// The rootfs is mounted: `options` as fsconfig(2) takes them ("key=value" or "key"), attached at `staging`, a folder
+/// of the host that only this mount namespace sees covered.
+struct MountRoot {
+  const char* type;
+  Strings options;
+  uint64_t attributes;  ///< MOUNT_ATTR_…
+  const char* staging;
+};
+
+/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
+struct MountRootClassic {
+  const char* type;
+  const char* data;
+  unsigned long flags;
+  const char* working_dir;  ///< relative names in `data` start here; a page must hold them all
+  const char* staging;
+};
+
+/// A new filesystem below the root. Missing folders of `destination` are made.
+struct MountNew {
+  const char* type;
+  const char* source;
+  Strings options;
+  uint64_t attributes;
+  const char* destination;
+};
+
+/// A piece of the host below the root. A missing destination is made: a folder for a folder, else an empty file.
+struct Bind {
+  const char* source;
+  const char* destination;
+  uint64_t set;        ///< MOUNT_ATTR_… to set
+  uint64_t clear;      ///< MOUNT_ATTR_… to clear
+  uint64_t propagation;
+  bool recursive;      ///< with what is mounted below the source
+  bool set_recursive;  ///< attributes go to all of it
+};
+
+/// A device of the host, bound over an empty file. `source` must be a character or block device.
+struct BindDevice {
+  const char* source;
+  const char* destination;
+};
+
+/// symlinkat(2). One that stands there already is left alone.
+struct Symlink {
+  const char* target;
+  const char* path;
+};
+
+/// mkdir -p below the root; the last folder gets the owner where it had to be made.
+struct MakeDir {
+  const char* path;
+  uint32_t mode;
+  uint32_t uid;
+  uint32_t gid;
+};
+
+/// Opens a pseudo-terminal of the container's own devpts, sends its master to the parent, binds the other end over
+/// /dev/console and makes it stdio and controlling terminal.
+struct OpenTerminal {
+  uint16_t rows;
+  uint16_t columns;
+  bool console;  ///< bind it over /dev/console
+};
+
+/// Puts something empty over a path: /dev/null over a file, an empty read-only tmpfs over a folder. Absent: nothing.
+struct Mask {
+  const char* path;
+};
+
+/// Binds a path onto itself, read-only. Absent: nothing to do.
+struct ReadonlyPath {
+  const char* path;
+};
+
+struct ReadonlyRoot {};
+
+/// Writes below /proc through a procfs that nobody else can reach. `file` is relative to it.
+struct WriteProc {
+  const char* file;
+  const char* text;
+};
+
+struct SetHostname {
+  const char* name;
+};
+
+struct SetDomainname {
+  const char* name;
+};
+
+/// Brings "lo" up in the network namespace.
+struct LoopbackUp {};
+
+/// "/" is the container's root from here on; the host's files are out of sight.
+struct PivotRoot {};
+
+struct SetRlimit {
+  int resource;
+  uint64_t soft;
+  uint64_t hard;
+};
+
+struct SetUmask {
+  uint32_t mask;
+};
+
+/// Changes to a folder and proves that it lies inside (CVE-2024-21626).
+struct ChangeDir {
+  const char* path;
+};
+
+/// setgroups (unless denied for ever), setresgid, setresuid. Every capability stays, and stays effective.
+struct SetIds {
+  uint32_t uid;
+  uint32_t gid;
+  std::span<const uint32_t> groups;
+  bool set_groups;
+};
+
+/// prctl(PR_CAPBSET_DROP) of everything that is not in `keep`. Bit n is capability n.
+struct DropBounding {
+  uint64_t keep;
+};
+
+struct SetCapabilities {
+  uint64_t effective;
+  uint64_t permitted;
+  uint64_t inheritable;
+};
+
+struct SetAmbient {
+  uint64_t capabilities;
+};
+
+struct NoNewPrivileges {};
+
+struct LoadSeccomp {
+  std::span<const sock_filter> filter;
+  uint32_t flags;  ///< SECCOMP_FILTER_FLAG_…
+};
+
+/// A session of one's own: the caller's controlling terminal is out of reach (TIOCSTI, job control).
+struct NewSession {};
+
+/// Killed when the parent dies; a change of credentials forgets it, so it is asked for again afterwards.
+struct DieWithParent {};
+
+/// Signal handling as after boot: all default, none blocked.
+struct ResetSignals {};
+
+/// 3 and up are closed at execve, but for `keep` of them.
+struct CloseFds {
+  uint32_t keep;
+};
+
+/// From here on the steps run in a child; this process becomes the container's init: it reaps, passes signals on and
+/// ends as the child does.
+struct ForkFromInit {};
+
+/// execve(2) of the first candidate that exists. With a shell's view of failure: what cannot be run is EACCES, what is
+/// nowhere is ENOENT.
+struct Exec {
+  Strings candidates;
+  Strings args;         ///< ends with a null pointer
+  Strings environment;  ///< ends with a null pointer
+};
+
+using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, BindRoot, MountRoot,
+                          MountRootClassic, MountNew, Bind, BindDevice, Symlink, MakeDir, OpenTerminal, Mask,
+                          ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, PivotRoot,
+                          SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities, SetAmbient,
+                          NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds, ForkFromInit,
+                          Exec>;
+static_assert(std::is_trivially_copyable_v<Step>);
+
+/// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
+std::string describe(const Step& step);
+
+}  // namespace moss::runtime

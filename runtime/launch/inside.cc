@@ -1,0 +1,606 @@
+// What the container's first process does, step by step.
+//
+// This code runs in a copy of the parent between clone3 and execve. Nothing here may allocate, lock or throw: system
+// calls, the stack, and the plan. Each apply() gives 0 or an errno; the first errno ends the process, and the parent
+// finds the words.
+//
+// Every path below the container's root is opened with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's
+// descriptor, and what was opened is what is mounted over, written to or masked: a rootfs may hold any symlink and its
+// owner may swap folders while we look.
+#include "runtime/launch/inside.hh"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+namespace moss::runtime {
+
+namespace {
+
+// As many as close() at the end of a scope, without Fd's out-of-line parts.
+class Held {
+ public:
+  explicit Held(int fd) : fd_(fd) {}
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() {
+    if (fd_ >= 0) {
+      const int saved = errno;
+      ::close(fd_);
+      errno = saved;
+    }
+  }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+
+ private:
+  int fd_;
+};
+
+int check(long result) { return result < 0 ? errno : 0; }
+
+int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t resolve) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
+  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
+  how.resolve = resolve;
+  while (true) {
+    const int fd = static_cast<int>(::syscall(SYS_openat2, dir, path, &how, sizeof how));
+    // EAGAIN: something on the way was renamed while the kernel walked it.
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return fd;
+  }
+}
+
+class Inside {
+ public:
+  Inside(const Plan& plan, int socket) : plan_(plan), socket_(socket) {}
+
+  int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
+    for (index = 0; index < plan_.steps.size(); ++index) {
+      if (fail && fail->step == index) return fail->error;
+      const int error = std::visit([this](const auto& step) { return apply(step); }, plan_.steps[index]);
+      if (error != 0) return error;
+    }
+    return 0;
+  }
+
+ private:
+  // ---- talking to the parent ----
+
+  int apply(const Tell& s) {
+    const Packet packet{.message = s.message};
+    return check(::send(socket_, &packet, sizeof packet, MSG_NOSIGNAL));
+  }
+
+  int apply(const Await& s) {
+    Packet packet{};
+    ssize_t got;
+    do {
+      got = ::recv(socket_, &packet, sizeof packet, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return errno;
+    return got == sizeof packet && packet.message == s.message ? 0 : ECANCELED;
+  }
+
+  // ---- namespaces and ids ----
+
+  int apply(const Unshare& s) { return check(::unshare(s.flags)); }
+
+  int apply(const JoinNamespace& s) {
+    const Held fd(::open(s.source, O_RDONLY | O_CLOEXEC));
+    if (!fd) return errno;
+    return check(::setns(fd.get(), s.type));
+  }
+
+  int apply(const BecomeRoot& s) {
+    if (s.drop_groups && ::syscall(SYS_setgroups, 0, nullptr) != 0) return errno;
+    if (::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0) return errno;
+    if (::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) return errno;
+    // A change of ids hides /proc/self behind root's ownership, and the namespaces there from the network helper.
+    return check(::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+  }
+
+  int apply(const DieWithParent&) {
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return errno;
+    // It may have died before we asked: then the other end of the socket is closed.
+    char byte;
+    const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 ? ESRCH : 0;
+  }
+
+  // ---- mounts ----
+
+  int apply(const SetPropagation& s) { return check(::mount(nullptr, "/", nullptr, s.type, nullptr)); }
+
+  int apply(const BindRoot& s) {
+    const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+    if (!tree) return errno;
+    return attach_root(tree, s.source);
+  }
+
+  int apply(const MountRoot& s) {
+    const Held mount(new_mount(s.type, s.type, s.options, s.attributes));
+    if (!mount) return errno;
+    return attach_root(mount, s.staging);
+  }
+
+  int apply(const MountRootClassic& s) {
+    if (::chdir(s.working_dir) != 0) return errno;
+    if (::mount(s.type, s.staging, s.type, s.flags, s.data) != 0) return errno;
+    root_ = ::open(s.staging, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return root_ < 0 ? errno : 0;
+  }
+
+  int apply(const MountNew& s) {
+    const Held mount(new_mount(s.type, s.source, s.options, s.attributes));
+    if (!mount) return errno;
+    return attach(mount.get(), s.destination, S_IFDIR);
+  }
+
+  int apply(const Bind& s) {
+    const unsigned recursive = s.recursive ? AT_RECURSIVE : 0;
+    const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive));
+    if (!tree) return errno;
+    struct stat status;
+    if (::fstat(tree.get(), &status) != 0) return errno;
+    // Private unless asked: what the host mounts later does not show up inside.
+    mount_attr propagation{.propagation = s.propagation != 0 ? s.propagation : static_cast<uint64_t>(MS_PRIVATE)};
+    if (set_attributes(tree.get(), recursive, propagation) != 0) return errno;
+    if (s.set != 0 || s.clear != 0) {
+      const unsigned everywhere = s.set_recursive ? AT_RECURSIVE : 0;
+      mount_attr attributes{.attr_set = s.set, .attr_clr = s.clear};
+      if (set_attributes(tree.get(), everywhere, attributes) != 0) {
+        // What the host locked (a read-only source, say) stays locked: "rw" then asks for more than there is to give.
+        attributes.attr_clr &= MOUNT_ATTR__ATIME;
+        if (errno != EPERM || set_attributes(tree.get(), everywhere, attributes) != 0) return errno;
+      }
+    }
+    return attach(tree.get(), s.destination, status.st_mode & S_IFMT);
+  }
+
+  int apply(const BindDevice& s) {
+    const Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (!device) return errno;
+    struct stat status;
+    if (::fstat(device.get(), &status) != 0) return errno;
+    if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) return ENODEV;
+    return attach(device.get(), s.destination, S_IFREG);
+  }
+
+  int apply(const Symlink& s) {
+    const char* name = nullptr;
+    const Held parent(open_parent(s.path, &name));
+    if (!parent) return errno;
+    if (::symlinkat(s.target, parent.get(), name) != 0 && errno != EEXIST) return errno;
+    return 0;
+  }
+
+  int apply(const MakeDir& s) {
+    const Held existing(open_in_root(s.path, O_PATH | O_DIRECTORY));
+    if (existing || errno != ENOENT) return existing ? 0 : errno;
+    const Held made(make_dirs(s.path, s.mode));
+    if (!made) return errno;
+    if (s.uid == 0 && s.gid == 0) return 0;
+    return check(::fchownat(made.get(), "", s.uid, s.gid, AT_EMPTY_PATH));
+  }
+
+  int apply(const Mask& s) {
+    const Held target(open_in_root(s.path, O_PATH));
+    if (!target) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+    struct stat status;
+    if (::fstat(target.get(), &status) != 0) return errno;
+    if (!S_ISDIR(status.st_mode)) {
+      // The host's own, never the one in the container's /dev, which the image may have replaced (CVE-2025-31133).
+      const Held null_device(::open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+      if (!null_device) return errno;
+      if (::fstat(null_device.get(), &status) != 0) return errno;
+      if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) return ENODEV;
+      return cover(null_device.get(), target.get());
+    }
+    // One empty tmpfs serves every folder: a mount costs half of what a filesystem does.
+    if (empty_dir_ >= 0) {
+      const Held copy(::open_tree(empty_dir_, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+      return copy ? cover(copy.get(), target.get()) : errno;
+    }
+    static constexpr const char* kOptions[] = {"nr_inodes=1", "mode=555"};
+    empty_dir_ = new_mount("tmpfs", "tmpfs", kOptions,
+                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    return empty_dir_ < 0 ? errno : cover(empty_dir_, target.get());
+  }
+
+  int apply(const ReadonlyPath& s) {
+    const Held target(open_in_root(s.path, O_PATH));
+    if (!target) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+    const Held copy(::open_tree(target.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+    if (!copy) return errno;
+    mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY};
+    if (set_attributes(copy.get(), AT_RECURSIVE, attributes) != 0) return errno;
+    return cover(copy.get(), target.get());
+  }
+
+  int apply(const ReadonlyRoot&) {
+    mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY};
+    return check(set_attributes(root_, 0, attributes));
+  }
+
+  int apply(const PivotRoot&) {
+    // The new root on top of the old one, at the same place: no folder for the old one is needed, and it goes at once.
+    if (::fchdir(root_) != 0) return errno;
+    if (::syscall(SYS_pivot_root, ".", ".") != 0) return errno;
+    if (::umount2(".", MNT_DETACH) != 0) return errno;
+    return check(::chdir("/"));
+  }
+
+  // ---- the kernel's switches ----
+
+  int apply(const WriteProc& s) {
+    if (proc_ < 0) {
+      proc_ = new_mount("proc", "proc", {}, 0);
+      // Without a pid namespace of its own a container may not mount one; the host's is not the image's, so it serves.
+      if (proc_ < 0) proc_ = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+      struct statfs status;
+      if (proc_ < 0 || ::fstatfs(proc_, &status) != 0) return errno;
+      if (status.f_type != PROC_SUPER_MAGIC) return EXDEV;
+    }
+    const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS));
+    if (!file) return errno;
+    return check(::write(file.get(), s.text, ::strlen(s.text)));
+  }
+
+  int apply(const SetHostname& s) { return check(::sethostname(s.name, ::strlen(s.name))); }
+  int apply(const SetDomainname& s) { return check(::setdomainname(s.name, ::strlen(s.name))); }
+
+  int apply(const LoopbackUp&) {
+    const Held socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket) return errno;
+    ifreq request{};
+    ::memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP;
+    return check(::ioctl(socket.get(), SIOCSIFFLAGS, &request));
+  }
+
+  // ---- the terminal ----
+
+  int apply(const OpenTerminal& s) {
+    const Held master(open_in_root("/dev/pts/ptmx", O_RDWR | O_NOCTTY));
+    if (!master) return errno;
+    // CVE-2025-52565: it must be a devpts that the container's owner cannot have prepared, not any file of that name.
+    struct statfs status;
+    if (::fstatfs(master.get(), &status) != 0) return errno;
+    if (status.f_type != DEVPTS_SUPER_MAGIC) return ENOTTY;
+    const int unlocked = 0;
+    if (::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return errno;
+    const Held peer(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (!peer) return errno;
+    if (s.rows != 0 && s.columns != 0) {
+      const winsize size{.ws_row = s.rows, .ws_col = s.columns};
+      if (::ioctl(master.get(), TIOCSWINSZ, &size) != 0) return errno;
+    }
+    if (s.console) {
+      const Held console(::open_tree(peer.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+      if (!console) return errno;
+      if (const int error = attach(console.get(), "/dev/console", S_IFREG)) return error;
+    }
+    if (const int error = send_terminal(master.get())) return error;
+    if (::setsid() < 0 && errno != EPERM) return errno;
+    if (::ioctl(peer.get(), TIOCSCTTY, 0) != 0) return errno;
+    for (int fd = 0; fd < 3; ++fd) {
+      if (::dup2(peer.get(), fd) < 0) return errno;
+    }
+    return 0;
+  }
+
+  int send_terminal(int master) {
+    Packet packet{.message = Message::terminal};
+    iovec data{.iov_base = &packet, .iov_len = sizeof packet};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    ::memcpy(CMSG_DATA(header), &master, sizeof master);
+    return check(::sendmsg(socket_, &message, MSG_NOSIGNAL));
+  }
+
+  // ---- giving up privileges ----
+
+  int apply(const NewSession&) {
+    // Already the leader of one: as good.
+    if (::setsid() < 0 && errno != EPERM) return errno;
+    return 0;
+  }
+
+  int apply(const SetRlimit& s) {
+    const rlimit64 limit{.rlim_cur = s.soft, .rlim_max = s.hard};
+    return check(::syscall(SYS_prlimit64, 0, s.resource, &limit, nullptr));
+  }
+
+  int apply(const SetUmask& s) {
+    ::umask(s.mask);
+    return 0;
+  }
+
+  int apply(const ChangeDir& s) {
+    if (::chdir(s.path) != 0) return errno;
+    // A working folder reached through a leaked descriptor would lie outside; the kernel then answers "(unreachable)".
+    char path[PATH_MAX];
+    if (::syscall(SYS_getcwd, path, sizeof path) < 0) return errno;
+    return path[0] == '/' ? 0 : EXDEV;
+  }
+
+  int apply(const SetIds& s) {
+    if (s.set_groups && ::syscall(SYS_setgroups, s.groups.size(), s.groups.data()) != 0) return errno;
+    if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno;
+    if (::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0) return errno;
+    if (::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) return errno;
+    // Leaving id 0 clears the effective set; what is permitted may be raised again.
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct data[2];
+    if (::syscall(SYS_capget, &header, data) != 0) return errno;
+    for (__user_cap_data_struct& half : data) half.effective = half.permitted;
+    return check(::syscall(SYS_capset, &header, data));
+  }
+
+  int apply(const DropBounding& s) {
+    for (unsigned capability = 0; capability < 64; ++capability) {
+      if ((s.keep >> capability & 1) != 0) continue;
+      // EINVAL: past the last one this kernel knows.
+      if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return errno == EINVAL ? 0 : errno;
+    }
+    return 0;
+  }
+
+  int apply(const SetCapabilities& s) {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct held[2];
+    if (::syscall(SYS_capget, &header, held) != 0) return errno;
+    const uint64_t may = held[0].permitted | uint64_t{held[1].permitted} << 32;
+    // What we do not hold cannot be given: runtime-spec wants the workload started without it.
+    const uint64_t effective = s.effective & may;
+    const uint64_t permitted = s.permitted & may;
+    const uint64_t inheritable = s.inheritable & may;
+    const auto half = [&](int shift) {
+      return __user_cap_data_struct{.effective = static_cast<uint32_t>(effective >> shift),
+                                    .permitted = static_cast<uint32_t>(permitted >> shift),
+                                    .inheritable = static_cast<uint32_t>(inheritable >> shift)};
+    };
+    const __user_cap_data_struct data[2] = {half(0), half(32)};
+    return check(::syscall(SYS_capset, &header, data));
+  }
+
+  int apply(const SetAmbient& s) {
+    for (unsigned capability = 0; capability < 64; ++capability) {
+      if ((s.capabilities >> capability & 1) == 0) continue;
+      if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) return errno;
+    }
+    return 0;
+  }
+
+  int apply(const NoNewPrivileges&) { return check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
+
+  int apply(const LoadSeccomp& s) {
+    const sock_fprog program{.len = static_cast<unsigned short>(s.filter.size()),
+                             .filter = const_cast<sock_filter*>(s.filter.data())};
+    return check(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s.flags, &program));
+  }
+
+  int apply(const ResetSignals&) {
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    for (int signal = 1; signal < NSIG; ++signal) (void)::sigaction(signal, &standard, nullptr);
+    sigset_t none;
+    ::sigemptyset(&none);
+    return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
+  }
+
+  int apply(const CloseFds& s) {
+    return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC));
+  }
+
+  // ---- the workload ----
+
+  int apply(const ForkFromInit&) {
+    const long child = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child < 0) return errno;
+    if (child > 0) be_init(static_cast<pid_t>(child));
+    return 0;
+  }
+
+  // Process 1 with a workload: reap everything, pass signals on, end as the workload ends.
+  [[noreturn]] static void be_init(pid_t workload) {
+    // Nobody is to wait for an end of file because of us.
+    ::syscall(SYS_close_range, 0, ~0U, 0);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    while (true) {
+      int status = 0;
+      pid_t ended;
+      while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0) {
+        if (ended != workload) continue;
+        ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+      }
+      const int signal = ::sigwaitinfo(&all, nullptr);
+      if (signal > 0 && signal != SIGCHLD) ::kill(workload, signal);
+    }
+  }
+
+  static int apply(const Exec& s) {
+    int error = ENOENT;
+    for (const char* candidate : s.candidates) {
+      ::execve(candidate, const_cast<char* const*>(s.args.data()), const_cast<char* const*>(s.environment.data()));
+      if (errno == EACCES) error = EACCES;  // as execvp(3): a later folder may hold one that may be run
+      if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return errno;
+    }
+    return error;
+  }
+
+  // ---- below the root ----
+
+  int open_in_root(const char* path, int flags, mode_t mode = 0) {
+    if (root_ < 0) root_ = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return open_at_with(root_, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  }
+
+  // The folder that holds the last part of `path`, made if need be. `name` points into `path`.
+  int open_parent(const char* path, const char** name) {
+    const char* slash = ::strrchr(path, '/');
+    *name = slash == nullptr ? path : slash + 1;
+    const size_t length = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
+    char parent[PATH_MAX];
+    if (length >= sizeof parent) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    ::memcpy(parent, path, length);
+    ::memcpy(parent + length, length == 0 ? "/" : "", length == 0 ? 2 : 1);
+    const int fd = open_in_root(parent, O_PATH | O_DIRECTORY);
+    return fd >= 0 || errno != ENOENT ? fd : make_dirs(parent, 0755);
+  }
+
+  // mkdir -p below the root, part by part from the top; gives the last one.
+  int make_dirs(const char* path, mode_t mode) {
+    char prefix[PATH_MAX];
+    const size_t length = ::strlen(path);
+    if (length >= sizeof prefix) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    int at = open_in_root("/", O_PATH | O_DIRECTORY);
+    for (size_t start = 0; at >= 0 && start < length;) {
+      while (start < length && path[start] == '/') ++start;
+      size_t end = start;
+      while (end < length && path[end] != '/') ++end;
+      if (end == start) break;
+      ::memcpy(prefix, path, end);
+      prefix[end] = '\0';
+      const Held parent(at);
+      // Resolved from the root each time: a part may be a symlink, and ".." in it means the root's own view.
+      at = open_in_root(prefix, O_PATH | O_DIRECTORY);
+      if (at < 0 && errno == ENOENT) {
+        if (::mkdirat(parent.get(), prefix + start, mode) != 0 && errno != EEXIST) return -1;
+        at = open_in_root(prefix, O_PATH | O_DIRECTORY);
+      }
+      start = end;
+    }
+    return at;
+  }
+
+  // Something to mount on at `path`: a folder for a folder, a file for anything else; made if it is missing.
+  int open_target(const char* path, mode_t type) {
+    if (type == S_IFDIR) {
+      const int fd = open_in_root(path, O_PATH | O_DIRECTORY);
+      return fd >= 0 || errno != ENOENT ? fd : make_dirs(path, 0755);
+    }
+    const int existing = open_in_root(path, O_PATH);
+    if (existing >= 0 || errno != ENOENT) return existing;
+    const char* name = nullptr;
+    const Held parent(open_parent(path, &name));
+    if (!parent) return -1;
+    return ::openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  }
+
+  int attach(int mount, const char* destination, mode_t type) {
+    const Held target(open_target(destination, type));
+    return target ? cover(mount, target.get()) : errno;
+  }
+
+  static int cover(int mount, int target) {
+    return check(::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+  }
+
+  int attach_root(const Held& mount, const char* staging) {
+    if (::move_mount(mount.get(), "", AT_FDCWD, staging, MOVE_MOUNT_F_EMPTY_PATH) != 0) return errno;
+    root_ = ::fcntl(mount.get(), F_DUPFD_CLOEXEC, 3);
+    return root_ < 0 ? errno : 0;
+  }
+
+  static long set_attributes(int mount, unsigned flags, mount_attr attributes) {
+    return ::mount_setattr(mount, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
+  }
+
+  // fsopen(2) … fsmount(2): a mount that is nowhere yet.
+  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes) {
+    const Held context(::fsopen(type, FSOPEN_CLOEXEC));
+    if (!context) return -1;
+    if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source, 0) != 0) return -1;
+    for (const char* option : options) {
+      const char* equals = ::strchr(option, '=');
+      if (equals == nullptr) {
+        if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, option, nullptr, 0) != 0) return -1;
+        continue;
+      }
+      char key[64];
+      const auto length = static_cast<size_t>(equals - option);
+      if (length >= sizeof key) {
+        errno = EINVAL;
+        return -1;
+      }
+      ::memcpy(key, option, length);
+      key[length] = '\0';
+      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, equals + 1, 0) != 0) return -1;
+    }
+    if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
+    return ::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
+  }
+
+  const Plan& plan_;
+  int socket_;
+  // Open until execve closes them.
+  int root_ = -1;       // the container's "/"
+  int proc_ = -1;       // a procfs of our own
+  int empty_dir_ = -1;  // the tmpfs that masks folders
+};
+
+int take_stdio(const LaunchOptions& options) {
+  const int wanted[3] = {options.stdin_fd, options.stdout_fd, options.stderr_fd};
+  for (int fd = 0; fd < 3; ++fd) {
+    if (wanted[fd] < 0 || wanted[fd] == fd) continue;
+    if (::dup2(wanted[fd], fd) < 0) return errno;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void run_inside(const Plan& plan, const LaunchOptions& options, int socket) {
+  ::umask(0022);
+  uint32_t index = 0;
+  int error = take_stdio(options);
+  if (error == 0) error = Inside(plan, socket).walk(options.fail, index);
+  const Packet packet{.message = Message::failed, .error = error, .index = index};
+  (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
+  ::_exit(125);
+}
+
+}  // namespace moss::runtime

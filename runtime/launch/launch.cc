@@ -1,0 +1,301 @@
+// The parent's side of a launch.
+#include "moss/runtime/launch.hh"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+#include "runtime/launch/inside.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+// clone_args of clone3(2), the parts that are used; <linux/sched.h> does not go with <sched.h>.
+struct CloneArguments {
+  uint64_t flags = 0;
+  uint64_t pidfd = 0;
+  uint64_t child_tid = 0;
+  uint64_t parent_tid = 0;
+  uint64_t exit_signal = SIGCHLD;
+  uint64_t stack = 0;
+  uint64_t stack_size = 0;
+  uint64_t tls = 0;
+};
+
+pid_t clone_child(uint64_t flags, int* pidfd) {
+  CloneArguments arguments{.flags = flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(pidfd)};
+  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+struct SocketPair {
+  Fd parent;
+  Fd child;
+};
+
+Result<SocketPair> make_socket_pair() {
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return sys_error("make a socket pair");
+  SocketPair pair{Fd(fds[0]), Fd(fds[1])};
+  // Our numbers must not be 0, 1 or 2, which the child hands to the workload.
+  for (Fd* fd : {&pair.parent, &pair.child}) {
+    if (fd->get() > 2) continue;
+    Fd higher(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
+    if (!higher) return sys_error("make a socket pair");
+    *fd = std::move(higher);
+  }
+  return pair;
+}
+
+Result<Ok> tell(int socket, Message message) {
+  const Packet packet{.message = message};
+  if (::send(socket, &packet, sizeof packet, MSG_NOSIGNAL) < 0) return sys_error("speak to the container's process");
+  return Ok{};
+}
+
+struct Received {
+  bool end = false;
+  Packet packet;
+  Fd fd;
+};
+
+Result<Received> receive(int socket) {
+  Received received;
+  iovec data{.iov_base = &received.packet, .iov_len = sizeof received.packet};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do {
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && errno != ECONNRESET) return sys_error("listen to the container's process");
+  received.end = got <= 0;
+  if (!received.end && got != sizeof received.packet) return Error(EPROTO, "listen to the container's process");
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    int fd;
+    ::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    received.fd.reset(fd);
+  }
+  return received;
+}
+
+// What to do about a failure that many will meet.
+std::string_view remedy(const Step& step, int error) {
+  if (std::holds_alternative<MountNew>(step) && error == EPERM) {
+    return " (a host that hides parts of /proc or /sys, as a container does, allows no new ones)";
+  }
+  if (std::holds_alternative<Bind>(step) && error == EINVAL) {
+    return " (other filesystems are mounted below the source; bind it with rbind)";
+  }
+  if (std::holds_alternative<SetRlimit>(step) && error == EPERM) return " (above the hard limit of the caller)";
+  if (std::holds_alternative<MakeDir>(step) && error == EROFS) return " (the root is read-only)";
+  return "";
+}
+
+Error failure_of(const Plan& plan, const Packet& packet) {
+  if (packet.index >= plan.steps.size()) return Error(EPROTO, "the container's process speaks nonsense");
+  const Step& step = plan.steps[packet.index];
+  if (const auto* exec = std::get_if<Exec>(&step)) {
+    const std::string name = printable(exec->args[0]);
+    if (packet.error == ENOENT || packet.error == ENOTDIR) {
+      const bool by_path = exec->args[0][::strcspn(exec->args[0], "/")] == '\0';
+      return Error(packet.error, "execute ", name, by_path ? ": executable file not found in $PATH" : "")
+          .with_exit_code(127);
+    }
+    return Error(packet.error, "execute ", name).with_exit_code(126);
+  }
+  Error error(packet.error, "step ", packet.index + 1, " of ", plan.steps.size(), ", ", describe(step),
+              remedy(step, packet.error));
+  if (std::holds_alternative<ChangeDir>(step)) return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
+  return error;
+}
+
+// Listens until the workload runs. When both sides fail, the child's word is the cause.
+Result<Fd> until_exec(const Plan& plan, int socket) {
+  Fd terminal;
+  while (true) {
+    Received received = TRY(receive(socket));
+    if (received.end) return terminal;
+    switch (received.packet.message) {
+      case Message::terminal:
+        if (!received.fd || terminal) return Error(EPROTO, "the container's process speaks out of turn");
+        terminal = std::move(received.fd);
+        break;
+      case Message::failed:
+        return failure_of(plan, received.packet);
+      default:
+        return Error(EPROTO, "the container's process speaks out of turn");
+    }
+  }
+}
+
+Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
+  std::optional<sys::IdMapping> mapping;
+  if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
+  if (options.meanwhile) TRY(options.meanwhile(init));
+  if (options.network) {
+    const Received received = TRY(receive(socket));
+    if (received.end) return Error(EPIPE, "wait for the container's namespaces");
+    if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
+    if (received.packet.message != Message::namespaces_ready) return Error(EPROTO, "wait for the container's namespaces");
+  }
+  if (mapping) {
+    TRY(mapping->finish());
+    TRY(tell(socket, Message::ids_mapped));
+  }
+  if (options.network) {
+    TRY(options.network(init));
+    TRY(tell(socket, Message::network_ready));
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
+  SocketPair pair = TRY(make_socket_pair());
+  int pidfd = -1;
+  const pid_t pid = clone_child(plan.clone_flags, &pidfd);
+  if (pid < 0) {
+    const int code = errno;
+    if (code == EPERM || code == ENOSPC || code == EACCES) {
+      return Error(code, "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
+                         "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
+                         "where they exist)");
+    }
+    return Error(code, "make the container's namespaces");
+  }
+  if (pid == 0) {
+    pair.parent.reset();
+    run_inside(plan, options, pair.child.get());
+  }
+  Launched launched{sys::Child(pid, Fd(pidfd)), {}};
+  pair.child.reset();
+  const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
+  Result<Fd> terminal = Fd();
+  if (led.ok()) {
+    terminal = until_exec(plan, pair.parent.get());
+  } else {
+    // If the child has said why it gave up, that is the cause and our broken pipe the symptom.
+    if (led.error().code() == EPIPE || led.error().code() == ECONNRESET) {
+      terminal = until_exec(plan, pair.parent.get());
+      if (!terminal.ok()) return std::move(terminal).error();
+    }
+    return led.error();
+  }
+  launched.terminal = TRY(std::move(terminal));
+  return launched;
+}
+
+namespace {
+
+// The namespaces of the container that are not ours already: joining one's own again would need rights over its owner.
+Result<int> namespaces_to_join(pid_t container) {
+  struct Entry {
+    const char* file;
+    int flag;
+  };
+  static constexpr Entry kEntries[] = {{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},
+                                       {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET},
+                                       {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
+  int flags = 0;
+  for (const Entry& entry : kEntries) {
+    struct stat ours;
+    struct stat theirs;
+    const std::string path = cat("/proc/", container, "/ns/", entry.file);
+    if (::stat(path.c_str(), &theirs) != 0) {
+      // A kernel without time namespaces has no such file for anybody.
+      if (errno == ENOENT && !sys::exists(cat("/proc/self/ns/", entry.file))) continue;
+      return sys_error("look at ", path);
+    }
+    if (::stat(cat("/proc/self/ns/", entry.file).c_str(), &ours) != 0) return sys_error("look at our own namespaces");
+    if (ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev) flags |= entry.flag;
+  }
+  return flags;
+}
+
+// Joins the container and clones the real child as the caller's own: a process that was outside when it was made
+// cannot enter a pid namespace, its child can.
+[[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
+                                 int socket) {
+  // Not to be traced or read by the container's processes while it holds descriptors of ours (CVE-2016-9962): joining a
+  // user namespace clears "dumpable" already, and execve sets it again.
+  Packet packet{.message = Message::failed, .error = 0, .index = UINT32_MAX};
+  if (::setns(container_pidfd, namespaces) != 0) {
+    packet.error = errno;
+    (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
+    ::_exit(125);
+  }
+  // As root inside before the clone, so that the child need not ask.
+  ::syscall(SYS_setresgid, 0, 0, 0);
+  ::syscall(SYS_setresuid, 0, 0, 0);
+  CloneArguments arguments{.flags = CLONE_PARENT, .exit_signal = 0};
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (pid == 0) run_inside(plan, options, socket);
+  // The number as our own pid namespace, the host's, counts it.
+  packet.message = Message::namespaces_ready;
+  packet.error = pid < 0 ? errno : pid;
+  if (pid < 0) packet.message = Message::failed;
+  (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
+  const int namespaces = TRY(namespaces_to_join(container));
+  SocketPair pair = TRY(make_socket_pair());
+  int pidfd = -1;
+  const pid_t joiner_pid = clone_child(0, &pidfd);
+  if (joiner_pid < 0) return sys_error("fork");
+  if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
+  sys::Child joiner(joiner_pid, Fd(pidfd));
+  pair.child.reset();
+  // The joiner's word comes on the same socket as the child's; either may speak first.
+  Launched launched;
+  std::optional<Error> failure;
+  Fd terminal;
+  while (true) {
+    Received received = TRY(receive(pair.parent.get()));
+    if (received.end) break;
+    switch (received.packet.message) {
+      case Message::namespaces_ready: {
+        if (launched.init) return Error(EPROTO, "the container's process speaks out of turn");
+        const pid_t pid = received.packet.error;
+        launched.init = sys::Child(pid);
+        Result<Fd> opened = sys::open_pidfd(pid);
+        // Already gone and waiting to be reaped: wait() still gets its exit code.
+        if (opened.ok()) launched.init = sys::Child(launched.init.release(), std::move(opened).value());
+        break;
+      }
+      case Message::terminal:
+        terminal = std::move(received.fd);
+        break;
+      case Message::failed:
+        failure = received.packet.index == UINT32_MAX ? Error(received.packet.error, "join the container's namespaces")
+                                                      : failure_of(plan, received.packet);
+        break;
+      default:
+        return Error(EPROTO, "the container's process speaks out of turn");
+    }
+  }
+  (void)joiner.wait();
+  if (failure) return std::move(*failure);
+  if (!launched.init) return Error(EPIPE, "join the container's namespaces");
+  launched.terminal = std::move(terminal);
+  return launched;
+}
+
+}  // namespace moss::runtime

@@ -1,0 +1,145 @@
+// A step in words: one line of `moss debug plan`, and the middle of an error message.
+#include <sys/mount.h>
+
+#include "moss/runtime/capabilities.hh"
+#include "runtime/plan/builder.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+template <typename... Lambdas>
+struct Overloaded : Lambdas... {
+  using Lambdas::operator()...;
+};
+
+std::string namespaces(uint64_t flags) {
+  std::string out;
+  for (const char* name : {"user", "mount", "pid", "network", "ipc", "uts", "cgroup", "time"}) {
+    if ((flags & static_cast<uint64_t>(*parse_namespace(name))) == 0) continue;
+    if (!out.empty()) out += ", ";
+    out += name;
+  }
+  return out;
+}
+
+std::string attributes(uint64_t bits) {
+  std::string out;
+  const auto add = [&](uint64_t bit, std::string_view name) {
+    if ((bits & bit) != 0) out += cat(out.empty() ? " (" : ", ", name);
+  };
+  add(MOUNT_ATTR_RDONLY, "ro");
+  add(MOUNT_ATTR_NOSUID, "nosuid");
+  add(MOUNT_ATTR_NODEV, "nodev");
+  add(MOUNT_ATTR_NOEXEC, "noexec");
+  add(MOUNT_ATTR_NOATIME, "noatime");
+  add(MOUNT_ATTR_STRICTATIME, "strictatime");
+  add(MOUNT_ATTR_NODIRATIME, "nodiratime");
+  add(MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow");
+  return out.empty() ? out : out + ")";
+}
+
+std::string joined(Strings strings, std::string_view separator) {
+  std::string out;
+  for (const char* text : strings) out += cat(out.empty() ? "" : separator, printable(text));
+  return out;
+}
+
+std::string capabilities(uint64_t mask) {
+  std::string out;
+  for (int i = 0; i < capability_count(); ++i) {
+    if ((mask >> i & 1) != 0) out += cat(out.empty() ? "" : ", ", capability_name(i).substr(4));
+  }
+  return out.empty() ? "none" : out;
+}
+
+std::string_view word(Message message) {
+  switch (message) {
+    case Message::namespaces_ready:
+      return "the namespaces are ready";
+    case Message::ids_mapped:
+      return "the ids are mapped";
+    case Message::network_ready:
+      return "the network is ready";
+    case Message::terminal:
+      return "the terminal is open";
+    case Message::failed:
+      return "a step failed";
+  }
+  return "";
+}
+
+std::string limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
+
+}  // namespace
+
+std::string describe(const Step& step) {
+  return std::visit(
+      Overloaded{
+          [](const Unshare& s) { return cat("make namespaces: ", namespaces(static_cast<uint64_t>(s.flags))); },
+          [](const JoinNamespace& s) { return cat("join namespace ", s.source); },
+          [](const Tell& s) { return cat("tell the parent that ", word(s.message)); },
+          [](const Await& s) { return cat("wait until ", word(s.message)); },
+          [](const BecomeRoot& s) {
+            return cat("become id ", s.uid, ":", s.gid, s.drop_groups ? " and drop every group" : "");
+          },
+          [](const SetPropagation&) { return std::string("make every mount private"); },
+          [](const BindRoot& s) { return cat("use folder ", s.source, " as the root"); },
+          [](const MountRoot& s) {
+            return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
+          },
+          [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
+          [](const MountNew& s) {
+            return cat("mount ", s.type, " at ", printable(s.destination), attributes(s.attributes),
+                       s.options.empty() ? "" : ": ", joined(s.options, ","));
+          },
+          [](const Bind& s) {
+            return cat("bind ", printable(s.source), " at ", printable(s.destination), attributes(s.set));
+          },
+          [](const BindDevice& s) { return cat("bind device ", printable(s.source)); },
+          [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
+          [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
+          [](const OpenTerminal&) { return std::string("open the terminal"); },
+          [](const Mask& s) { return cat("mask ", printable(s.path)); },
+          [](const ReadonlyPath& s) { return cat("make ", printable(s.path), " read-only"); },
+          [](const ReadonlyRoot&) { return std::string("make the root read-only"); },
+          [](const WriteProc& s) { return cat("write ", printable(s.text), " to /proc/", printable(s.file)); },
+          [](const SetHostname& s) { return cat("set hostname ", printable(s.name)); },
+          [](const SetDomainname& s) { return cat("set domain name ", printable(s.name)); },
+          [](const LoopbackUp&) { return std::string("bring the loopback interface up"); },
+          [](const PivotRoot&) { return std::string("pivot_root, leaving the host's files behind"); },
+          [](const SetRlimit& s) {
+            return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
+          },
+          [](const SetUmask& s) { return cat("set umask ", s.mask); },
+          [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
+          [](const SetIds& s) {
+            std::string groups;
+            for (const uint32_t gid : s.groups) groups += cat(groups.empty() ? ", groups " : ",", gid);
+            return cat("become user ", s.uid, ":", s.gid, groups);
+          },
+          [](const DropBounding& s) { return cat("limit capabilities for good to: ", capabilities(s.keep)); },
+          [](const SetCapabilities& s) { return cat("keep capabilities: ", capabilities(s.effective)); },
+          [](const SetAmbient& s) { return cat("pass on capabilities: ", capabilities(s.capabilities)); },
+          [](const NoNewPrivileges&) { return std::string("set no_new_privs"); },
+          [](const LoadSeccomp& s) { return cat("load the seccomp filter of ", s.filter.size(), " instructions"); },
+          [](const NewSession&) { return std::string("start a session"); },
+          [](const DieWithParent&) { return std::string("die with the parent"); },
+          [](const ResetSignals&) { return std::string("reset signals"); },
+          [](const CloseFds& s) { return cat("close descriptors from ", 3 + s.keep, " at execve"); },
+          [](const ForkFromInit&) { return std::string("leave an init behind as process 1"); },
+          [](const Exec& s) { return cat("execute ", joined(s.args, " ")); },
+      },
+      step);
+}
+
+std::string to_string(const Plan& plan) {
+  std::string out = cat("clone with namespaces: ", namespaces(plan.clone_flags), "\n");
+  if (plan.id_map) {
+    out += cat("map users ", to_string(plan.id_map->uids), ", groups ", to_string(plan.id_map->gids), "\n");
+  }
+  for (size_t i = 0; i < plan.steps.size(); ++i) out += cat(i + 1, ". ", describe(plan.steps[i]), "\n");
+  return out;
+}
+
+}  // namespace moss::runtime

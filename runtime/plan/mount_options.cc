@@ -1,0 +1,98 @@
+// One table for every mount option that is not the filesystem's own.
+#include "runtime/plan/mount_options.hh"
+
+#include <sys/mount.h>
+
+#include <string_view>
+
+namespace moss::runtime {
+
+namespace {
+
+struct Attribute {
+  std::string_view name;
+  uint64_t set;
+  uint64_t clear;
+};
+
+// A time option replaces the whole field: mount_setattr(2) wants MOUNT_ATTR__ATIME cleared with it.
+constexpr Attribute kAttributes[] = {
+    {"ro", MOUNT_ATTR_RDONLY, 0},
+    {"rw", 0, MOUNT_ATTR_RDONLY},
+    {"nosuid", MOUNT_ATTR_NOSUID, 0},
+    {"suid", 0, MOUNT_ATTR_NOSUID},
+    {"nodev", MOUNT_ATTR_NODEV, 0},
+    {"dev", 0, MOUNT_ATTR_NODEV},
+    {"noexec", MOUNT_ATTR_NOEXEC, 0},
+    {"exec", 0, MOUNT_ATTR_NOEXEC},
+    {"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
+    {"atime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+    {"relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+    {"norelatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
+    {"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
+    {"nostrictatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+    {"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
+    {"diratime", 0, MOUNT_ATTR_NODIRATIME},
+    {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
+    {"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
+    {"defaults", 0, 0},
+};
+
+struct Propagation {
+  std::string_view name;
+  uint64_t type;
+};
+
+constexpr Propagation kPropagations[] = {
+    {"private", MS_PRIVATE}, {"slave", MS_SLAVE}, {"shared", MS_SHARED}, {"unbindable", MS_UNBINDABLE}};
+
+const Attribute* find_attribute(std::string_view name) {
+  for (const Attribute& attribute : kAttributes) {
+    if (attribute.name == name) return &attribute;
+  }
+  return nullptr;
+}
+
+const Propagation* find_propagation(std::string_view name) {
+  for (const Propagation& propagation : kPropagations) {
+    if (propagation.name == name) return &propagation;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+MountOptions parse_mount_options(const std::vector<std::string>& options) {
+  MountOptions parsed;
+  const auto apply = [&](const Attribute& attribute) {
+    // The last word on a flag counts.
+    parsed.set = (parsed.set & ~attribute.clear) | attribute.set;
+    parsed.clear = (parsed.clear & ~attribute.set) | attribute.clear;
+  };
+  for (const std::string& option : options) {
+    const std::string_view recursive = option.starts_with('r') ? std::string_view(option).substr(1) : "";
+    if (option == "bind") {
+      parsed.bind = true;
+    } else if (option == "rbind") {
+      parsed.bind = parsed.recursive_bind = true;
+    } else if (option == "tmpcopyup") {
+      parsed.copy_up = true;
+    } else if (const Attribute* attribute = find_attribute(option)) {
+      apply(*attribute);
+    } else if (const Propagation* propagation = find_propagation(option)) {
+      parsed.propagation = propagation->type;
+      parsed.propagation_recursive = false;
+    } else if (const Propagation* recursively = find_propagation(recursive)) {
+      parsed.propagation = recursively->type;
+      parsed.propagation_recursive = true;
+    } else if (const Attribute* everywhere = find_attribute(recursive)) {
+      apply(*everywhere);
+      parsed.set_recursive = true;
+    } else {
+      parsed.data.push_back(option);
+    }
+  }
+  return parsed;
+}
+
+}  // namespace moss::runtime

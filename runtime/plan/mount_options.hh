@@ -1,0 +1,27 @@
+// The mount options of runtime-spec (config.md "Linux mount options") sorted into what the kernel's calls take.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "moss/base/result.hh"
+
+namespace moss::runtime {
+
+struct MountOptions {
+  bool bind = false;
+  bool recursive_bind = false;
+  uint64_t set = 0;              ///< MOUNT_ATTR_…
+  uint64_t clear = 0;            ///< MOUNT_ATTR_…
+  bool set_recursive = false;    ///< one of the r… forms ("rro")
+  uint64_t propagation = 0;      ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE
+  bool propagation_recursive = false;
+  bool copy_up = false;          ///< tmpcopyup
+  std::vector<std::string> data;  ///< for the filesystem itself: "mode=755"
+};
+
+/// Pure. Unknown options are the filesystem's, as the spec wants it.
+MountOptions parse_mount_options(const std::vector<std::string>& options);
+
+}  // namespace moss::runtime

@@ -1,0 +1,153 @@
+// From a config and a host to the list of steps.
+//
+// The order is the safety argument: the host's files are in reach until pivot_root, the container's own content is
+// touched only through the descriptor of its root, and privileges are given up from there to execve without one being
+// taken again. Spec: runtime-spec config.md, config-linux.md.
+#include "moss/runtime/plan.hh"
+
+#include <sys/mount.h>
+
+#include "moss/runtime/capabilities.hh"
+#include "runtime/plan/builder.hh"
+
+namespace moss::runtime {
+
+const char* Plan::text(std::string_view value) { return texts_.emplace_back(value).c_str(); }
+
+Strings Plan::list(const std::vector<std::string>& values) {
+  std::vector<const char*>& pointers = lists_.emplace_back();
+  pointers.reserve(values.size() + 1);
+  for (const std::string& value : values) pointers.push_back(text(value));
+  pointers.push_back(nullptr);
+  return Strings(pointers.data(), values.size());
+}
+
+std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) { return numbers_.emplace_back(std::move(values)); }
+
+std::span<const sock_filter> Plan::filter(std::vector<sock_filter> instructions) {
+  return filters_.emplace_back(std::move(instructions));
+}
+
+std::optional<Namespace> parse_namespace(std::string_view name) {
+  if (name == "mount") return Namespace::mount;
+  if (name == "cgroup") return Namespace::cgroup;
+  if (name == "uts") return Namespace::uts;
+  if (name == "ipc") return Namespace::ipc;
+  if (name == "user") return Namespace::user;
+  if (name == "pid") return Namespace::pid;
+  if (name == "network") return Namespace::network;
+  if (name == "time") return Namespace::time;
+  return std::nullopt;
+}
+
+bool Builder::creates(Namespace kind) const {
+  for (const oci::Namespace& entry : config_.linux.namespaces) {
+    if (parse_namespace(entry.type) == kind) return entry.path.empty();
+  }
+  return false;
+}
+
+bool Builder::joins(Namespace kind) const {
+  for (const oci::Namespace& entry : config_.linux.namespaces) {
+    if (parse_namespace(entry.type) == kind) return !entry.path.empty();
+  }
+  return false;
+}
+
+namespace {
+
+// The child is born in its user, mount and pid namespaces; the others it makes itself while newuidmap runs.
+Result<Ok> plan_namespaces(Builder& b) {
+  b.then(DieWithParent{});
+  for (const oci::Namespace& entry : b.config().linux.namespaces) {
+    if (entry.path.empty()) continue;
+    b.then(JoinNamespace{b.text(entry.path), static_cast<int>(*parse_namespace(entry.type))});
+  }
+  for (const Namespace kind : {Namespace::user, Namespace::mount, Namespace::pid}) {
+    if (b.creates(kind)) b.plan().clone_flags |= static_cast<uint64_t>(kind);
+  }
+  int unshared = 0;
+  for (const Namespace kind : {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
+    if (b.creates(kind)) unshared |= static_cast<int>(kind);
+  }
+  if (unshared != 0) b.then(Unshare{unshared});
+  if (b.options().await_network) b.then(Tell{Message::namespaces_ready});
+  if (b.creates(Namespace::network)) b.then(LoopbackUp{});
+  return Ok{};
+}
+
+bool maps(const std::vector<IdRange>& ranges, uint32_t id) {
+  for (const IdRange& range : ranges) {
+    if (id >= range.inside && id - range.inside < range.count) return true;
+  }
+  return false;
+}
+
+bool can_set_groups(const oci::Config& config, bool new_user_namespace) {
+  // The kernel denies setgroups(2) for good in a namespace whose one gid was mapped without privilege.
+  const IdMap map{config.linux.uid_mappings, config.linux.gid_mappings};
+  return !new_user_namespace || !map.is_single();
+}
+
+Result<Ok> plan_id_maps(Builder& b) {
+  if (!b.creates(Namespace::user)) return Ok{};
+  const oci::Linux& linux = b.config().linux;
+  b.plan().id_map = IdMap{linux.uid_mappings, linux.gid_mappings};
+  b.then(Await{Message::ids_mapped});
+  const oci::User& user = b.config().process.user;
+  b.then(BecomeRoot{
+      .uid = maps(linux.uid_mappings, 0) ? 0 : user.uid,
+      .gid = maps(linux.gid_mappings, 0) ? 0 : user.gid,
+      .drop_groups = can_set_groups(b.config(), true),
+  });
+  return Ok{};
+}
+
+Result<Ok> plan_kernel_settings(Builder& b) {
+  for (const auto& [key, offset] : b.config().linux.time_offsets) {
+    b.then(WriteProc{"self/timens_offsets", b.text(cat(key, ' ', offset.secs, ' ', offset.nanosecs, '\n'))});
+  }
+  for (const auto& [key, value] : b.config().linux.sysctl) {
+    std::string file = cat("sys/", key);
+    // sysctl.conf(5): dots separate, unless the key has a slash first ("net/ipv4/conf/eth0.1/forwarding").
+    if (key.find('/') == std::string::npos) {
+      for (char& c : file) c = c == '.' ? '/' : c;
+    }
+    b.then(WriteProc{b.text(file), b.text(value)});
+  }
+  if (const auto score = b.config().process.oom_score_adj) {
+    b.then(WriteProc{"self/oom_score_adj", b.text(std::to_string(*score))});
+  }
+  return Ok{};
+}
+
+Result<Ok> plan_names(Builder& b) {
+  if (!b.config().hostname.empty()) b.then(SetHostname{b.text(b.config().hostname)});
+  if (!b.config().domainname.empty()) b.then(SetDomainname{b.text(b.config().domainname)});
+  return Ok{};
+}
+
+}  // namespace
+
+Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions options) {
+  if (const std::vector<std::string> complaints = check(config, host); !complaints.empty()) {
+    return Error(0, join(complaints, "; "));
+  }
+  Builder b(config, host, std::move(options));
+  TRY(plan_namespaces(b));
+  b.then(SetPropagation{MS_REC | MS_PRIVATE});
+  TRY(plan_id_maps(b));
+  TRY(plan_rootfs(b));
+  TRY(plan_mounts(b));
+  TRY(plan_devices(b));
+  TRY(plan_kernel_settings(b));
+  TRY(plan_hidden_paths(b));
+  TRY(plan_names(b));
+  b.then(PivotRoot{});
+  // From here on the host's files are out of sight.
+  if (b.options().await_network) b.then(Await{Message::network_ready});
+  TRY(plan_process(b.plan(), config.process, b.options(), can_set_groups(config, b.creates(Namespace::user))));
+  return std::move(b).finish();
+}
+
+}  // namespace moss::runtime

@@ -1,0 +1,123 @@
+// The process itself: limits, ids, capabilities, seccomp, execve.
+//
+// Privileges only ever go down here. A filter that may be installed without no_new_privs needs CAP_SYS_ADMIN, so it
+// comes before the last capset(2); with no_new_privs it comes last, and the fewest calls have to pass it.
+// Spec: config.md "Process". See capabilities(7), seccomp(2).
+#include <sys/resource.h>
+
+#include "moss/runtime/capabilities.hh"
+#include "runtime/plan/builder.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+struct ResourceName {
+  std::string_view name;
+  int resource;
+};
+
+constexpr ResourceName kResources[] = {
+    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},
+    {"RLIMIT_CPU", RLIMIT_CPU},         {"RLIMIT_DATA", RLIMIT_DATA},
+    {"RLIMIT_FSIZE", RLIMIT_FSIZE},     {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    {"RLIMIT_NICE", RLIMIT_NICE},       {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    {"RLIMIT_NPROC", RLIMIT_NPROC},     {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+    {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING}, {"RLIMIT_STACK", RLIMIT_STACK},
+};
+
+Result<Ok> plan_rlimits(Plan& plan, const oci::Process& process) {
+  for (const oci::Rlimit& limit : process.rlimits) {
+    const auto* known = std::find_if(std::begin(kResources), std::end(kResources),
+                                     [&](const ResourceName& resource) { return resource.name == limit.type; });
+    if (known == std::end(kResources)) return Error(0, "process.rlimits: unknown limit ", printable(limit.type));
+    plan.steps.emplace_back(SetRlimit{known->resource, limit.soft, limit.hard});
+  }
+  return Ok{};
+}
+
+// execvp(3) by the container's own PATH; a name with a slash is itself.
+std::vector<std::string> exec_candidates(const oci::Process& process) {
+  const std::string& program = process.args.front();
+  if (program.find('/') != std::string::npos) return {program};
+  std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (const std::string& variable : process.env) {
+    if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
+  }
+  std::vector<std::string> candidates;
+  for (const std::string_view folder : split(path, ':')) {
+    candidates.push_back(folder.empty() ? program : cat(folder, '/', program));
+  }
+  return candidates;
+}
+
+}  // namespace
+
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups) {
+  const auto then = [&](Step step) { plan.steps.push_back(step); };
+  if (process.args.empty()) return Error(0, "process.args: no command given");
+  if (!process.apparmor_profile.empty()) return Error(0, "process.apparmorProfile is not supported on this host");
+  if (!process.selinux_label.empty()) return Error(0, "process.selinuxLabel is not supported on this host");
+
+  // With a terminal OpenTerminal has made the session already; a second setsid(2) would lose it.
+  if (!process.terminal) then(NewSession{});
+  TRY(plan_rlimits(plan, process));
+  // As root still: the folder may be closed to the user, as a login's home may.
+  then(ChangeDir{plan.text(process.cwd)});
+  if (process.user.umask) then(SetUmask{*process.user.umask});
+
+  const bool limited = process.capabilities.has_value();
+  const oci::Capabilities& capabilities = limited ? *process.capabilities : oci::Capabilities{};
+  const uint64_t bounding = limited ? capability_mask(capabilities.bounding) : ~uint64_t{0};
+  if (limited) then(DropBounding{bounding});
+  then(SetIds{
+      .uid = process.user.uid,
+      .gid = process.user.gid,
+      .groups = plan.numbers(process.user.additional_gids),
+      .set_groups = can_set_groups,
+  });
+  then(ResetSignals{});
+  then(CloseFds{options.preserve_fds});
+  const auto load_filter = [&] {
+    if (!options.seccomp.empty()) then(LoadSeccomp{plan.filter(std::move(options.seccomp)), options.seccomp_flags});
+  };
+  if (process.no_new_privileges) {
+    then(NoNewPrivileges{});
+  } else {
+    load_filter();
+  }
+  // From here on only what the filter allows is sure to work.
+  if (limited) {
+    then(SetCapabilities{
+        .effective = capability_mask(capabilities.effective),
+        .permitted = capability_mask(capabilities.permitted),
+        .inheritable = capability_mask(capabilities.inheritable),
+    });
+    if (const uint64_t ambient = capability_mask(capabilities.ambient)) then(SetAmbient{ambient});
+  }
+  then(DieWithParent{});
+  if (options.built_in_init) then(ForkFromInit{});
+  if (process.no_new_privileges) load_filter();
+  then(Exec{
+      .candidates = plan.list(exec_candidates(process)),
+      .args = plan.list(process.args),
+      .environment = plan.list(process.env),
+  });
+  return Ok{};
+}
+
+Result<Plan> plan_exec(const oci::Process& process, const sys::Host&, PlanOptions options) {
+  Plan plan;
+  plan.steps.emplace_back(DieWithParent{});
+  if (process.terminal) {
+    const oci::ConsoleSize size = process.console_size.value_or(oci::ConsoleSize{});
+    plan.steps.emplace_back(OpenTerminal{
+        .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = false});
+  }
+  TRY(plan_process(plan, process, options, true));
+  return plan;
+}
+
+}  // namespace moss::runtime
