@@ -1,0 +1,123 @@
+// A path looked up part by part, keeping for each folder on the way one descriptor a layer that has it.
+//
+// overlayfs's rules (Documentation/filesystems/overlayfs.rst): a whiteout hides what is below it, an opaque folder ends
+// the merge, anything that is not a folder hides everything below.
+#include "src/engine/containers/layered_root.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <deque>
+
+#include "moss/base/fd.hh"
+#include "moss/sys/file.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr int kMaxSymlinks = 40;
+
+// A folder of the merged view: its layers, topmost first.
+using MergedDir = std::vector<Fd>;
+
+bool is_whiteout(int dir, const std::string& name, const struct stat& status) {
+  if (S_ISCHR(status.st_mode) && status.st_rdev == 0) return true;
+  if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+  Result<Fd> file = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return file.ok() && ::fgetxattr(file->get(), "user.overlay.whiteout", nullptr, 0) >= 0;
+}
+
+bool is_opaque(int dir) {
+  char value = 0;
+  return ::fgetxattr(dir, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+struct Found {
+  MergedDir dir;  // where it is a folder
+  Fd parent;      // where it is something else: its folder in the layer that has it
+  bool is_symlink = false;
+};
+
+std::optional<Found> look_up(const MergedDir& dir, const std::string& name) {
+  Found found;
+  for (const Fd& layer : dir) {
+    struct stat status;
+    if (::fstatat(layer.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (is_whiteout(layer.get(), name, status)) break;
+    if (S_ISDIR(status.st_mode)) {
+      Result<Fd> sub = sys::open_at(layer.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      if (!sub.ok()) break;
+      const bool opaque = is_opaque(sub->get());
+      found.dir.push_back(std::move(sub).value());
+      if (opaque) break;
+      continue;
+    }
+    if (!found.dir.empty()) break;
+    found.parent = Fd(::fcntl(layer.get(), F_DUPFD_CLOEXEC, 3));
+    found.is_symlink = S_ISLNK(status.st_mode);
+    return found;
+  }
+  if (found.dir.empty()) return std::nullopt;
+  return found;
+}
+
+std::deque<std::string> parts_of(std::string_view path) {
+  std::deque<std::string> parts;
+  for (const std::string_view part : split(path, '/')) {
+    if (!part.empty() && part != ".") parts.emplace_back(part);
+  }
+  return parts;
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> LayeredRoot::read(const std::string& path, size_t max_bytes) const {
+  const auto root = [&] {
+    MergedDir dir;
+    for (const std::string& layer : layers_) {
+      Result<Fd> fd = sys::open_at(AT_FDCWD, layer, O_RDONLY | O_DIRECTORY);
+      if (fd.ok()) dir.push_back(std::move(fd).value());
+    }
+    return dir;
+  };
+  std::vector<MergedDir> way;  // the folders from the root to here, for ".."
+  way.push_back(root());
+  std::deque<std::string> parts = parts_of(path);
+  int symlinks = 0;
+  while (!parts.empty()) {
+    const std::string part = parts.front();
+    parts.pop_front();
+    if (part == "..") {
+      if (way.size() > 1) way.pop_back();
+      continue;
+    }
+    std::optional<Found> found = look_up(way.back(), part);
+    if (!found) return std::optional<std::string>();
+    if (!found->dir.empty()) {
+      way.push_back(std::move(found->dir));
+      continue;
+    }
+    if (found->is_symlink) {
+      char target[4096];
+      const ssize_t length = ::readlinkat(found->parent.get(), part.c_str(), target, sizeof target);
+      if (length < 0) return sys_error("read link ", printable(path), " in the image");
+      if (++symlinks > kMaxSymlinks) return Error(ELOOP, "read ", printable(path), " in the image");
+      const std::string_view text(target, static_cast<size_t>(length));
+      if (text.starts_with('/')) way.resize(1);
+      std::deque<std::string> more = parts_of(text);
+      parts.insert(parts.begin(), more.begin(), more.end());
+      continue;
+    }
+    if (!parts.empty()) return std::optional<std::string>();  // a file where a folder should be
+    Result<std::string> text = sys::read_file_at(found->parent.get(), part, max_bytes);
+    if (text.ok()) return std::optional(std::move(text).value());
+    if (text.error().code() == EACCES || text.error().code() == ENOENT) return std::optional<std::string>();
+    return std::move(text).context("read ", printable(path), " in the image").error();
+  }
+  return std::optional<std::string>();
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,394 @@
+// Container folders.
+//
+// Crash reasoning: a container exists from the moment its live folder's lock is held. Whoever dies drops the lock, and
+// the next command that looks finds a free lock and cleans up under it. A folder is made under its final, random name,
+// so two makers never meet; a sweeper that finds a folder whose maker has not locked it yet takes the lock first, and
+// the maker then starts over with another id.
+#include "src/engine/containers/store.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "moss/sys/child.hh"
+#include "moss/sys/ids.hh"
+#include "src/engine/containers/names.hh"
+
+namespace moss::engine {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kMaxRecordBytes = 4u << 20;
+
+}  // namespace
+
+const char* to_string(Status status) {
+  switch (status) {
+    case Status::created:
+      return "created";
+    case Status::running:
+      return "running";
+    case Status::exited:
+      return "exited";
+  }
+  return "exited";
+}
+
+std::string encode(const ContainerRecord& r) {
+  return json{{"id", r.id},
+              {"name", r.name},
+              {"image", r.image},
+              {"imageId", r.image_id},
+              {"rootfs", r.rootfs},
+              {"command", r.command},
+              {"created", r.created},
+              {"remove", r.remove},
+              {"terminal", r.terminal},
+              {"stopSignal", r.stop_signal},
+              {"stopTimeout", r.stop_timeout_s},
+              {"init", r.built_in_init},
+              {"preserveFds", r.preserve_fds},
+              {"network", r.network},
+              {"ports", r.ports},
+              {"labels", r.labels},
+              {"seccompProfile", r.seccomp_profile}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string encode(const ContainerState& s) {
+  return json{{"status", to_string(s.status)}, {"pid", s.pid},           {"startTicks", s.start_ticks},
+              {"bootId", s.boot_id},           {"monitor", s.monitor_pid}, {"exitCode", s.exit_code},
+              {"started", s.started},          {"finished", s.finished}, {"error", s.error}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<ContainerRecord> decode_record(std::string_view text, const std::string& path) {
+  try {
+    const json j = json::parse(text);
+    return ContainerRecord{
+        .id = j.at("id"),
+        .name = j.at("name"),
+        .image = j.at("image"),
+        .image_id = j.at("imageId"),
+        .rootfs = j.at("rootfs"),
+        .command = j.at("command"),
+        .created = j.at("created"),
+        .remove = j.at("remove"),
+        .terminal = j.at("terminal"),
+        .stop_signal = j.at("stopSignal"),
+        .stop_timeout_s = j.at("stopTimeout"),
+        .built_in_init = j.at("init"),
+        .preserve_fds = j.at("preserveFds"),
+        .network = j.at("network"),
+        .ports = j.at("ports"),
+        .labels = j.at("labels"),
+        .seccomp_profile = j.at("seccompProfile"),
+    };
+  } catch (const json::exception& e) {
+    return Error(0, "read ", path, ": ", e.what(), "; remove the container with: moss rm -f");
+  }
+}
+
+Result<ContainerState> decode_state(std::string_view text, const std::string& path) {
+  try {
+    const json j = json::parse(text);
+    const std::string status = j.at("status");
+    return ContainerState{
+        .status = status == "created"   ? Status::created
+                  : status == "running" ? Status::running
+                                        : Status::exited,
+        .pid = j.at("pid"),
+        .start_ticks = j.at("startTicks"),
+        .boot_id = j.at("bootId"),
+        .monitor_pid = j.at("monitor"),
+        .exit_code = j.at("exitCode"),
+        .started = j.at("started"),
+        .finished = j.at("finished"),
+        .error = j.at("error"),
+    };
+  } catch (const json::exception& e) {
+    return Error(0, "read ", path, ": ", e.what(), "; remove the container with: moss rm -f");
+  }
+}
+
+std::string now_rfc3339() {
+  using namespace std::chrono;
+  const auto now = time_point_cast<nanoseconds>(system_clock::now());
+  const auto day = floor<days>(now);
+  const year_month_day date(day);
+  const hh_mm_ss time(now - day);
+  const auto padded = [](auto value, size_t width) {
+    std::string digits = std::to_string(value);
+    return std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits;
+  };
+  return cat(int(date.year()), '-', padded(unsigned(date.month()), 2), '-', padded(unsigned(date.day()), 2), 'T',
+             padded(time.hours().count(), 2), ':', padded(time.minutes().count(), 2), ':',
+             padded(time.seconds().count(), 2), '.', padded(time.subseconds().count(), 9), 'Z');
+}
+
+std::string boot_id() {
+  const Result<std::string> text = sys::read_kernel_file("/proc/sys/kernel/random/boot_id");
+  return text.ok() ? std::string(trim(*text)) : "";
+}
+
+std::optional<uint64_t> start_ticks(int64_t pid) {
+  const Result<std::string> text = sys::read_kernel_file(cat("/proc/", pid, "/stat"));
+  if (!text.ok()) return std::nullopt;
+  // The second field is the name in parentheses and may hold anything, a ")" too.
+  const size_t end = text->find_last_of(')');
+  if (end == std::string::npos) return std::nullopt;
+  const std::vector<std::string_view> fields = split(std::string_view(*text).substr(end + 2), ' ');
+  if (fields.size() < 20) return std::nullopt;
+  return parse_number<uint64_t>(fields[19]);
+}
+
+Result<Fd> open_init(const Container& container) {
+  const ContainerState& state = container.state;
+  const auto not_running = [&] { return Error(0, "container ", container.record.name, " is not running"); };
+  if (state.status != Status::running || state.boot_id != boot_id()) return not_running();
+  Result<Fd> pidfd = sys::open_pidfd(static_cast<pid_t>(state.pid));
+  // Only now, with the process held, is the look at its start time proof.
+  if (!pidfd.ok() || start_ticks(state.pid) != state.start_ticks) return not_running();
+  return pidfd;
+}
+
+namespace {
+
+Result<Ok> reserve_name(const Paths& paths, const std::string& name, const std::string& id) {
+  TRY(sys::make_dirs(paths.names(), 0700));
+  const std::string link = paths.names() + "/" + name;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (::symlink(id.c_str(), link.c_str()) == 0) return Ok{};
+    if (errno != EEXIST) return sys_error("take the name ", name);
+    char owner[128];
+    const ssize_t length = ::readlink(link.c_str(), owner, sizeof owner);
+    const std::string owner_id(owner, length > 0 ? static_cast<size_t>(length) : 0);
+    if (length > 0 && folder_of(paths, owner_id)) {
+      return Error(0, "the name ", name, " is in use by container ", owner_id.substr(0, 12),
+                   "; remove it with: moss rm ", name, ", or use --replace");
+    }
+    // Left by a container that is gone.
+    ::unlink(link.c_str());
+  }
+  return Error(EEXIST, "take the name ", name);
+}
+
+}  // namespace
+
+Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, const std::string& name, bool replace) {
+  while (true) {
+    const std::string id = sys::random_hex(32);
+    const std::string live = paths.live_containers() + "/" + id;
+    if (::mkdir(live.c_str(), 0700) != 0) {
+      if (errno != ENOENT) return sys_error("make folder ", live);
+      TRY(sys::make_dirs(live, 0700));
+    }
+    Result<std::optional<sys::FileLock>> lock = sys::FileLock::try_acquire(live + "/lock");
+    // A sweeper took it for a dead one's: leave it to them.
+    if (!lock.ok() && lock.error().code() == ENOENT) continue;
+    if (!lock.ok()) return lock.error();
+    if (!*lock) continue;
+    OwnedContainer container(paths, id, name.empty() ? generate_name(id) : name, remove, std::move(**lock));
+    const auto give_up = [&](Error error) {
+      (void)sys::remove_tree(live);
+      (void)sys::remove_tree(container.lasting());
+      return error;
+    };
+    if (!name.empty()) {
+      Result<Ok> reserved = reserve_name(paths, name, id);
+      if (!reserved.ok() && replace) {
+        Result<Container> old = find_container(paths, name);
+        if (!old.ok()) return give_up(old.error());
+        Result<Ok> removed = remove_container(paths, *old, true, 10);
+        if (!removed.ok()) return give_up(std::move(removed).error());
+        reserved = reserve_name(paths, name, id);
+      }
+      if (!reserved.ok()) return give_up(std::move(reserved).error());
+    }
+    const std::string lasting = container.lasting();
+    if (::mkdir(lasting.c_str(), 0700) != 0) {
+      Result<Ok> made = errno == ENOENT ? sys::make_dirs(lasting, 0700) : Result<Ok>(sys_error("make folder ", lasting));
+      if (!made.ok()) return give_up(std::move(made).error());
+    }
+    return container;
+  }
+}
+
+Result<std::optional<OwnedContainer>> OwnedContainer::adopt(const Paths& paths, const std::string& id) {
+  const std::string live = paths.live_containers() + "/" + id;
+  // A lasting container has no live half after a reboot.
+  TRY(sys::make_dirs(live, 0700));
+  std::optional<sys::FileLock> lock = TRY(sys::FileLock::try_acquire(live + "/lock"));
+  if (!lock) return std::optional<OwnedContainer>();
+  const bool remove = sys::exists(live + "/container.json") || !sys::exists(paths.lasting_containers() + "/" + id + "/container.json");
+  std::string name;
+  if (Result<Container> container = load_container(paths, id); container.ok()) name = container->record.name;
+  return std::optional(OwnedContainer(paths, id, name, remove, std::move(*lock)));
+}
+
+Result<Ok> OwnedContainer::write_record(const ContainerRecord& record) {
+  return sys::replace_file(folder() + "/container.json", encode(record), 0600);
+}
+
+Result<Ok> OwnedContainer::write_state(const ContainerState& state) {
+  return sys::replace_file(live() + "/state.json", encode(state), 0600);
+}
+
+Result<Ok> OwnedContainer::remove(const IdMap& map) {
+  Result<Ok> removed = sys::remove_tree(lasting());
+  if (!removed.ok() && (removed.error().code() == EACCES || removed.error().code() == EPERM)) {
+    // Folders of other owners: only root of the same mapping may empty them.
+    const int code = TRY(sys::run_in_user_namespace(map, [&] {
+      const Result<Ok> inside = sys::remove_tree(lasting());
+      return inside.ok() ? 0 : 1;
+    }));
+    removed = code == 0 ? Result<Ok>(Ok{}) : Result<Ok>(Error(0, "remove ", lasting(), ": some files resist"));
+  }
+  TRY(std::move(removed));
+  if (!name_.empty()) {
+    char owner[128];
+    const std::string link = paths_.names() + "/" + name_;
+    const ssize_t length = ::readlink(link.c_str(), owner, sizeof owner);
+    if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id_) ::unlink(link.c_str());
+  }
+  return sys::remove_tree(live());
+}
+
+Result<Ok> OwnedContainer::retire(const ContainerState& state) {
+  TRY(sys::replace_file(lasting() + "/state.json", encode(state), 0600));
+  return sys::remove_tree(live());
+}
+
+std::optional<std::string> folder_of(const Paths& paths, const std::string& id) {
+  for (const std::string& parent : {paths.live_containers(), paths.lasting_containers()}) {
+    if (sys::exists(cat(parent, "/", id, "/container.json"))) return cat(parent, "/", id);
+  }
+  return std::nullopt;
+}
+
+Result<Container> load_container(const Paths& paths, const std::string& id) {
+  const std::optional<std::string> folder = folder_of(paths, id);
+  if (!folder) return Error(ENOENT, "no container ", printable(id));
+  Container container;
+  container.folder = *folder;
+  const std::string record_path = *folder + "/container.json";
+  container.record = TRY(decode_record(TRY(sys::read_file(record_path, kMaxRecordBytes)), record_path));
+  for (const std::string& parent : {paths.live_containers(), paths.lasting_containers()}) {
+    const std::string path = cat(parent, "/", id, "/state.json");
+    const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxRecordBytes));
+    if (!text) continue;
+    container.state = TRY(decode_state(*text, path));
+    break;
+  }
+  return container;
+}
+
+namespace {
+
+// The id map a container was made with, from its bundle; the caller's own where it cannot be read any more.
+IdMap map_of(const std::string& folder) {
+  const Result<std::string> text = sys::read_file(folder + "/config.json", kMaxRecordBytes);
+  if (text.ok()) {
+    if (const Result<oci::Config> config = oci::decode_config(*text);
+        config.ok() && !config->linux.uid_mappings.empty()) {
+      return {config->linux.uid_mappings, config->linux.gid_mappings};
+    }
+  }
+  if (Result<sys::Host> host = sys::probe_host(); host.ok()) {
+    if (Result<DefaultIdMap> map = default_id_map(*host); map.ok()) return map->map;
+  }
+  return {};
+}
+
+Result<Ok> sweep_one(const Paths& paths, const std::string& id) {
+  std::optional<OwnedContainer> container = TRY(OwnedContainer::adopt(paths, id));
+  if (!container) return Ok{};  // alive
+  Result<Container> loaded = load_container(paths, id);
+  if (!loaded.ok() || loaded->record.remove) return container->remove(map_of(container->folder()));
+  ContainerState state = loaded->state;
+  if (state.status == Status::running) {
+    state.status = Status::exited;
+    state.exit_code = 137;  // it was killed with its monitor; nobody saw how it ended
+    state.finished = now_rfc3339();
+    state.pid = 0;
+  }
+  return container->retire(state);
+}
+
+}  // namespace
+
+Result<Ok> sweep(const Paths& paths) {
+  Result<std::vector<std::string>> live = sys::list_dir(paths.live_containers());
+  if (live.ok()) {
+    for (const std::string& id : *live) TRY(sweep_one(paths, id));
+  } else if (live.error().code() != ENOENT) {
+    return std::move(live).error();
+  }
+  // Writable layers whose container never came to be, or was on a tmpfs that a reboot emptied.
+  Result<std::vector<std::string>> lasting = sys::list_dir(paths.lasting_containers());
+  if (!lasting.ok()) return lasting.error().code() == ENOENT ? Result<Ok>(Ok{}) : std::move(lasting).error();
+  for (const std::string& id : *lasting) {
+    if (sys::exists(cat(paths.live_containers(), "/", id))) continue;
+    const std::string folder = cat(paths.lasting_containers(), "/", id);
+    if (!sys::exists(folder + "/container.json")) {
+      TRY(sweep_one(paths, id));
+      continue;
+    }
+    Result<Container> container = load_container(paths, id);
+    if (container.ok() && container->state.status == Status::running) TRY(sweep_one(paths, id));
+  }
+  return Ok{};
+}
+
+Result<std::vector<Container>> list_containers(const Paths& paths) {
+  TRY(sweep(paths));
+  std::vector<Container> containers;
+  std::vector<std::string> ids;
+  for (const std::string& parent : {paths.live_containers(), paths.lasting_containers()}) {
+    const Result<std::vector<std::string>> names = sys::list_dir(parent);
+    if (!names.ok()) continue;
+    ids.insert(ids.end(), names->begin(), names->end());
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  for (const std::string& id : ids) {
+    // One that ends while we look is simply not there any more.
+    Result<Container> container = load_container(paths, id);
+    if (container.ok()) {
+      containers.push_back(std::move(container).value());
+    } else if (container.error().code() != ENOENT) {
+      return std::move(container).error();
+    }
+  }
+  std::sort(containers.begin(), containers.end(),
+            [](const Container& a, const Container& b) { return a.record.created < b.record.created; });
+  return containers;
+}
+
+Result<Container> find_container(const Paths& paths, const std::string& name_or_id) {
+  std::vector<Container> containers = TRY(list_containers(paths));
+  std::vector<Container*> matches;
+  for (Container& container : containers) {
+    if (container.record.name == name_or_id || container.record.id == name_or_id) return std::move(container);
+    if (!name_or_id.empty() && container.record.id.starts_with(name_or_id)) matches.push_back(&container);
+  }
+  if (matches.size() == 1) return std::move(*matches.front());
+  if (matches.size() > 1) {
+    return Error(0, "several containers' ids begin with ", printable(name_or_id), "; give more of it");
+  }
+  return Error(ENOENT, "no container with name or id \"", printable(name_or_id), "\"; see: moss ps -a");
+}
+
+Result<Container> latest_container(const Paths& paths) {
+  std::vector<Container> containers = TRY(list_containers(paths));
+  if (containers.empty()) return Error(0, "there are no containers");
+  return std::move(containers.back());
+}
+
+}  // namespace moss::engine

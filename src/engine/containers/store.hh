@@ -1,0 +1,75 @@
+// Container folders: making, finding, locking and sweeping them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "moss/engine/container.hh"
+#include "moss/sys/file.hh"
+
+namespace moss::engine {
+
+std::string encode(const ContainerRecord& record);
+std::string encode(const ContainerState& state);
+Result<ContainerRecord> decode_record(std::string_view json, const std::string& path);
+Result<ContainerState> decode_state(std::string_view json, const std::string& path);
+
+/// A container under the caller's hand: its lock is held as long as this lives. Only the holder writes to it.
+class OwnedContainer {
+ public:
+  /// Makes the folders and takes the lock and, where one was asked for, the name. Errors: the name is in use.
+  static Result<OwnedContainer> create(const Paths& paths, bool remove, const std::string& name, bool replace);
+  /// Takes over one that nobody holds; nothing where somebody does.
+  static Result<std::optional<OwnedContainer>> adopt(const Paths& paths, const std::string& id);
+
+  const std::string& id() const { return id_; }
+  const std::string& name() const { return name_; }
+  /// On the tmpfs: lock, state, and the files bound over /etc.
+  std::string live() const { return paths_.live_containers() + "/" + id_; }
+  /// On disk: the writable layer, and for a lasting container record, bundle and log.
+  std::string lasting() const { return paths_.lasting_containers() + "/" + id_; }
+  /// Where record and config.json are.
+  std::string folder() const { return remove_ ? live() : lasting(); }
+  const Paths& paths() const { return paths_; }
+
+  Result<Ok> write_record(const ContainerRecord& record);
+  Result<Ok> write_state(const ContainerState& state);
+
+  /// Everything goes, the name too. `map` is the container's: files of other owners need a user namespace to be removed.
+  Result<Ok> remove(const IdMap& map);
+  /// The live half goes, the lasting one keeps `state`.
+  Result<Ok> retire(const ContainerState& state);
+
+  OwnedContainer(OwnedContainer&&) = default;
+
+ private:
+  OwnedContainer(Paths paths, std::string id, std::string name, bool remove, sys::FileLock lock)
+      : paths_(std::move(paths)), id_(std::move(id)), name_(std::move(name)), remove_(remove), lock_(std::move(lock)) {}
+
+  Paths paths_;
+  std::string id_;
+  std::string name_;
+  bool remove_;
+  sys::FileLock lock_;
+};
+
+/// Ends what died unseen: a container that says it runs while nobody holds its lock. With --rm it is removed, else
+/// marked as exited. Never waits for a lock.
+Result<Ok> sweep(const Paths& paths);
+
+/// Where a container's record is, or nothing.
+std::optional<std::string> folder_of(const Paths& paths, const std::string& id);
+Result<Container> load_container(const Paths& paths, const std::string& id);
+
+/// "2026-11-23T01:02:03.123456789Z"
+std::string now_rfc3339();
+
+/// Identifies this boot; part of what proves that a recorded pid still means what it meant.
+std::string boot_id();
+/// Field 22 of /proc/PID/stat; nothing where there is no such process.
+std::optional<uint64_t> start_ticks(int64_t pid);
+/// A pidfd of the container's process 1, proven to be it. Error: it is not running.
+Result<Fd> open_init(const Container& container);
+
+}  // namespace moss::engine
