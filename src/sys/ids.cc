@@ -106,8 +106,8 @@ Result<IdMapping> IdMapping::start(pid_t pid, const IdMap& map) {
   const auto start_helper = [&](const char* name, const std::vector<IdRange>& ranges) -> Result<Ok> {
     const std::optional<std::string> program = find_program(name);
     if (!program) {
-      return Error(0, name, " is not installed; install it (Debian: apt install uidmap) or run with one id: ",
-                   "--uidmap 0:", ::geteuid(), ":1 --gidmap 0:", ::getegid(), ":1");
+      return Error(0, name, " is not installed; install it (Debian: apt install uidmap) or map one id "
+                   "only: --uidmap 0:0:1 --gidmap 0:0:1");
     }
     std::vector<std::string> argv{*program, std::to_string(pid)};
     for (const IdRange& range : ranges) {

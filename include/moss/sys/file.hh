@@ -56,9 +56,11 @@ class FileLock {
   static Result<FileLock> acquire(const std::string& path);
   /// Nothing where somebody else holds it.
   static Result<std::optional<FileLock>> try_acquire(const std::string& path);
+  /// Takes over an open, locked file, as one inherited across execve(2) is.
+  explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
+  int fd() const { return fd_.get(); }
 
  private:
-  explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
 };
 

@@ -218,14 +218,14 @@ Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host
 
 Result<std::vector<std::string>> check_remaining_groups(const IdMap& map, bool allow_groups) {
   if (!map.is_single()) return std::vector<std::string>{};
-  gid_t groups[NGROUPS_MAX > 65536 ? 65536 : NGROUPS_MAX];
-  const int count = ::getgroups(static_cast<int>(std::size(groups)), groups);
-  if (count < 0) return sys_error("ask for our groups");
+  const int count = ::getgroups(0, nullptr);
+  std::vector<gid_t> groups(count > 0 ? static_cast<size_t>(count) : 0);
+  if (count < 0 || ::getgroups(count, groups.data()) != count) return sys_error("ask for our groups");
   std::vector<std::string> remaining;
-  for (int i = 0; i < count; ++i) {
-    if (groups[i] == ::getegid()) continue;
-    const group* entry = ::getgrgid(groups[i]);
-    remaining.push_back(entry != nullptr ? entry->gr_name : std::to_string(groups[i]));
+  for (const gid_t gid : groups) {
+    if (gid == ::getegid()) continue;
+    const group* entry = ::getgrgid(gid);
+    remaining.push_back(entry != nullptr ? entry->gr_name : std::to_string(gid));
   }
   static constexpr std::string_view kDangerous[] = {"shadow", "disk", "docker", "sudo", "wheel", "adm", "kmem"};
   for (const std::string& name : remaining) {

@@ -22,6 +22,9 @@ class OwnedContainer {
   static Result<OwnedContainer> create(const Paths& paths, bool remove, const std::string& name, bool replace);
   /// Takes over one that nobody holds; nothing where somebody does.
   static Result<std::optional<OwnedContainer>> adopt(const Paths& paths, const std::string& id);
+  /// For a monitor that inherited the lock across execve(2).
+  static OwnedContainer inherit(const Paths& paths, const ContainerRecord& record, Fd lock);
+  int lock_fd() const { return lock_.fd(); }
 
   const std::string& id() const { return id_; }
   const std::string& name() const { return name_; }
@@ -36,6 +39,9 @@ class OwnedContainer {
   Result<Ok> write_record(const ContainerRecord& record);
   Result<Ok> write_state(const ContainerState& state);
 
+  /// The end is written into the lock file first: who waits holds it open and reads it when the lock comes free, also
+  /// when the folder is gone by then.
+  Result<Ok> announce_end(const ContainerState& state);
   /// Everything goes, the name too. `map` is the container's: files of other owners need a user namespace to be removed.
   Result<Ok> remove(const IdMap& map);
   /// The live half goes, the lasting one keeps `state`.
@@ -64,6 +70,8 @@ Result<Container> load_container(const Paths& paths, const std::string& id);
 
 /// "2026-11-23T01:02:03.123456789Z"
 std::string now_rfc3339();
+/// The same into a buffer of at least 31 bytes, without allocating; gives its length.
+size_t format_now(char* buffer);
 
 /// Identifies this boot; part of what proves that a recorded pid still means what it meant.
 std::string boot_id();
