@@ -310,7 +310,8 @@ Result<Container> load_container(const Paths& paths, const std::string& id) {
   Container container;
   container.folder = *folder;
   const std::string record_path = *folder + "/container.json";
-  container.record = TRY(decode_record(TRY(sys::read_file(record_path, kMaxRecordBytes)), record_path));
+  const std::string record = TRY(sys::read_file(record_path, kMaxRecordBytes));
+  container.record = TRY(decode_record(record, record_path));
   for (const std::string& parent : {paths.live_containers(), paths.lasting_containers()}) {
     const std::string path = cat(parent, "/", id, "/state.json");
     const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxRecordBytes));
