@@ -1,6 +1,7 @@
 // The one small process that stays with a detached container, and what is done at every container's end.
 #pragma once
 
+#include "moss/engine/monitor.hh"
 #include "src/engine/containers/network_setup.hh"
 #include "src/engine/containers/store.hh"
 #include "src/engine/containers/supervise.hh"
@@ -13,10 +14,5 @@ Result<Ok> finish(OwnedContainer& container, ContainerState state, const IdMap& 
 /// Turns this process into the monitor: moss executes itself anew, so that nothing of what the launch needed stays in
 /// memory, and keeps the container's lock, process, output and network helper by descriptor.
 [[noreturn]] void become_monitor(OwnedContainer& container, Supervision supervision, NetworkHelperHolder network);
-
-/// The first argument that makes a moss a monitor.
-inline constexpr const char* kMonitorArgument = "--monitor";
-/// main() of a monitor.
-int monitor_main(int argc, char** argv);
 
 }  // namespace moss::engine
