@@ -83,7 +83,7 @@ Result<oci::Index> read_index(const std::string& store) {
   const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxIndexBytes));
   if (!text) {
     oci::Index empty;
-    empty.media_type = std::string(kOciIndexType);
+    empty.media_type = std::string(oci::kOciIndex);
     return empty;
   }
   return oci::decode_index(*text).context(path);

@@ -26,8 +26,8 @@ Result<Kind> classify(std::string_view text) {
   }
   if (lists && layers) return Error(0, "the manifest is also a list of manifests; refused as ambiguous");
   if (!lists && !layers) return Error(0, "the document is neither a manifest nor a list of manifests");
-  const bool index_type = type == kOciIndexType || type == kDockerListType;
-  const bool manifest_type = type == kOciManifestType || type == kDockerManifestType;
+  const bool index_type = type == oci::kOciIndex || type == oci::kDockerIndex;
+  const bool manifest_type = type == oci::kOciManifest || type == oci::kDockerManifest;
   if (!type.empty() && !index_type && !manifest_type) {
     return Error(0, "the manifest's media type ", printable(type.substr(0, 200)), " is not known");
   }
@@ -80,7 +80,7 @@ bool is_layer_type(std::string_view type) {
 }
 
 bool is_config_type(std::string_view type) {
-  return type.empty() || type == kOciConfigType || type == "application/vnd.docker.container.image.v1+json";
+  return type.empty() || type == oci::kOciConfig || type == "application/vnd.docker.container.image.v1+json";
 }
 
 Result<std::string> fetch_verified(const oci::Descriptor& blob, size_t max_bytes, const char* what,
@@ -109,7 +109,7 @@ Result<ResolvedImage> resolve_manifest(std::string text, const std::optional<oci
     return Error(0, "the image is for ", platform_text(image.config.platform), ", not for ", platform_text(*platform));
   }
   image.layers = TRY(match_layers(image.manifest, image.config));
-  image.descriptor.media_type = image.manifest.media_type.empty() ? std::string(kOciManifestType) : image.manifest.media_type;
+  image.descriptor.media_type = image.manifest.media_type.empty() ? std::string(oci::kOciManifest) : image.manifest.media_type;
   image.descriptor.digest = TRY(digest_of(image.manifest_text));
   image.descriptor.size = static_cast<int64_t>(image.manifest_text.size());
   return image;

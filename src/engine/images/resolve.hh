@@ -19,12 +19,6 @@ constexpr size_t kMaxConfigBytes = 8u << 20;
 constexpr size_t kMaxLayers = 500;
 constexpr int kMaxIndexDepth = 3;
 
-constexpr std::string_view kOciManifestType = "application/vnd.oci.image.manifest.v1+json";
-constexpr std::string_view kOciIndexType = "application/vnd.oci.image.index.v1+json";
-constexpr std::string_view kOciConfigType = "application/vnd.oci.image.config.v1+json";
-constexpr std::string_view kOciLayerType = "application/vnd.oci.image.layer.v1.tar";
-constexpr std::string_view kDockerManifestType = "application/vnd.docker.distribution.manifest.v2+json";
-constexpr std::string_view kDockerListType = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// Gets a blob of at most `max_bytes`. The result is verified here, not by the fetcher.
 using FetchDocument = std::function<Result<std::string>(const oci::Descriptor& blob, size_t max_bytes)>;
