@@ -56,7 +56,7 @@ TEST(HostileJson, WhatIsNotJsonIsToldByPlace) {
   EXPECT_EQ(error_of(decode_config("")), "config.json: not valid JSON at line 1, column 1, where it ends too early");
   EXPECT_EQ(error_of(decode_config("{\n  \"root\": }")),
             "config.json: not valid JSON at line 2, column 11, near \"root\": }");
-  EXPECT_THAT(error_of(decode_config("{} x")), HasSubstr("not valid JSON at line 1, column 4"));
+  EXPECT_THAT(error_of(decode_resources("{} x")), HasSubstr("not valid JSON at line 1, column 4"));
   EXPECT_THAT(error_of(decode_config(R"({"ociVersion": "1.0.0")")), HasSubstr("where it ends too early"));
   EXPECT_THAT(error_of(decode_config("{\"a\": \"\x1b[2J\"}")), HasSubstr("not valid JSON at line 1, column 8"));
   EXPECT_THAT(error_of(decode_config("{\"a\": \"\xff\"}")), HasSubstr("not valid JSON at line 1, column 8"));

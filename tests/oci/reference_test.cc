@@ -79,8 +79,8 @@ TEST(References, ErrorsSayWhichPartIsWrong) {
             "bad image name \"quay.io:0/a\": bad registry \"quay.io:0\": expected a host, perhaps with a :port");
   EXPECT_EQ(error("docker://quay.io/a"),
             "bad image name \"docker://quay.io/a\": expected a name such as quay.io/podman/hello, found a URL");
-  EXPECT_EQ(error("quay.io/a\x1b[2J"),
-            "bad image name \"quay.io/a\\x1b[2J\": bad part \"a\\x1b[2J\": expected lower-case "
+  EXPECT_EQ(error("quay.io/a\x1b[2m"),
+            "bad image name \"quay.io/a\\x1b[2m\": bad part \"a\\x1b[2m\": expected lower-case "
             "letters and digits, with '.', '_', '__' or '-' between them");
 }
 
