@@ -9,20 +9,19 @@
 //
 // -t prints when each step was reached (microseconds since start, of both processes, on one clock).
 // -x picks other arrangements, to see what each is worth; the default is the fastest found:
-//   e  every namespace at once in clone3           (default: user, mnt, pid in clone3; net, ipc, uts, cgroup while waiting)
-//   c  the child has its own copy of the memory    (default: CLONE_VM, a stack of its own)
-//   v  helpers one after another into exec, CLONE_VFORK  (default: CLONE_VM without waiting)
-//   q  helpers in sequence, each waited for
+//   e  every namespace at once in clone3           (default: user, mnt, pid in clone3; net, ipc, uts, cgroup while
+//   waiting) c  the child has its own copy of the memory    (default: CLONE_VM, a stack of its own) v  helpers one
+//   after another into exec, CLONE_VFORK  (default: CLONE_VM without waiting) q  helpers in sequence, each waited for
 //   s  a single-id map by plain writes, no helpers
 //   m  every mount only after the ids are mapped
 //   u  upper folder on a tmpfs of the mount namespace (default: on disk, volatile)
 //   d  upper folder on disk, not volatile
 //   k  a tmpfs for each masked folder              (default: one tmpfs and binds)
-//   r  resolv.conf is missing below: created through the overlay (default: an extra lowest layer holds the mount points)
-//   j  the child waits for the ids on a pipe       (default: a futex in shared memory)
-//   b  the scratch folders and /etc files before the clone (default: while the helpers run)
-//   i  the mark of a volatile overlay is removed after the run (default: while it runs)
-//   n  no network namespace      l  no lo up       p  no seccomp filter      w  no newly written /etc files
+//   r  resolv.conf is missing below: created through the overlay (default: an extra lowest layer holds the mount
+//   points) j  the child waits for the ids on a pipe       (default: a futex in shared memory) b  the scratch folders
+//   and /etc files before the clone (default: while the helpers run) i  the mark of a volatile overlay is removed after
+//   the run (default: while it runs) n  no network namespace      l  no lo up       p  no seccomp filter      w  no
+//   newly written /etc files
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -240,8 +239,8 @@ static void wait_for_ids(void) {
 }
 
 // Podman's 11 default capabilities, by number.
-static const uint64_t kCapabilities = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 10 |
-                                      1u << 18 | 1u << 31;
+static const uint64_t kCapabilities =
+    1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 10 | 1u << 18 | 1u << 31;
 
 static int child(void* unused) {
   (void)unused;
@@ -249,7 +248,8 @@ static int child(void* unused) {
   if (with('m')) wait_for_ids();
 
   // While the helpers write the maps: whatever needs no mapped id.
-  if (!with('e')) ok(unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | (with('n') ? 0 : CLONE_NEWNET)), "unshare");
+  if (!with('e'))
+    ok(unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | (with('n') ? 0 : CLONE_NEWNET)), "unshare");
   mark(1, "namespaces");
   ok(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private");
   mark(1, "private");
@@ -271,44 +271,48 @@ static int child(void* unused) {
   mark(1, "mqueue");
   int device[kDeviceCount];
   const int host_dev = (int)ok(open("/dev", O_PATH | O_CLOEXEC), "/dev");
-  for EACH (i, kDevices) device[i] = clone_tree(host_dev, kDevices[i], 0);
+  for
+    EACH(i, kDevices) device[i] = clone_tree(host_dev, kDevices[i], 0);
   const int null_dev = (int)ok(openat(host_dev, "null", O_PATH | O_CLOEXEC), "null");
   mark(1, "device clones");
 
-  // Only an attached mount takes others, and the overlay needs mapped ids (volatile makes a folder below one of mode 0).
-  // So proc and sys wait over the host's own, in this mount namespace, and move with all their covers later.
+  // Only an attached mount takes others, and the overlay needs mapped ids (volatile makes a folder below one of mode
+  // 0). So proc and sys wait over the host's own, in this mount namespace, and move with all their covers later.
   ok(move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH), "attach proc");
   ok(move_mount(sys, "", AT_FDCWD, "/sys", MOVE_MOUNT_F_EMPTY_PATH), "attach sys");
   const int empty = with('k') ? -1 : new_fs("tmpfs", kMaskOptions, kReadOnlyAttributes);
   mark(1, "mask tmpfs");
   int used = 0;
-  for EACH (i, kMaskedFolders) {
-    const int target = look_up(kMaskedFolders[i].in_sys ? sys : proc, kMaskedFolders[i].path);
-    if (target < 0) continue;
-    const int cover = with('k') ? new_fs("tmpfs", kMaskOptions, kReadOnlyAttributes)
-                      : used    ? clone_tree(empty, "", AT_EMPTY_PATH)
-                                : empty;
-    used = 1;
-    attach_at(cover, target, kMaskedFolders[i].path);
-  }
+  for
+    EACH(i, kMaskedFolders) {
+      const int target = look_up(kMaskedFolders[i].in_sys ? sys : proc, kMaskedFolders[i].path);
+      if (target < 0) continue;
+      const int cover = with('k') ? new_fs("tmpfs", kMaskOptions, kReadOnlyAttributes)
+                        : used    ? clone_tree(empty, "", AT_EMPTY_PATH)
+                                  : empty;
+      used = 1;
+      attach_at(cover, target, kMaskedFolders[i].path);
+    }
   mark(1, "masked folders");
-  for EACH (i, kMaskedFiles) {
-    const int target = look_up(proc, kMaskedFiles[i]);
-    if (target < 0) continue;
-    const int cover = clone_tree(null_dev, "", AT_EMPTY_PATH);
-    attach_at(cover, target, kMaskedFiles[i]);
-    close(cover);
-  }
+  for
+    EACH(i, kMaskedFiles) {
+      const int target = look_up(proc, kMaskedFiles[i]);
+      if (target < 0) continue;
+      const int cover = clone_tree(null_dev, "", AT_EMPTY_PATH);
+      attach_at(cover, target, kMaskedFiles[i]);
+      close(cover);
+    }
   mark(1, "masked files");
-  for EACH (i, kReadOnly) {
-    const int target = look_up(proc, kReadOnly[i]);
-    if (target < 0) continue;
-    const int cover = clone_tree(target, "", AT_EMPTY_PATH | AT_RECURSIVE);
-    struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
-    ok(mount_setattr(cover, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof read_only), kReadOnly[i]);
-    attach_at(cover, target, kReadOnly[i]);
-    close(cover);
-  }
+  for
+    EACH(i, kReadOnly) {
+      const int target = look_up(proc, kReadOnly[i]);
+      if (target < 0) continue;
+      const int cover = clone_tree(target, "", AT_EMPTY_PATH | AT_RECURSIVE);
+      struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+      ok(mount_setattr(cover, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof read_only), kReadOnly[i]);
+      attach_at(cover, target, kReadOnly[i]);
+      close(cover);
+    }
   mark(1, "read-only paths");
   const char* const dev_options[] = {"mode", "755", "size", "65536k", NULL};
   const int dev = new_fs("tmpfs", dev_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
@@ -326,21 +330,23 @@ static int child(void* unused) {
   attach(sys, overlay, "sys");
   attach(dev, overlay, "dev");
   const int host_etc = (int)ok(open(etc_dir, O_PATH | O_CLOEXEC), etc_dir);
-  for EACH (i, kEtc) {
-    char path[64];
-    snprintf(path, sizeof path, "etc/%s", kEtc[i]);
-    if (with('r') && look_up(overlay, path) < 0) {
-      close((int)ok(openat(overlay, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644), path));
-      mark(1, "created through the overlay");
+  for
+    EACH(i, kEtc) {
+      char path[64];
+      snprintf(path, sizeof path, "etc/%s", kEtc[i]);
+      if (with('r') && look_up(overlay, path) < 0) {
+        close((int)ok(openat(overlay, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644), path));
+        mark(1, "created through the overlay");
+      }
+      attach(with('w') ? clone_tree(AT_FDCWD, "/etc/hosts", 0) : clone_tree(host_etc, kEtc[i], 0), overlay, path);
     }
-    attach(with('w') ? clone_tree(AT_FDCWD, "/etc/hosts", 0) : clone_tree(host_etc, kEtc[i], 0), overlay, path);
-  }
   mark(1, "proc, sys, dev, etc attached");
   ok(syscall(SYS_setgroups, 0, NULL) == 0 || with('s') ? 0 : -1, "setgroups");
-  for EACH (i, kDevices) {
-    close((int)ok(openat(dev, kDevices[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0644), kDevices[i]));
-    attach(device[i], dev, kDevices[i]);
-  }
+  for
+    EACH(i, kDevices) {
+      close((int)ok(openat(dev, kDevices[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0644), kDevices[i]));
+      attach(device[i], dev, kDevices[i]);
+    }
   mark(1, "devices");
   ok(symlinkat("/proc/self/fd", dev, "fd"), "fd");
   ok(symlinkat("/proc/self/fd/0", dev, "stdin"), "stdin");
@@ -384,8 +390,8 @@ static int child(void* unused) {
   const uint32_t low = (uint32_t)kCapabilities;
   struct __user_cap_data_struct sets[2] = {{low, low, 0}, {0, 0, 0}};
   ok(syscall(SYS_capset, &header, sets), "capset");
-  char* environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm",
-                         "HOSTNAME=floor", NULL};
+  char* environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+                         "TERM=xterm", "HOSTNAME=floor", NULL};
   mark(1, "execve");
   execve(command[0], command, environment);
   die(command[0]);
@@ -408,7 +414,8 @@ static int run_helper(void* argv) {
 }
 
 static pid_t start(int (*body)(void*), void* argument, char* its_stack, unsigned long long flags, int* pidfd) {
-  struct clone_args args = {.flags = flags | (pidfd ? CLONE_PIDFD : 0), .exit_signal = SIGCHLD, .pidfd = (uint64_t)(uintptr_t)pidfd};
+  struct clone_args args = {
+      .flags = flags | (pidfd ? CLONE_PIDFD : 0), .exit_signal = SIGCHLD, .pidfd = (uint64_t)(uintptr_t)pidfd};
   if (flags & CLONE_VM) {
     // glibc's clone() switches the stack for us; its flags fit in an int.
     return clone(body, its_stack + kStackBytes, (int)(flags | SIGCHLD | (pidfd ? CLONE_PIDFD : 0)), argument, pidfd);
@@ -455,11 +462,12 @@ static void make_scratch(void) {
   mark(0, "etc files");
 }
 
-// A volatile overlay leaves a mark that it was not synced, in folders of mode 0. It is looked at by the next mount only,
-// so it can go while the container runs, when this process has nothing else to do.
+// A volatile overlay leaves a mark that it was not synced, in folders of mode 0. It is looked at by the next mount
+// only, so it can go while the container runs, when this process has nothing else to do.
 static void remove_volatile_mark(void) {
   const char* const closed[] = {"work/work", "work/work/incompat", "work/work/incompat/volatile"};
-  for EACH (i, closed) chmod(in(run_dir, closed[i]), 0700);
+  for
+    EACH(i, closed) chmod(in(run_dir, closed[i]), 0700);
   unlink(in(run_dir, "work/work/incompat/volatile/dirty"));
   rmdir(in(run_dir, "work/work/incompat/volatile"));
   rmdir(in(run_dir, "work/work/incompat"));
@@ -467,14 +475,16 @@ static void remove_volatile_mark(void) {
 }
 
 static void remove_scratch(void) {
-  for EACH (i, kEtc) unlink(in(etc_dir, kEtc[i]));
+  for
+    EACH(i, kEtc) unlink(in(etc_dir, kEtc[i]));
   if (strcmp(etc_dir, run_dir) != 0) rmdir(etc_dir);
   mark(0, "etc files removed");
   if (with('i')) remove_volatile_mark();
   if (with('r')) unlink(in(run_dir, "upper/etc/resolv.conf"));
   if (with('r')) rmdir(in(run_dir, "upper/etc"));
   const char* const folders[] = {"work/work", "work", "upper"};
-  for EACH (i, folders) rmdir(in(run_dir, folders[i]));
+  for
+    EACH(i, folders) rmdir(in(run_dir, folders[i]));
   ok(rmdir(run_dir), run_dir);
   mark(0, "scratch removed");
 }
@@ -518,10 +528,14 @@ int main(int argc, char** argv) {
   const uint64_t begin = now_ns();
   const char* filter_path = NULL;
   for (int c; (c = getopt(argc, argv, "+tx:f:")) != -1;) {
-    if (c == 't') timed = 1;
-    else if (c == 'x') letters = optarg;
-    else if (c == 'f') filter_path = optarg;
-    else return 125;
+    if (c == 't')
+      timed = 1;
+    else if (c == 'x')
+      letters = optarg;
+    else if (c == 'f')
+      filter_path = optarg;
+    else
+      return 125;
   }
   if (argc - optind < 2) {
     dprintf(2, "usage: floor [-t] [-x LETTERS] [-f FILTER] ROOTFS SCRATCH [COMMAND ARG...]\n");

@@ -18,7 +18,7 @@ as_owner() { unshare --user --map-root-user --map-auto -- "$@"; }
 
 use_home() {
   export HOME=$1/home XDG_DATA_HOME=$1/data XDG_CONFIG_HOME=$1/config XDG_CACHE_HOME=$1/cache XDG_RUNTIME_DIR=$1/run
-  mkdir -p -m 700 "$HOME" "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" "$XDG_CACHE_HOME" "$XDG_RUNTIME_DIR"
+  mkdir -p "$1" && mkdir -m 700 "$HOME" "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" "$XDG_CACHE_HOME" "$XDG_RUNTIME_DIR"
 }
 
 # The root filesystem all images of the tests are made from: Alpine's, or one assembled from busybox.
@@ -78,6 +78,7 @@ fail() {
 
 # After `run`: the exit status was $1.
 assert_status() {
+  # shellcheck disable=SC2154 # bats sets status and output
   ((status == $1)) || fail "expected exit status $1, got $status; output:" "$output"
 }
 
