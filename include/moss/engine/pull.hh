@@ -24,6 +24,7 @@ struct Progress {
     unpacking,    ///< all bytes are here, not all files
     done,         ///< the layer is unpacked
     storing,      ///< the last sync before the image is there
+    warning,      ///< `name` says what of a layer could not be kept (devices, file capabilities)
   };
   Phase phase = Phase::trying;
   std::string name;

@@ -274,6 +274,11 @@ Result<Ok> HttpClient::start(const HttpRequest& request, HttpSink sink, Done don
   return Ok{};
 }
 
+void HttpClient::cancel_all() {
+  for (const auto& transfer : state_->transfers) state_->release(*transfer);
+  state_->transfers.clear();
+}
+
 Result<Ok> HttpClient::poll(std::span<pollfd> others, int timeout_ms) {
   const Curl& curl = *state_->curl;
   std::vector<curl_waitfd> waits;

@@ -52,6 +52,8 @@ class HttpClient {
   /// A transfer on its way; `done` is called once, from poll() or get().
   using Done = std::function<void(HttpResponse response)>;
   Result<Ok> start(const HttpRequest& request, HttpSink sink, Done done);
+  /// Ends every transfer without a word to who asked.
+  void cancel_all();
   /// Lets transfers go on, and waits at most `timeout_ms` for them or one of `others`.
   Result<Ok> poll(std::span<pollfd> others, int timeout_ms);
 

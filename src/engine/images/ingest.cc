@@ -159,7 +159,7 @@ Result<Image> Ingest::commit(const ResolvedImage& image, const std::vector<std::
     return Ok{};
   }));
   const ImageStore store(store_);
-  const std::optional<Image> found = TRY(store.find(image.manifest.config.digest));
+  const std::optional<Image> found = TRY(store.find(names.empty() ? image.manifest.config.digest : names.front()));
   if (!found) return Error(0, "the image was removed by another moss just now; try again");
   return *found;
 }
@@ -187,6 +187,13 @@ Result<Copied> copy_to_staging(Ingest& ingest, int from, const std::string& name
   }
   copied.digest = digester.finish();
   return copied;
+}
+
+void tell_warnings(const ProgressCallback& progress, const UnpackedLayer& layer) {
+  if (!progress) return;
+  for (const std::string& warning : layer.warnings) {
+    progress({.phase = Progress::Phase::warning, .name = warning, .digest = layer.diff_id});
+  }
 }
 
 Result<UnpackedLayer> wait_for(UnpackJob& job) {

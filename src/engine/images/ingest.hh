@@ -37,9 +37,11 @@ class Ingest {
   bool has_blob(const oci::Descriptor& blob) const;
   bool has_layer(const std::string& diff_id) const;
 
+  /// Tells the layers of this ingest apart, those of a second try too.
+  size_t next_index() { return next_index_++; }
   /// A new file in staging, open for reading and writing.
   Result<Fd> create_file(const std::string& name);
-  /// Starts to unpack `input`; `index` tells the layers of one image apart.
+  /// Starts to unpack `input`. `index` is a next_index().
   Result<UnpackJob> unpack(size_t index, int input);
   /// Takes over what is verified: the blob's file in staging (empty where the store has it) and the unpacked layer.
   /// `lock` is let go when both are visible.
@@ -73,6 +75,7 @@ class Ingest {
   Fd hold_;
   std::optional<Staging> staging_;
   std::vector<Taken> taken_;
+  size_t next_index_ = 0;
   bool collect_ = true;
 };
 
@@ -85,6 +88,9 @@ struct Copied {
 };
 Result<Copied> copy_to_staging(Ingest& ingest, int from, const std::string& name, int64_t max_bytes,
                                const std::string& algorithm);
+
+/// Tells what could not be kept of a layer.
+void tell_warnings(const ProgressCallback& progress, const UnpackedLayer& layer);
 
 /// Waits for a job's end.
 Result<UnpackedLayer> wait_for(UnpackJob& job);

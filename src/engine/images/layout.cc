@@ -102,10 +102,12 @@ Result<Image> read_image(const std::string& store, const oci::Descriptor& entry)
   Image image;
   const oci::Digest manifest = TRY(oci::Digest::parse(entry.digest).context(store, "/index.json"));
   const std::string manifest_path = blob_path(store, manifest);
-  image.manifest = TRY(oci::decode_manifest(TRY(sys::read_file(manifest_path, kMaxManifestBytes))).context(manifest_path));
+  const std::string manifest_text = TRY(sys::read_file(manifest_path, kMaxManifestBytes));
+  image.manifest = TRY(oci::decode_manifest(manifest_text).context(manifest_path));
   const oci::Digest config = TRY(oci::Digest::parse(image.manifest.config.digest).context(manifest_path));
   const std::string config_path = blob_path(store, config);
-  image.config = TRY(oci::decode_image_config(TRY(sys::read_file(config_path, kMaxConfigBytes))).context(config_path));
+  const std::string config_text = TRY(sys::read_file(config_path, kMaxConfigBytes));
+  image.config = TRY(oci::decode_image_config(config_text).context(config_path));
   image.layers = TRY(match_layers(image.manifest, image.config).context(manifest_path));
   image.id = config.hex();
   image.manifest_digest = manifest.text();

@@ -19,7 +19,11 @@ class NameLock {
   /// Nothing where somebody else holds it.
   static Result<std::optional<NameLock>> try_acquire(const std::string& store, const std::string& name);
   NameLock(NameLock&& other) noexcept : path_(std::exchange(other.path_, {})), fd_(std::move(other.fd_)) {}
-  NameLock& operator=(NameLock&&) = delete;
+  NameLock& operator=(NameLock&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   ~NameLock();
 
  private:

@@ -144,6 +144,23 @@ Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::P
   return Error(0, "lists of lists more than ", kMaxIndexDepth, " deep; refused");
 }
 
+Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::Descriptor> layers) {
+  ResolvedImage image;
+  image.config = TRY(oci::decode_image_config(config_text));
+  image.manifest.media_type = std::string(oci::kOciManifest);
+  image.manifest.config.media_type = std::string(oci::kOciConfig);
+  image.manifest.config.digest = TRY(digest_of(config_text));
+  image.manifest.config.size = static_cast<int64_t>(config_text.size());
+  image.config_text = std::move(config_text);
+  image.manifest.layers = std::move(layers);
+  image.layers = TRY(match_layers(image.manifest, image.config));
+  image.manifest_text = oci::encode_manifest(image.manifest);
+  image.descriptor.media_type = image.manifest.media_type;
+  image.descriptor.digest = TRY(digest_of(image.manifest_text));
+  image.descriptor.size = static_cast<int64_t>(image.manifest_text.size());
+  return image;
+}
+
 Result<std::vector<ImageLayer>> match_layers(const oci::Manifest& manifest, const oci::ImageConfig& config) {
   if (manifest.layers.size() > kMaxLayers) {
     return Error(0, "the image has ", manifest.layers.size(), " layers; moss takes at most ", kMaxLayers);

@@ -42,6 +42,9 @@ Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
 Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
                                     const FetchDocument& fetch);
 
+/// An image of our own making: a manifest around a config and its layers' blobs. Errors: as match_layers.
+Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::Descriptor> layers);
+
 /// The manifest's layers with their diff ids. Errors: too many; counts that differ; digests that are none.
 Result<std::vector<ImageLayer>> match_layers(const oci::Manifest& manifest, const oci::ImageConfig& config);
 

@@ -1,7 +1,7 @@
 // The store as its users see it: looking up, naming, removing. How images get in is ingest.cc's.
 #include "moss/engine/store.hh"
 
-#include <pwd.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -134,7 +134,13 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
     }
     Result<Image> image = read_image(path_, entry);
     if (image.ok()) {
-      images.push_back(std::move(image).value());
+      // One config under two manifests (pulled and loaded, say) is one image.
+      const auto same = std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
+      if (same == images.end()) {
+        images.push_back(std::move(image).value());
+      } else {
+        add_entry(*same, entry);
+      }
     } else if (damaged != nullptr) {
       damaged->push_back(image.error());
     }
@@ -238,8 +244,15 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
   {
     // Alone: whoever looks an image up has by now either recorded its use, which is_used sees, or will not find it.
     const Fd users = TRY(hold_folder(path_, Hold::alone));
-    const std::optional<Image> image = TRY(find(word));
+    std::optional<Image> image = TRY(find(word));
     if (!image) return not_known();
+    std::vector<std::string> manifests;
+    for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+      const Result<Image> other = read_image(path_, entry);
+      if (!other.ok() || other->id != image->id) continue;
+      add_entry(*image, entry);
+      manifests.push_back(entry.digest);
+    }
     const bool by_id = may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
                        image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
     const bool whole = by_id || image->names.size() < 2;
@@ -254,8 +267,14 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
       if (whole) {
         removed.untagged = image->names;
         removed.deleted.push_back(image->id);
-        std::erase_if(index.manifests, [&](const oci::Descriptor& e) { return e.digest == image->manifest_digest; });
-      } else if (const oci::Descriptor* entry = find_by_name(index, TRY(parse_image_name(word)))) {
+        std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
+          return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
+        });
+        return Ok{};
+      }
+      const Result<ImageName> name = parse_image_name(word);
+      if (!name.ok()) return name.error();
+      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
         removed.untagged.push_back(entry_name(*entry));
         drop_name(index, removed.untagged.back());
       }

@@ -1,7 +1,8 @@
 // The process that unpacks: one request a message, one reply a pipe.
 //
 //   request                      descriptors                  reply, then end of file
-//   'u'                          reply, input, destination    "ok DIFF_ID BYTES" or "error CODE MESSAGE"
+//   'u'                          reply, input, destination    "ok DIFF_ID BYTES opaque|plain", a line for each warning;
+//                                                             or "error CODE MESSAGE"
 //   's'                          reply                        "ok"
 //   'r' NAME                     reply, parent folder         "ok" or "error CODE MESSAGE"
 #include "unpack_worker.hh"
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include <set>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
 
 namespace moss::engine {
 
@@ -87,7 +90,9 @@ int unpack_one(const Request& request, const UnpackOptions& options) {
   const std::string destination = cat("/proc/self/fd/", request.descriptors[2].get());
   const Result<UnpackedLayer> layer = unpack_layer(request.descriptors[1].get(), destination, options);
   if (layer.ok()) {
-    (void)sys::write_all(reply, cat("ok ", layer->diff_id, " ", layer->bytes), "reply");
+    std::string text = cat("ok ", layer->diff_id, " ", layer->bytes, layer->opaque_root ? " opaque" : " plain");
+    for (const std::string& warning : layer->warnings) text += "\n" + warning;
+    (void)sys::write_all(reply, text, "reply");
   } else {
     reply_error(reply, layer.error());
   }
@@ -161,10 +166,14 @@ Result<std::optional<UnpackedLayer>> UnpackJob::read() {
   }
   reply_.reset();
   const std::string text = TRY(check_reply(text_));
-  const auto [diff_id, bytes] = cut(text, ' ');
+  std::vector<std::string_view> lines = split(text, '\n');
+  const std::vector<std::string_view> words = split(lines.at(0), ' ');
+  if (words.size() != 3) return Error(0, "the process that unpacks gave no result; is there enough memory?");
   UnpackedLayer layer;
-  layer.diff_id = std::string(diff_id);
-  layer.bytes = parse_number<decltype(layer.bytes)>(bytes.value_or("")).value_or(0);
+  layer.diff_id = words[0];
+  layer.bytes = parse_number<uint64_t>(words[1]).value_or(0);
+  layer.opaque_root = words[2] == "opaque";
+  layer.warnings.assign(lines.begin() + 1, lines.end());
   return std::optional(std::move(layer));
 }
 
