@@ -250,7 +250,8 @@ Result<Ok> write_files(const Preparation& p, const Made& made, const OwnedContai
     TRY(sys::make_dirs(folder, folder.ends_with("/upper") ? 0755 : 0700));
   }
   TRY(sys::create_file(live + "/hosts", hosts_file(p.network, config.hostname, made.record.name)));
-  TRY(sys::create_file(live + "/resolv.conf", TRY(resolv_conf_file(p.network, kMaxResolvConfBytes))));
+  const std::string resolv_conf = TRY(resolv_conf_file(p.network, kMaxResolvConfBytes));
+  TRY(sys::create_file(live + "/resolv.conf", resolv_conf));
   if (!config.hostname.empty()) TRY(sys::create_file(live + "/hostname", config.hostname + "\n"));
   return write_users(p, live);
 }
