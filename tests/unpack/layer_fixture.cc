@@ -18,43 +18,41 @@ namespace moss::test {
 
 namespace {
 
-void describe(const std::string& root, const std::string& path, std::vector<std::string>& lines) {
-  const std::string full = path.empty() ? root : root + "/" + path;
+// The entry `name` of the current folder, called `path` from the root. By chdir(2): a tree may be deeper than a path or
+// the number of descriptors allows.
+void describe(const std::string& name, const std::string& path, std::vector<std::string>& lines) {
   struct stat s {};
-  ASSERT_EQ(::lstat(full.c_str(), &s), 0) << full;
+  ASSERT_EQ(::lstat(name.c_str(), &s), 0) << path;
   char mode[8];
   std::snprintf(mode, sizeof mode, "%o", s.st_mode & 07777u);
-  std::string line;
+  const std::string owner = s.st_uid != 0 || s.st_gid != 0 ? cat(" owner ", s.st_uid, ':', s.st_gid) : "";
   if (S_ISDIR(s.st_mode)) {
-    line = cat(mode, ' ', path, '/');
+    ASSERT_EQ(::chdir(name.c_str()), 0) << path;
+    char value[16];
+    const ssize_t size = ::getxattr(".", "user.overlay.opaque", value, sizeof value);
+    const std::string opaque = size > 0 ? cat(" opaque=", std::string_view(value, static_cast<size_t>(size))) : "";
+    lines.push_back(cat(mode, ' ', path, '/', opaque, owner));
+    Result<std::vector<std::string>> names = sys::list_dir(".");
+    ASSERT_TRUE(names.ok()) << names.error().to_string();
+    std::sort(names->begin(), names->end());
+    for (const std::string& child : *names) describe(child, path.empty() ? child : path + "/" + child, lines);
+    ASSERT_EQ(::chdir(".."), 0) << path;
   } else if (S_ISLNK(s.st_mode)) {
     char target[4096];
-    const ssize_t size = ::readlink(full.c_str(), target, sizeof target);
-    line = cat(path, " -> ", std::string_view(target, static_cast<size_t>(size)));
+    const ssize_t size = ::readlink(name.c_str(), target, sizeof target);
+    lines.push_back(cat(path, " -> ", std::string_view(target, static_cast<size_t>(size)), owner));
   } else if (S_ISFIFO(s.st_mode)) {
-    line = cat("fifo ", path);
+    lines.push_back(cat("fifo ", path, owner));
   } else if (S_ISCHR(s.st_mode)) {
-    line = cat(s.st_rdev == 0 ? "whiteout " : "device ", path);
+    lines.push_back(cat(s.st_rdev == 0 ? "whiteout " : "device ", path, owner));
+  } else if (s.st_size > 200) {
+    lines.push_back(cat(mode, ' ', path, ": ", s.st_size, " bytes", owner));
+  } else if (s.st_size > 0) {
+    const Result<std::string> text = sys::read_file(name, 200);
+    lines.push_back(cat(mode, ' ', path, ": ", text.ok() ? *text : text.error().to_string(), owner));
   } else {
-    line = cat(mode, ' ', path);
-    if (s.st_size > 200) {
-      line += cat(": ", s.st_size, " bytes");
-    } else if (s.st_size > 0) {
-      Result<std::string> text = sys::read_file(full, 200);
-      line += ": ";
-      line += text.ok() ? *text : text.error().to_string();
-    }
+    lines.push_back(cat(mode, ' ', path, owner));
   }
-  char value[16];
-  const ssize_t size = ::lgetxattr(full.c_str(), "user.overlay.opaque", value, sizeof value);
-  if (size > 0) line += cat(" opaque=", std::string_view(value, static_cast<size_t>(size)));
-  if (s.st_uid != 0 || s.st_gid != 0) line += cat(" owner ", s.st_uid, ':', s.st_gid);
-  lines.push_back(std::move(line));
-  if (!S_ISDIR(s.st_mode)) return;
-  Result<std::vector<std::string>> names = sys::list_dir(full);
-  ASSERT_TRUE(names.ok()) << names.error().to_string();
-  std::sort(names->begin(), names->end());
-  for (const std::string& name : *names) describe(root, path.empty() ? name : path + "/" + name, lines);
 }
 
 // Everything about the victim that an attack could change, but for the time it was looked at.
@@ -66,7 +64,7 @@ std::string snapshot(const std::string& base) {
       entry.disable_recursion_pending();
       continue;
     }
-    struct stat s {};
+    struct stat s{};
     if (::lstat(entry->path().c_str(), &s) != 0) continue;
     text += cat(entry->path().string(), ' ', s.st_mode, ' ', s.st_uid, ' ', s.st_nlink, ' ', s.st_mtim.tv_sec, '.',
                 s.st_mtim.tv_nsec, ' ', s.st_ctim.tv_sec, '.', s.st_ctim.tv_nsec, ' ', s.st_size, '\n');
