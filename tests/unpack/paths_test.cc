@@ -149,11 +149,11 @@ TEST_F(LayerPaths, DeepTreeIsWrittenAndRemoved) {
 
 TEST_F(LayerPaths, ManyFilesInOneFolder) {
   TarWriter tar;
-  for (int i = 0; i < 5'000; ++i) tar.file(cat("d/", i));
+  for (int i = 0; i < 2'000; ++i) tar.file(cat("d/", i));
   engine::UnpackOptions options{.single_id = true};
   const Outcome out = unpack(gzip(tar.finish()), options);
   EXPECT_EQ(out.error, "");
-  EXPECT_EQ(out.entries, 5'000u);
+  EXPECT_EQ(out.entries, 2'000u);
 }
 
 TEST_F(LayerPaths, EntriesAreLimited) {
