@@ -18,41 +18,26 @@ namespace moss::test {
 
 namespace {
 
-// The entry `name` of the current folder, called `path` from the root. By chdir(2): a tree may be deeper than a path or
-// the number of descriptors allows.
-void describe(const std::string& name, const std::string& path, std::vector<std::string>& lines) {
-  struct stat s {};
-  ASSERT_EQ(::lstat(name.c_str(), &s), 0) << path;
+std::string describe_entry(const std::string& full, const std::string& path, const struct stat& s) {
   char mode[8];
   std::snprintf(mode, sizeof mode, "%o", s.st_mode & 07777u);
-  const std::string owner = s.st_uid != 0 || s.st_gid != 0 ? cat(" owner ", s.st_uid, ':', s.st_gid) : "";
   if (S_ISDIR(s.st_mode)) {
-    ASSERT_EQ(::chdir(name.c_str()), 0) << path;
     char value[16];
-    const ssize_t size = ::getxattr(".", "user.overlay.opaque", value, sizeof value);
+    const ssize_t size = ::lgetxattr(full.c_str(), "user.overlay.opaque", value, sizeof value);
     const std::string opaque = size > 0 ? cat(" opaque=", std::string_view(value, static_cast<size_t>(size))) : "";
-    lines.push_back(cat(mode, ' ', path, '/', opaque, owner));
-    Result<std::vector<std::string>> names = sys::list_dir(".");
-    ASSERT_TRUE(names.ok()) << names.error().to_string();
-    std::sort(names->begin(), names->end());
-    for (const std::string& child : *names) describe(child, path.empty() ? child : path + "/" + child, lines);
-    ASSERT_EQ(::chdir(".."), 0) << path;
-  } else if (S_ISLNK(s.st_mode)) {
-    char target[4096];
-    const ssize_t size = ::readlink(name.c_str(), target, sizeof target);
-    lines.push_back(cat(path, " -> ", std::string_view(target, static_cast<size_t>(size)), owner));
-  } else if (S_ISFIFO(s.st_mode)) {
-    lines.push_back(cat("fifo ", path, owner));
-  } else if (S_ISCHR(s.st_mode)) {
-    lines.push_back(cat(s.st_rdev == 0 ? "whiteout " : "device ", path, owner));
-  } else if (s.st_size > 200) {
-    lines.push_back(cat(mode, ' ', path, ": ", s.st_size, " bytes", owner));
-  } else if (s.st_size > 0) {
-    const Result<std::string> text = sys::read_file(name, 200);
-    lines.push_back(cat(mode, ' ', path, ": ", text.ok() ? *text : text.error().to_string(), owner));
-  } else {
-    lines.push_back(cat(mode, ' ', path, owner));
+    return cat(mode, ' ', path, '/', opaque);
   }
+  if (S_ISLNK(s.st_mode)) {
+    char target[4096];
+    const ssize_t size = ::readlink(full.c_str(), target, sizeof target);
+    return cat(path, " -> ", std::string_view(target, static_cast<size_t>(std::max<ssize_t>(size, 0))));
+  }
+  if (S_ISFIFO(s.st_mode)) return cat("fifo ", path);
+  if (S_ISCHR(s.st_mode)) return cat(s.st_rdev == 0 ? "whiteout " : "device ", path);
+  if (s.st_size > 200) return cat(mode, ' ', path, ": ", s.st_size, " bytes");
+  if (s.st_size == 0) return cat(mode, ' ', path);
+  const Result<std::string> text = sys::read_file(full, 200);
+  return cat(mode, ' ', path, ": ", text.ok() ? *text : text.error().to_string());
 }
 
 // Everything about the victim that an attack could change, but for the time it was looked at.
@@ -82,10 +67,27 @@ constexpr char kSeparator = '\x1f';
 }  // namespace
 
 std::string describe_tree(const std::string& root) {
-  std::vector<std::string> lines;
-  describe(root, "", lines);
   std::string text;
-  for (const std::string& line : lines) text += line + "\n";
+  // Depth first, by a list of what is still to do: a tree may be deeper than a stack.
+  std::vector<std::string> pending{""};
+  while (!pending.empty()) {
+    const std::string path = std::move(pending.back());
+    pending.pop_back();
+    const std::string full = path.empty() ? root : root + "/" + path;
+    struct stat s{};
+    EXPECT_EQ(::lstat(full.c_str(), &s), 0) << full;
+    text += describe_entry(full, path, s);
+    if (s.st_uid != 0 || s.st_gid != 0) text += cat(" owner ", s.st_uid, ':', s.st_gid);
+    text += '\n';
+    if (!S_ISDIR(s.st_mode)) continue;
+    Result<std::vector<std::string>> names = sys::list_dir(full);
+    if (!names.ok()) {
+      ADD_FAILURE() << names.error().to_string();
+      continue;
+    }
+    std::sort(names->rbegin(), names->rend());
+    for (const std::string& name : *names) pending.push_back(path.empty() ? name : path + "/" + name);
+  }
   return text;
 }
 

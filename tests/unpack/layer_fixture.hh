@@ -53,7 +53,7 @@ class LayerTest : public testing::Test {
   int layers_ = 0;
 };
 
-/// The tree as Outcome has it. Changes the current folder: for the process in the namespace only.
+/// The tree as Outcome has it.
 std::string describe_tree(const std::string& root);
 
 }  // namespace moss::test
