@@ -167,13 +167,9 @@ struct Type {
 };
 
 template <typename T>
-<<<<<<< HEAD
-extern const Type type_of;
-=======
 constexpr Type make_type();
 template <typename T>
 inline constexpr Type type_of = make_type<T>();
->>>>>>> refs/heads/oci
 
 template <typename T>
 inline constexpr bool is_vector = false;
@@ -282,12 +278,6 @@ constexpr Type make_type() {
   }
 }
 
-<<<<<<< HEAD
-template <typename T>
-inline constexpr Type type_of = make_type<T>();
-
-=======
->>>>>>> refs/heads/oci
 // ---- reading ----
 
 /// Reads `json` into the root slot. `document` names it in errors ("config.json").
