@@ -73,7 +73,8 @@ class ChallengeReader {
       if (text_[position_] == '\\' && position_ + 1 < text_.size()) ++position_;
       out += text_[position_];
     }
-    ++position_;
+    // Past the closing quote, where there is one.
+    if (position_ < text_.size()) ++position_;
     return out;
   }
 

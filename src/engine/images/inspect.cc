@@ -76,7 +76,7 @@ std::string inspect_image_json(const ImageStore& store, const Image& image) {
   out["RootFS"] = {{"Type", "layers"}, {"Layers", image.config.diff_ids}};
   out["Labels"] = image.config.config.labels.empty() ? Json() : Json(image.config.config.labels);
   out["Annotations"] = image.manifest.annotations.empty() ? Json::object() : Json(image.manifest.annotations);
-  out["ManifestType"] = image.manifest.media_type;
+  out["ManifestType"] = image.manifest.media_type.empty() ? std::string(oci::kOciManifest) : image.manifest.media_type;
   out["User"] = image.config.config.user;
   Json history = Json::array();
   for (const oci::History& step : image.config.history) {

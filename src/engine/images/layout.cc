@@ -92,7 +92,9 @@ Result<oci::Index> read_index(const std::string& store) {
 Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit) {
   const NameLock lock = TRY(NameLock::acquire(store, "index"));
   oci::Index index = TRY(read_index(store));
+  const std::vector<oci::Descriptor> before = index.manifests;
   TRY(edit(index));
+  if (index.manifests == before && sys::exists(store + "/index.json")) return Ok{};
   Result<Ok> written = sys::replace_file(store + "/index.json", oci::encode_index(index), 0644, sys::Sync::yes);
   if (!written.ok()) return explain(written.error(), store);
   return Ok{};

@@ -38,7 +38,8 @@ const oci::Descriptor* find_by_name(const oci::Index& index, const ImageName& na
   };
   // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
   const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
-    const auto [its_repository, its_suffix] = split_name(entry_name(entry));
+    const std::string full = entry_name(entry);
+    const auto [its_repository, its_suffix] = split_name(full);
     if (its_repository != repository) return false;
     return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
   };

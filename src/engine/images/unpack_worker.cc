@@ -86,8 +86,9 @@ void reply_error(int reply, const Error& error) {
 
 int unpack_one(const Request& request, const UnpackOptions& options) {
   const int reply = request.descriptors[0].get();
-  // By its descriptor: the folders above belong to the caller, whom a mapped root may not be able to pass.
-  const std::string destination = cat("/proc/self/fd/", request.descriptors[2].get());
+  // By its descriptor: the folders above belong to the caller, and a mapped root may not be able to pass them. With
+  // "/." behind, as the link itself is no folder.
+  const std::string destination = cat("/proc/self/fd/", request.descriptors[2].get(), "/.");
   const Result<UnpackedLayer> layer = unpack_layer(request.descriptors[1].get(), destination, options);
   if (layer.ok()) {
     std::string text = cat("ok ", layer->diff_id, " ", layer->bytes, layer->opaque_root ? " opaque" : " plain");

@@ -1,0 +1,111 @@
+"""A registry with bad manners, for what a real one cannot be made to do.
+
+    mock_registry.py LAYOUT
+
+Serves the one image of an OCI layout as /v2/MODE/app; the mode says how. Prints its port, then one line for each
+request: METHOD PATH AUTHORIZATION RANGE ("-" where there is none). A second server, the "other host", listens on the
+port printed second.
+"""
+import http.server
+import json
+import os
+import sys
+import threading
+
+LAYOUT = sys.argv[1]
+seen = {}
+lock = threading.Lock()
+
+
+def blob(digest):
+    with open(os.path.join(LAYOUT, "blobs", *digest.split(":")), "rb") as file:
+        return file.read()
+
+
+def manifest():
+    with open(os.path.join(LAYOUT, "index.json")) as file:
+        return json.load(file)["manifests"][0]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", headers.pop("length", len(body)))
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except OSError:
+            pass
+
+    def count(self, key):
+        with lock:
+            seen[key] = seen.get(key, 0) + 1
+            return seen[key]
+
+    def do_GET(self):
+        authorization = self.headers.get("Authorization", "-").replace(" ", "_")
+        line = f"GET {self.path} {authorization} {self.headers.get('Range', '-')}\n"
+        with lock:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        parts = self.path.split("?")[0].split("/")
+        if self.path == "/v2/":
+            return self.answer(200, b"{}")
+        if parts[1] == "token":
+            return self.answer(200, json.dumps({"token": "t0ken"}).encode())
+        if parts[1] == "stolen":
+            return self.answer(200, blob(parts[2]))
+        _, _, mode, _, kind, what = parts
+        is_layer = kind == "blobs" and what == layer_digest
+        try_number = self.count((mode, kind, what))
+        if mode in ("token", "basic") and authorization == "-":
+            challenge = (
+                'Basic realm="x"' if mode == "basic" else f'Bearer realm="http://127.0.0.1:{ports[0]}/token",service="s"'
+            )
+            return self.answer(401, b"{}", WWW_Authenticate=challenge)
+        if mode == "evilrealm":
+            return self.answer(401, b"{}", WWW_Authenticate='Bearer realm="gopher://127.0.0.1/token"')
+        if mode.isdigit():
+            return self.answer(int(mode), b"{}")
+        if mode == "busy" and try_number == 1:
+            return self.answer(429, b"{}", Retry_After="0")
+        if mode == "loop":
+            return self.answer(307, Location=self.path)
+        if mode == "ftp" and is_layer:
+            return self.answer(307, Location="file:///etc/passwd")
+        if is_layer and mode in ("elsewhere", "basic"):
+            return self.answer(307, Location=f"http://127.0.0.1:{ports[1]}/stolen/{what}")
+        body = blob(what) if ":" in what else blob(manifest()["digest"])
+        if mode == "lie" and kind == "manifests":
+            body = body.replace(b"2", b"3", 1)
+        if is_layer and mode == "endless":
+            body = body + b"x" * 50_000_000
+        if is_layer and mode == "short":
+            return self.answer(200, body[: len(body) // 2])
+        if is_layer and mode in ("broken", "norange"):
+            start = self.headers.get("Range", "bytes=0-")[6:-1]
+            if try_number == 1:
+                # Promises all and hangs up half-way.
+                self.answer(200, body[: len(body) // 2], length=len(body))
+                self.close_connection = True
+                return None
+            if mode == "broken" and int(start) > 0:
+                return self.answer(206, body[int(start) :])
+        return self.answer(200, body)
+
+
+layer_digest = json.loads(blob(manifest()["digest"]))["layers"][0]["digest"]
+servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
+ports = [server.server_address[1] for server in servers]
+print(*ports, flush=True)
+threading.Thread(target=servers[1].serve_forever, daemon=True).start()
+threading.Thread(target=servers[0].serve_forever, daemon=True).start()
+# The test holds our standard input; when it ends, so do we.
+sys.stdin.read()

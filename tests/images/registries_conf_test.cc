@@ -1,0 +1,125 @@
+// registries.conf and short names, as containers-registries.conf(5) describes them.
+#include "src/engine/images/registries_conf.hh"
+
+#include "image_fixture.hh"
+
+namespace moss::engine {
+
+namespace {
+
+using moss::test::error_of;
+using moss::test::succeeded;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+RegistriesConf conf(const std::vector<std::string>& files) {
+  RegistriesConf out;
+  for (const std::string& file : files) EXPECT_TRUE(succeeded(merge_registries_conf(out, file, "r.conf")));
+  return out;
+}
+
+std::vector<Endpoint> places(const RegistriesConf& c, const std::string& repository, bool by_digest = false) {
+  const auto found = endpoints(c, repository, by_digest);
+  EXPECT_TRUE(succeeded(found));
+  return found.ok() ? *found : std::vector<Endpoint>{};
+}
+
+TEST(ShortNames, MeanDockersHubWhereNothingIsConfigured) {
+  EXPECT_THAT(resolve_short_name({}, "alpine").value(), ElementsAre("docker.io/library/alpine"));
+  EXPECT_THAT(resolve_short_name({}, "org/app").value(), ElementsAre("docker.io/org/app"));
+}
+
+TEST(ShortNames, AreSearchedInTheConfiguredOrder) {
+  const auto c = conf({"unqualified-search-registries = ['quay.io', 'docker.io', 'localhost:5000']"});
+  EXPECT_THAT(resolve_short_name(c, "alpine").value(),
+              ElementsAre("quay.io/alpine", "docker.io/library/alpine", "localhost:5000/alpine"));
+}
+
+TEST(ShortNames, AnAliasIsTheOnlyAnswer) {
+  const auto c = conf({"unqualified-search-registries = ['quay.io']\n[aliases]\n'fedora' = 'registry.fedoraproject.org/fedora'"});
+  EXPECT_THAT(resolve_short_name(c, "fedora").value(), ElementsAre("registry.fedoraproject.org/fedora"));
+}
+
+TEST(ShortNames, AnEmptySearchListSaysWhatToWrite) {
+  EXPECT_THAT(error_of(resolve_short_name(conf({"unqualified-search-registries = []"}), "alpine")),
+              HasSubstr("write docker.io/library/alpine"));
+}
+
+TEST(RegistriesConf, LaterFilesReplaceWhatTheyName) {
+  const auto c = conf({"unqualified-search-registries = ['a.io']\n[aliases]\nx = 'a.io/x'\ny = 'a.io/y'\n[[registry]]\nprefix = 'a.io'\nblocked = true",
+                       "unqualified-search-registries = ['b.io']\n[aliases]\nx = 'b.io/x'\ny = ''\n[[registry]]\nprefix = 'a.io'\nlocation = 'mirror.io/a'"});
+  EXPECT_THAT(resolve_short_name(c, "x").value(), ElementsAre("b.io/x"));
+  EXPECT_THAT(resolve_short_name(c, "y").value(), ElementsAre("b.io/y"));
+  EXPECT_THAT(places(c, "a.io/app"), ElementsAre(Endpoint{"mirror.io", "a/app", false}));
+}
+
+TEST(RegistriesConf, TheLongestPrefixRules) {
+  const auto c = conf({R"(
+[[registry]]
+prefix = "example.com"
+location = "one.internal"
+[[registry]]
+prefix = "example.com/foo"
+location = "two.internal/bar"
+insecure = true
+)"});
+  EXPECT_THAT(places(c, "example.com/app"), ElementsAre(Endpoint{"one.internal", "app", false}));
+  EXPECT_THAT(places(c, "example.com/foo/app"), ElementsAre(Endpoint{"two.internal", "bar/app", true}));
+  EXPECT_THAT(places(c, "example.com/foobar"), ElementsAre(Endpoint{"one.internal", "foobar", false}));
+  EXPECT_THAT(places(c, "example.com.evil/foo"), ElementsAre(Endpoint{"example.com.evil", "foo", false}));
+}
+
+TEST(RegistriesConf, AStarStandsForEveryHostBelow) {
+  const auto c = conf({"[[registry]]\nprefix = '*.example.com'\ninsecure = true"});
+  EXPECT_THAT(places(c, "a.example.com/x"), ElementsAre(Endpoint{"a.example.com", "x", true}));
+  EXPECT_THAT(places(c, "a.b.example.com/x"), ElementsAre(Endpoint{"a.b.example.com", "x", true}));
+  EXPECT_THAT(places(c, "example.com/x"), ElementsAre(Endpoint{"example.com", "x", false}));
+  EXPECT_THAT(places(c, "badexample.com/x"), ElementsAre(Endpoint{"badexample.com", "x", false}));
+}
+
+TEST(RegistriesConf, MirrorsComeBeforeTheLocation) {
+  const auto c = conf({R"(
+[[registry]]
+location = "docker.io"
+[[registry.mirror]]
+location = "mirror.one/hub"
+[[registry.mirror]]
+location = "mirror.two"
+insecure = true
+pull-from-mirror = "digest-only"
+)"});
+  EXPECT_THAT(places(c, "docker.io/library/alpine"),
+              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false},
+                          Endpoint{"registry-1.docker.io", "library/alpine", false}));
+  EXPECT_THAT(places(c, "docker.io/library/alpine", true),
+              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false}, Endpoint{"mirror.two", "library/alpine", true},
+                          Endpoint{"registry-1.docker.io", "library/alpine", false}));
+}
+
+TEST(RegistriesConf, ABlockedRegistryIsNotAsked) {
+  EXPECT_EQ(error_of(endpoints(conf({"[[registry]]\nprefix = 'bad.io'\nblocked = true"}), "bad.io/x", false)),
+            "registry bad.io is blocked in registries.conf");
+}
+
+TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
+  RegistriesConf c;
+  EXPECT_EQ(error_of(merge_registries_conf(c, "\n[[registry]]\nprefix = 'a'\ninsecure = 'yes'", "r.conf")),
+            "r.conf:4: insecure: expected true or false");
+  EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['https://a.io']", "r.conf")),
+            "r.conf:1: unqualified-search-registries: expected host names, without http://");
+  EXPECT_THAT(error_of(merge_registries_conf(c, "a = = 1", "r.conf")), HasSubstr("r.conf:1: "));
+  EXPECT_THAT(error_of(merge_registries_conf(c, "[registries.search]\nregistries = ['a']", "r.conf")), HasSubstr("version 1"));
+}
+
+TEST(Loopback, IsThisMachineAlone) {
+  for (const char* host : {"127.0.0.1:5000", "127.8.9.10", "localhost", "localhost:80", "[::1]:5000", "[::1]"}) {
+    EXPECT_TRUE(is_loopback(host)) << host;
+  }
+  for (const char* host : {"127.0.0.1.evil.io", "localhost.evil.io", "128.0.0.1", "127.0.0.256", "[::2]", "[::1]evil", "10.0.0.1"}) {
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
+}
+
+}  // namespace
+
+}  // namespace moss::engine

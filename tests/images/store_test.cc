@@ -1,0 +1,317 @@
+// Looking up, naming, preparing and removing images.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include "image_fixture.hh"
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+
+namespace moss::test {
+
+namespace {
+
+using engine::Image;
+using testing::ElementsAre;
+using testing::ElementsAreArray;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+class Store : public ImageTest {
+ protected:
+  /// The first name of what a word means; "none", or the error.
+  std::string meaning(const std::string& word) {
+    const auto image = store().find(word);
+    if (!image.ok()) return image.error().to_string();
+    if (!*image) return "none";
+    return (*image)->names.empty() ? "unnamed" : (*image)->names[0];
+  }
+  void load_as(const std::string& name, const std::string& content) {
+    ASSERT_TRUE(succeeded(load(simple_layout(name, content))));
+  }
+  Result<engine::Removed> remove(const std::string& word, bool force = false) {
+    return store().remove(word, {.force = force, .map = single_id()});
+  }
+};
+
+TEST_F(Store, ThatIsNotThereIsEmptyAndStaysAway) {
+  EXPECT_EQ(meaning("alpine"), "none");
+  EXPECT_THAT(store().list().value(), IsEmpty());
+  EXPECT_EQ(error_of(remove("alpine")), "alpine: image not known");
+  EXPECT_TRUE(succeeded(store().collect_garbage(single_id())));
+  EXPECT_FALSE(sys::exists(store().path()));
+}
+
+TEST_F(Store, IsPrivate) {
+  load_as("a", "1");
+  struct stat status;
+  ASSERT_EQ(::stat(store().path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0700u);
+}
+
+TEST_F(Store, AShortNameMeansTheUsersOwnThenDockersHubThenAny) {
+  load_as("quay.io/org/app:latest", "1");
+  EXPECT_EQ(meaning("app"), "quay.io/org/app:latest");
+  EXPECT_EQ(meaning("org/app"), "quay.io/org/app:latest");
+  EXPECT_EQ(meaning("pp"), "none");
+  EXPECT_EQ(meaning("app:v2"), "none");
+  load_as("docker.io/library/app:latest", "2");
+  EXPECT_EQ(meaning("app"), "docker.io/library/app:latest");
+  load_as("localhost/app:latest", "3");
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+  EXPECT_EQ(meaning("docker.io/app"), "docker.io/library/app:latest");
+  EXPECT_EQ(meaning("quay.io/app"), "none");
+}
+
+TEST_F(Store, AnImageIsFoundByItsIdAndByDigest) {
+  load_as("app", "1");
+  const auto image = store().find("app").value();
+  ASSERT_TRUE(image);
+  EXPECT_EQ(meaning(image->id), "localhost/app:latest");
+  EXPECT_EQ(meaning(image->id.substr(0, 12)), "localhost/app:latest");
+  EXPECT_EQ(meaning("sha256:" + image->id), "localhost/app:latest");
+  EXPECT_EQ(meaning("localhost/app@" + image->manifest_digest), "localhost/app:latest");
+  EXPECT_EQ(meaning("app@" + image->manifest_digest), "localhost/app:latest");
+  EXPECT_EQ(meaning("localhost/other@" + image->manifest_digest), "none");
+  EXPECT_EQ(meaning(std::string(64, '0')), "none");
+}
+
+TEST_F(Store, ANameThatIsNoneSaysSo) {
+  EXPECT_THAT(meaning("UPPER"), HasSubstr("UPPER"));
+  EXPECT_THAT(meaning("a:../b"), HasSubstr("bad image name"));
+  EXPECT_THAT(meaning("../../etc"), HasSubstr("bad image name"));
+}
+
+TEST_F(Store, ANameHasOneOwner) {
+  load_as("app", "1");
+  const std::string first = store().find("app").value()->id;
+  load_as("app", "2");
+  const std::string second = store().find("app").value()->id;
+  EXPECT_NE(first, second);
+  EXPECT_EQ(meaning(first), "unnamed");
+  EXPECT_THAT(store().list().value(), SizeIs(2));
+}
+
+TEST_F(Store, TagsAreAddedAndTaken) {
+  load_as("app", "1");
+  ASSERT_TRUE(succeeded(store().tag(*store().find("app").value(), "quay.io/me/app:v1")));
+  ASSERT_TRUE(succeeded(store().tag(*store().find("app").value(), "other")));
+  EXPECT_THAT(store().find("app").value()->names,
+              testing::UnorderedElementsAre("localhost/app:latest", "quay.io/me/app:v1", "localhost/other:latest"));
+  ASSERT_TRUE(succeeded(store().untag("quay.io/me/app:v1")));
+  ASSERT_TRUE(succeeded(store().untag("app")));
+  ASSERT_TRUE(succeeded(store().untag("other")));
+  EXPECT_EQ(meaning("app"), "none");
+  ASSERT_THAT(store().list().value(), SizeIs(1));
+  EXPECT_THAT(store().list().value()[0].names, IsEmpty());
+}
+
+TEST_F(Store, LowerFoldersAreTopmostFirst) {
+  LayoutWriter writer(base() + "/two");
+  writer.add(writer.image({layer("below", "1"), layer("above", "2")}), "app");
+  writer.write_index();
+  ASSERT_TRUE(succeeded(load(writer.path())));
+  const auto lower = store().prepare_layers(*store().find("app").value(), single_id());
+  ASSERT_TRUE(succeeded(lower));
+  ASSERT_THAT(*lower, SizeIs(2));
+  EXPECT_EQ(sys::read_file((*lower)[0] + "/above", 10).value(), "2");
+  EXPECT_EQ(sys::read_file((*lower)[1] + "/below", 10).value(), "1");
+}
+
+TEST_F(Store, ALayerThatHidesAllBelowIsTheLastLowerFolder) {
+  LayoutWriter writer(base() + "/opaque");
+  writer.add(writer.image({layer("below", "1"), TarWriter().file(".wh..wh..opq").file("f", "2").finish(), layer("top", "3")}), "app");
+  writer.write_index();
+  ASSERT_TRUE(succeeded(load(writer.path())));
+  const auto lower = store().prepare_layers(*store().find("app").value(), single_id());
+  ASSERT_TRUE(succeeded(lower));
+  EXPECT_THAT(*lower, ElementsAre(EndsWith("/fs"), EndsWith(".opaque/fs")));
+}
+
+TEST_F(Store, ALayerIsUnpackedOnceMoreForAnotherMap) {
+  const auto grants = sys::read_subordinate_ids(sys::user_name(::geteuid()), ::geteuid());
+  if (!grants.ok() || grants->empty()) GTEST_SKIP() << "no subordinate ids for this user in /etc/subuid and /etc/subgid";
+  const IdMap many{sys::id_ranges(::geteuid(), grants->uids), sys::id_ranges(::getegid(), grants->gids)};
+  LayoutWriter writer(base() + "/owned");
+  writer.add(writer.image({TarWriter().file_as({.name = "f", .uid = 5, .gid = 6}, "x").finish()}), "app");
+  writer.write_index();
+  ASSERT_TRUE(succeeded(load(writer.path())));
+  const Image image = *store().find("app").value();
+  const auto single = store().prepare_layers(image, single_id());
+  const auto mapped = store().prepare_layers(image, many);
+  ASSERT_TRUE(succeeded(single));
+  ASSERT_TRUE(succeeded(mapped));
+  struct stat owner;
+  ASSERT_EQ(::stat(((*single)[0] + "/f").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_uid, ::geteuid());
+  ASSERT_EQ(::stat(((*mapped)[0] + "/f").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_uid, many.uids[1].outside + 4);
+  EXPECT_EQ(owner.st_gid, many.gids[1].outside + 5);
+  // And both are removed.
+  ASSERT_TRUE(succeeded(store().remove("app", {.map = many})));
+  EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
+}
+
+TEST_F(Store, ADamagedBlobIsNotUnpackedAgain) {
+  load_as("app", "1");
+  const Image image = *store().find("app").value();
+  const std::string blob = cat(store().path(), "/blobs/sha256/", image.layers[0].blob.digest.substr(7));
+  ASSERT_TRUE(succeeded(sys::replace_file(blob, layer("f", "2"))));
+  const std::string unpacked = store().prepare_layers(image, single_id()).value()[0];
+  ASSERT_TRUE(succeeded(sys::remove_tree(unpacked.substr(0, unpacked.rfind('/')))));
+  EXPECT_THAT(error_of(store().prepare_layers(image, single_id())), HasSubstr("but the config says"));
+}
+
+TEST_F(Store, RemovingTheLastNameLeavesNothing) {
+  load_as("app", "1");
+  const std::string id = store().find("app").value()->id;
+  const auto removed = remove("app");
+  ASSERT_TRUE(succeeded(removed));
+  EXPECT_THAT(removed->untagged, ElementsAre("localhost/app:latest"));
+  EXPECT_THAT(removed->deleted, ElementsAre(id));
+  EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
+}
+
+TEST_F(Store, RemovingOneNameOfTwoOnlyUntags) {
+  load_as("app", "1");
+  ASSERT_TRUE(succeeded(store().tag(*store().find("app").value(), "other")));
+  const auto removed = remove("other");
+  ASSERT_TRUE(succeeded(removed));
+  EXPECT_THAT(removed->untagged, ElementsAre("localhost/other:latest"));
+  EXPECT_THAT(removed->deleted, IsEmpty());
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+}
+
+TEST_F(Store, RemovingByIdNeedsForceWhereThereAreSeveralNames) {
+  load_as("app", "1");
+  const Image image = *store().find("app").value();
+  ASSERT_TRUE(succeeded(store().tag(image, "other")));
+  EXPECT_THAT(error_of(remove(image.id.substr(0, 12))), HasSubstr("has several names"));
+  EXPECT_THAT(remove(image.id.substr(0, 12), true).value().deleted, ElementsAre(image.id));
+}
+
+TEST_F(Store, WhatAContainerUsesStays) {
+  load_as("app", "1");
+  const auto refused =
+      store().remove("app", {.force = true, .is_used = [](const std::string&) { return true; }, .map = single_id()});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("is in use by a container"));
+  EXPECT_EQ(refused.error().exit_code(), 2);
+  EXPECT_TRUE(succeeded(store().prepare_layers(*store().find("app").value(), single_id())));
+}
+
+TEST_F(Store, LayersThatOthersShareStay) {
+  LayoutWriter writer(base() + "/shared");
+  writer.add(writer.image({layer("base", "1"), layer("a", "2")}), "a");
+  writer.add(writer.image({layer("base", "1"), layer("b", "3")}), "b");
+  writer.write_index();
+  ASSERT_TRUE(succeeded(load(writer.path())));
+  ASSERT_TRUE(succeeded(remove("a")));
+  const auto lower = store().prepare_layers(*store().find("b").value(), single_id());
+  ASSERT_TRUE(succeeded(lower));
+  EXPECT_EQ(sys::read_file((*lower)[1] + "/base", 10).value(), "1");
+}
+
+TEST_F(Store, NothingIsCollectedWhileItIsHeld) {
+  load_as("app", "1");
+  {
+    // Another process, as far as flock(2) is concerned.
+    const Result<Fd> adder = sys::open_at(AT_FDCWD, store().path() + "/blobs", O_RDONLY | O_DIRECTORY);
+    ASSERT_EQ(::flock(adder->get(), LOCK_SH), 0);
+    ASSERT_TRUE(succeeded(remove("app")));
+    EXPECT_THAT(store_files(), Not(ElementsAreArray(kEmptyStore)));
+  }
+  ASSERT_TRUE(succeeded(store().collect_garbage(single_id())));
+  EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
+}
+
+TEST_F(Store, OneDamagedImageDoesNotHideTheOthers) {
+  load_as("good", "1");
+  load_as("bad", "2");
+  const Image bad = *store().find("bad").value();
+  const std::string config = cat(store().path(), "/blobs/sha256/", bad.id);
+  ASSERT_TRUE(succeeded(sys::replace_file(config, "{\"truncated\":")));
+  EXPECT_EQ(meaning("good"), "localhost/good:latest");
+  EXPECT_THAT(meaning("bad"), HasSubstr(config));
+  std::vector<Error> damaged;
+  EXPECT_THAT(store().list(&damaged).value(), SizeIs(1));
+  EXPECT_THAT(damaged, SizeIs(1));
+  // What is not understood is not thrown away either.
+  EXPECT_THAT(error_of(store().collect_garbage(single_id())), HasSubstr("nothing was removed"));
+}
+
+TEST_F(Store, ADamagedIndexIsNamed) {
+  load_as("app", "1");
+  for (const char* text : {"", "{", "[]", "null", "{\"schemaVersion\":2,\"manifests\":[{}]}", "{\"schemaVersion\":3,\"manifests\":[]}"}) {
+    ASSERT_TRUE(succeeded(sys::replace_file(store().path() + "/index.json", text)));
+    EXPECT_THAT(meaning("app"), HasSubstr(store().path() + "/index.json")) << text;
+  }
+}
+
+TEST_F(Store, WhatAKilledMossLeftIsReclaimed) {
+  load_as("app", "1");
+  const std::string left = store().path() + "/staging/123-dead";
+  ASSERT_TRUE(succeeded(sys::make_dirs(left + "/layer-0/fs/deep")));
+  ASSERT_TRUE(succeeded(sys::replace_file(left + "/blob-0", "half")));
+  load_as("other", "2");
+  EXPECT_FALSE(sys::exists(left));
+}
+
+TEST_F(Store, WhatALivingMossStagesStays) {
+  load_as("app", "1");
+  const std::string alive = store().path() + "/staging/123-alive";
+  ASSERT_TRUE(succeeded(sys::make_dirs(alive)));
+  const Result<Fd> lock = sys::open_at(AT_FDCWD, alive, O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(lock->get(), LOCK_EX), 0);
+  load_as("other", "2");
+  EXPECT_TRUE(sys::exists(alive));
+}
+
+TEST_F(Store, AReadOnlyHomeIsToldInOneLine) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  ASSERT_TRUE(succeeded(sys::make_dirs(base() + "/ro")));
+  ASSERT_EQ(::chmod((base() + "/ro").c_str(), 0500), 0);
+  engine::ImageStore closed(base() + "/ro/moss");
+  EXPECT_THAT(error_of(engine::load(closed, simple_layout("app", "1"), {.map = single_id()})),
+              HasSubstr("cannot be written to; name another folder in XDG_DATA_HOME"));
+  EXPECT_THAT(closed.list().value(), IsEmpty());
+}
+
+TEST_F(Store, InspectSpeaksPodmansNames) {
+  LayoutWriter writer(base() + "/full");
+  writer.add(writer.image({layer("f", "1")},
+                          [](LayoutWriter::Parts& parts) {
+                            parts.config.config.env = {"PATH=/bin"};
+                            parts.config.config.cmd = {"sh"};
+                            parts.config.config.entrypoint = {"/init"};
+                            parts.config.config.working_dir = "/w";
+                            parts.config.config.user = "1:2";
+                            parts.config.config.stop_signal = "SIGINT";
+                            parts.config.config.labels = {{"a", "b"}};
+                            parts.config.config.volumes = {"/v"};
+                            parts.config.config.exposed_ports = {"80/tcp"};
+                            parts.config.history = {{.created = "2024-01-02T03:04:05Z", .created_by = "me", .empty_layer = true}};
+                          }),
+             "app");
+  writer.write_index();
+  const Image image = load(writer.path()).value().at(0);
+  const auto json = nlohmann::json::parse(inspect_image_json(store(), image));
+  EXPECT_EQ(json["Id"], image.id);
+  EXPECT_EQ(json["Digest"], image.manifest_digest);
+  EXPECT_EQ(json["RepoTags"], nlohmann::json::array({"localhost/app:latest"}));
+  EXPECT_EQ(json["RepoDigests"], nlohmann::json::array({"localhost/app@" + image.manifest_digest}));
+  EXPECT_EQ(json["Size"], layer("f", "1").size());
+  EXPECT_EQ(json["Config"], nlohmann::json::parse(R"({"User":"1:2","ExposedPorts":{"80/tcp":{}},"Env":["PATH=/bin"],
+      "Entrypoint":["/init"],"Cmd":["sh"],"Volumes":{"/v":{}},"WorkingDir":"/w","Labels":{"a":"b"},"StopSignal":"SIGINT"})"));
+  EXPECT_EQ(json["RootFS"]["Layers"], nlohmann::json::array({image.layers[0].diff_id}));
+  EXPECT_EQ(json["History"][0]["created_by"], "me");
+}
+
+}  // namespace
+
+}  // namespace moss::test
