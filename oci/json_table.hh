@@ -167,7 +167,9 @@ struct Type {
 };
 
 template <typename T>
-extern const Type type_of;
+constexpr Type make_type();
+template <typename T>
+inline constexpr Type type_of = make_type<T>();
 
 template <typename T>
 inline constexpr bool is_vector = false;
@@ -275,9 +277,6 @@ constexpr Type make_type() {
     return {.kind = Kind::object, .expected = "object", .entries = kEntries<T, fields<T>>};
   }
 }
-
-template <typename T>
-inline constexpr Type type_of = make_type<T>();
 
 // ---- reading ----
 

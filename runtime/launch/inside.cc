@@ -9,6 +9,8 @@
 // owner may swap folders while we look.
 #include "runtime/launch/inside.hh"
 
+#include "runtime/launch/copy_tree.hh"
+
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
@@ -159,6 +161,14 @@ class Inside {
   int apply(const MountNew& s) {
     const Held mount(new_mount(s.type, s.source, s.options, s.attributes));
     if (!mount) return errno;
+    if (s.copy_up) {
+      const Held original(open_in_root(s.destination, O_RDONLY | O_DIRECTORY));
+      const Held copy(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!copy) return errno;
+      if (original) {
+        if (const int error = copy_tree(original.get(), copy.get())) return error;
+      }
+    }
     return attach(mount.get(), s.destination, S_IFDIR);
   }
 
@@ -180,7 +190,9 @@ class Inside {
         if (errno != EPERM || set_attributes(tree.get(), everywhere, attributes) != 0) return errno;
       }
     }
-    return attach(tree.get(), s.destination, status.st_mode & S_IFMT);
+    const int error = attach(tree.get(), s.destination, status.st_mode & S_IFMT);
+    const bool no_place = error == EROFS || error == EACCES || error == ENOENT || error == EEXIST || error == ENOTDIR;
+    return s.optional && no_place ? 0 : error;
   }
 
   int apply(const BindDevice& s) {
@@ -527,7 +539,10 @@ class Inside {
     const char* name = nullptr;
     const Held parent(open_parent(path, &name));
     if (!parent) return -1;
-    return ::openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    const int made = ::openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (made >= 0 || errno != EEXIST) return made;
+    // A symlink whose target is missing: the target is made, where it lies inside.
+    return open_in_root(path, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, 0644);
   }
 
   int attach(int mount, const char* destination, mode_t type) {

@@ -89,8 +89,9 @@ void check_paths(Checker& c, const oci::Config& config) {
     if (!mount.uid_mappings.empty() || !mount.gid_mappings.empty()) {
       c.complain("mounts[", i, "].uidMappings: idmapped mounts are not supported");
     }
-    if (std::find(mount.options.begin(), mount.options.end(), "tmpcopyup") != mount.options.end()) {
-      c.complain("mounts[", i, "].options: tmpcopyup is not supported");
+    if (mount.type != "tmpfs" &&
+        std::find(mount.options.begin(), mount.options.end(), "tmpcopyup") != mount.options.end()) {
+      c.complain("mounts[", i, "].options: tmpcopyup is for tmpfs only");
     }
   }
   if (!config.linux.mount_label.empty()) c.complain("linux.mountLabel: SELinux is not supported");

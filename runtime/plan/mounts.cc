@@ -95,6 +95,7 @@ Result<Ok> plan_mounts(Builder& b) {
     if (is_root(mount)) continue;
     const MountOptions options = parse_mount_options(mount.options);
     const char* destination = b.text(mount.destination);
+    const std::vector<std::string>& optional = b.options().optional_binds;
     if (is_bind(mount, options)) {
       const std::string source =
           mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
@@ -106,6 +107,7 @@ Result<Ok> plan_mounts(Builder& b) {
           .propagation = options.propagation,
           .recursive = options.recursive_bind,
           .set_recursive = options.set_recursive,
+          .optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end(),
       });
       continue;
     }
@@ -119,12 +121,15 @@ Result<Ok> plan_mounts(Builder& b) {
       }
       type = "cgroup2";
     }
+    const bool singly = type == "overlay" && b.host().has_overlay_lowerdir_append();
+    const std::vector<std::string> data = singly ? append_lower_dirs_singly(options.data) : options.data;
     b.then(MountNew{
         .type = b.text(type),
         .source = b.text(mount.source.empty() ? type : mount.source),
-        .options = b.plan().list(type == "cgroup2" ? std::vector<std::string>{} : options.data),
+        .options = b.plan().list(type == "cgroup2" ? std::vector<std::string>{} : data),
         .attributes = options.set,
         .destination = destination,
+        .copy_up = options.copy_up,
     });
   }
   if (const std::string& cwd = b.config().process.cwd; cwd != "/") {

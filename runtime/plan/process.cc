@@ -116,7 +116,7 @@ Result<Plan> plan_exec(const oci::Process& process, const sys::Host&, PlanOption
     plan.steps.emplace_back(OpenTerminal{
         .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = false});
   }
-  TRY(plan_process(plan, process, options, true));
+  TRY(plan_process(plan, process, options, options.can_set_groups));
   return plan;
 }
 

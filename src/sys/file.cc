@@ -185,8 +185,8 @@ class TreeRemover {
       const std::string moved = cat(".moss-removing-", random_hex(8));
       if (::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
         // A folder may only be moved by who may write to it ("..") as well.
-        ::fchmodat(folder.get(), entry->d_name, 0700, 0);
-        if (::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
+        if (::fchmodat(folder.get(), entry->d_name, 0700, 0) != 0 ||
+            ::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
           result = sys_error("remove folder ", child);
           break;
         }

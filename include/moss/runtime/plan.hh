@@ -52,6 +52,8 @@ struct PlanOptions {
   uint32_t preserve_fds = 0;        ///< 3 … 2+n stay open
   std::vector<sock_filter> seccomp; ///< compiled from config.linux.seccomp; empty: none
   uint32_t seccomp_flags = 0;
+  bool can_set_groups = true;       ///< for an exec: its user namespace allows setgroups(2)
+  std::vector<std::string> optional_binds;  ///< destinations left out where the rootfs has no place for them
 };
 
 /// Everything wrong with a config, one complaint a line, each with its JSON path. Pure.

@@ -83,6 +83,7 @@ struct MountNew {
   Strings options;
   uint64_t attributes;
   const char* destination;
+  bool copy_up;  ///< what the rootfs has at the destination is copied into it (tmpcopyup)
 };
 
 /// A piece of the host below the root. A missing destination is made: a folder for a folder, else an empty file.
@@ -94,6 +95,7 @@ struct Bind {
   uint64_t propagation;
   bool recursive;      ///< with what is mounted below the source
   bool set_recursive;  ///< attributes go to all of it
+  bool optional;       ///< a destination that is not there and cannot be made is left alone
 };
 
 /// A device of the host, bound over an empty file. `source` must be a character or block device.

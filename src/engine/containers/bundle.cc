@@ -6,7 +6,6 @@
 #include "src/engine/containers/bundle.hh"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -15,14 +14,12 @@
 #include <set>
 
 #include "moss/runtime/capabilities.hh"
-#include "moss/sys/file.hh"
+#include "src/engine/containers/environment.hh"
 #include "src/engine/containers/volumes.hh"
 
 namespace moss::engine {
 
 namespace {
-
-constexpr size_t kMaxEnvFileBytes = 4u << 20;
 
 const char* const kMaskedPaths[] = {
     "/proc/acpi",  "/proc/kcore",       "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",
@@ -127,56 +124,21 @@ class BundleMaker {
 
   // ---- environment ----
 
-  void set_variable(std::string_view name, std::string_view value) {
-    std::vector<std::string>& env = config_.process.env;
-    const std::string prefix = cat(name, "=");
-    const auto old = std::find_if(env.begin(), env.end(), [&](const std::string& v) { return v.starts_with(prefix); });
-    if (old != env.end()) env.erase(old);
-    env.push_back(cat(prefix, value));
-  }
-
-  bool has_variable(std::string_view name) const {
-    const std::string prefix = cat(name, "=");
-    return std::any_of(config_.process.env.begin(), config_.process.env.end(),
-                       [&](const std::string& v) { return v.starts_with(prefix); });
-  }
-
-  // "NAME=value"; "NAME" takes the caller's, if there is one; "NAME*" all that begin so.
-  void set_from_caller(std::string_view text) {
-    const auto [name, value] = cut(text, '=');
-    if (name.empty()) return;
-    if (value) return set_variable(name, *value);
-    if (name.ends_with('*')) {
-      const std::string_view prefix = name.substr(0, name.size() - 1);
-      for (char** variable = environ; *variable != nullptr; ++variable) {
-        const auto [host_name, host_value] = cut(*variable, '=');
-        if (host_name.starts_with(prefix) && host_value) set_variable(host_name, *host_value);
-      }
-      return;
-    }
-    if (const char* host_value = ::getenv(std::string(name).c_str())) set_variable(name, host_value);
-  }
-
   Result<Ok> environment() {
-    set_variable("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    if (options().terminal) set_variable("TERM", "xterm");
-    set_variable("container", "moss");
+    Environment env;
+    env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    if (options().terminal) env.set("TERM", "xterm");
+    env.set("container", "moss");
     for (const std::string& variable : in_.image.env) {
       // An entry without "=" is nothing; taking it from the host would hand out the caller's secrets (CVE-2026-57231).
       const auto [name, value] = cut(variable, '=');
-      if (value && !name.empty()) set_variable(name, *value);
+      if (value && !name.empty()) env.set(name, *value);
     }
-    for (const std::string& file : options().env_files) {
-      const std::string text = TRY(sys::read_file(file, kMaxEnvFileBytes).context("--env-file"));
-      for (std::string_view line : split(text, '\n')) {
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-        if (!line.empty() && line.front() != '#') set_from_caller(line);
-      }
-    }
-    for (const std::string& variable : options().env) set_from_caller(variable);
-    if (!has_variable("HOSTNAME") && !config_.hostname.empty()) set_variable("HOSTNAME", config_.hostname);
-    if (!has_variable("HOME")) set_variable("HOME", in_.user.home);
+    for (const std::string& file : options().env_files) TRY(env.add_file(file));
+    for (const std::string& variable : options().env) env.add_from_caller(variable);
+    if (!env.has("HOSTNAME") && !config_.hostname.empty()) env.set("HOSTNAME", config_.hostname);
+    if (!env.has("HOME")) env.set("HOME", in_.user.home);
+    config_.process.env = std::move(env).take();
     return Ok{};
   }
 

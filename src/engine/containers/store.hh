@@ -28,6 +28,7 @@ class OwnedContainer {
 
   const std::string& id() const { return id_; }
   const std::string& name() const { return name_; }
+  bool removes_itself() const { return remove_; }
   /// On the tmpfs: lock, state, and the files bound over /etc.
   std::string live() const { return paths_.live_containers() + "/" + id_; }
   /// On disk: the writable layer, and for a lasting container record, bundle and log.

@@ -1,0 +1,33 @@
+// Images from files: load and import.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "moss/base/id_range.hh"
+#include "moss/base/result.hh"
+#include "moss/engine/pull.hh"
+#include "moss/engine/store.hh"
+
+namespace moss::engine {
+
+struct LoadOptions {
+  IdMap map;
+  std::optional<oci::Platform> platform;      ///< for archives that hold several
+  int64_t max_archive_bytes = 64LL << 30;     ///< of the archive after decompression
+  UnpackOptions unpack;
+  ProgressCallback progress = {};
+};
+
+/// Loads every image of a source and gives them in its order:
+///   FILE, or "-" for the standard input     docker-archive or oci-archive, possibly compressed
+///   DIR                                     an OCI layout
+///   docker-archive:FILE  oci-archive:FILE[:NAME]  oci:DIR[:NAME]
+/// Names inside are kept; an image without one is known by its id. Digests, sizes and diff ids are verified.
+Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options);
+
+/// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input). `name` may be empty.
+Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
+                            const LoadOptions& options);
+
+}  // namespace moss::engine

@@ -1,0 +1,58 @@
+// Pulling an image from a registry into the store.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "moss/base/id_range.hh"
+#include "moss/base/result.hh"
+#include "moss/engine/store.hh"
+#include "moss/engine/unpack.hh"
+#include "moss/oci/image.hh"
+
+namespace moss::engine {
+
+/// What is being done, told often and by one thread. The engine itself prints nothing.
+struct Progress {
+  enum class Phase {
+    trying,       ///< `name` is the full name about to be asked for
+    config,       ///< `digest` is the config's
+    exists,       ///< the layer was here already
+    waiting,      ///< another moss is fetching the layer
+    downloading,  ///< `done` of `total` bytes; unpacking goes on beside it
+    unpacking,    ///< all bytes are here, not all files
+    done,         ///< the layer is unpacked
+    storing,      ///< the last sync before the image is there
+    warning,      ///< `name` says what of a layer could not be kept (devices, file capabilities)
+  };
+  Phase phase = Phase::trying;
+  std::string name;
+  std::string digest;  ///< of the blob
+  int64_t done = 0;
+  int64_t total = 0;
+};
+using ProgressCallback = std::function<void(const Progress&)>;
+
+struct PullOptions {
+  IdMap map;                          ///< the containers' usual one; layers are unpacked for it at once
+  std::optional<oci::Platform> platform;  ///< empty: the host's; see parse_platform
+  std::optional<bool> tls_verify;     ///< --tls-verify; false also allows plain HTTP
+  std::string auth_file;              ///< --authfile
+  std::string credentials;            ///< --creds: "user:password"
+  int retries = 3;
+  int connections = 4;
+  UnpackOptions unpack;
+  ProgressCallback progress = {};
+};
+
+/// Pulls `name` (short, full, or by digest; "docker://" in front is allowed) and gives the image. All or nothing.
+/// Errors: one line that names the image, the registry and what to do.
+Result<Image> pull(ImageStore& store, const std::string& name, const PullOptions& options);
+
+/// This machine's platform in Go's names.
+oci::Platform host_platform();
+/// "linux/arm64/v8", "arm64" (of linux). Pure. Errors: not of that form.
+Result<oci::Platform> parse_platform(std::string_view text);
+
+}  // namespace moss::engine

@@ -1,0 +1,104 @@
+// The image store: an OCI image layout in the user's data folder, and unpacked layers beside it.
+//
+//   ~/.local/share/moss/            0700
+//     oci-layout, index.json        the images and their names; skopeo and umoci can read them
+//     blobs/sha256/<hex>            manifests, configs and layers as they came
+//     layers/<diff id>.<map>/fs/    one layer unpacked for one id map; an overlay's lower folder
+//     layers/<diff id>.size         how many bytes it holds
+//     staging/                      what is being fetched; gone when its maker is
+//     locks/                        see src/engine/images/README.md
+//
+// Reading takes no lock and makes nothing: what index.json names is whole. Every change is staged, synced once and
+// renamed. Functions that unpack or remove need the caller to have no threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "moss/base/fd.hh"
+#include "moss/base/id_range.hh"
+#include "moss/base/result.hh"
+#include "moss/oci/image.hh"
+
+namespace moss::engine {
+
+/// $XDG_DATA_HOME/moss, ~/.local/share/moss, or /var/lib/moss for root.
+/// Errors: neither HOME nor XDG_DATA_HOME is set.
+Result<std::string> default_store_path();
+
+struct ImageLayer {
+  oci::Descriptor blob;
+  std::string diff_id;  ///< "sha256:…" of the tar inside
+};
+
+struct Image {
+  std::string id;                      ///< 64 hex digits: the digest of the config
+  std::string manifest_digest;         ///< "sha256:…"
+  std::vector<std::string> names;      ///< "docker.io/library/alpine:latest", "quay.io/a/b@sha256:…"; may be empty
+  std::vector<std::string> digests;    ///< further digests it was pulled by: that of the list it came from
+  oci::Manifest manifest;
+  oci::ImageConfig config;
+  std::vector<ImageLayer> layers;      ///< lowest first
+};
+
+/// What rmi did, in the order to print it.
+struct Removed {
+  std::vector<std::string> untagged;
+  std::vector<std::string> deleted;  ///< image ids
+};
+
+struct RemoveOptions {
+  bool force = false;                                            ///< also by id where it has several names
+  std::function<bool(const std::string& image_id)> is_used = {};  ///< a container is made from it: never deleted
+  IdMap map;                                                     ///< for removing unpacked files of mapped owners
+};
+
+class ImageStore {
+ public:
+  /// Looks at nothing yet: a store that is not there is an empty one.
+  explicit ImageStore(std::string path) : path_(std::move(path)) {}
+  const std::string& path() const { return path_; }
+
+  /// The image a user's word means: a full name; a short one (localhost/, docker.io/library/, then any registry's); an
+  /// id or the beginning of one. Nothing where there is none.
+  /// Errors: not a name; an id's beginning that several images share; a damaged store (the file is named).
+  Result<std::optional<Image>> find(const std::string& name) const;
+  /// All of them, the last pulled first. What cannot be read is left out and its error put into `damaged`.
+  Result<std::vector<Image>> list(std::vector<Error>* damaged = nullptr) const;
+  /// Bytes of its unpacked layers, as Podman counts an image's size.
+  int64_t size(const Image& image) const;
+
+  /// The lower folders of an overlay for a container with this id map, topmost first. Layers that were unpacked for
+  /// another map alone are unpacked once more from their blobs.
+  /// Errors: a blob that does not hold what its digest says; no space.
+  Result<std::vector<std::string>> prepare_layers(const Image& image, const IdMap& map);
+
+  /// Whoever looks up an image and later records its use holds this from before the one until after the other: nothing
+  /// is collected meanwhile. A store that is not there gives an empty Fd.
+  Result<Fd> hold() const;
+
+  /// Gives an image one more name; whoever had it loses it. `name` is completed as in a pull ("x" is localhost/x:latest).
+  Result<Ok> tag(const Image& image, const std::string& name);
+  /// Takes a name away; the image stays, without a name if that was the last.
+  Result<Ok> untag(const std::string& name);
+  /// Podman's rmi: takes the name away, and deletes the image with its last one.
+  /// Errors: no such image (exit code 1); in use (exit code 2); several names and not forced.
+  Result<Removed> remove(const std::string& name, const RemoveOptions& options);
+
+  /// Removes what killed commands left in staging/, and blobs and layers no image names, unless somebody holds them.
+  Result<Ok> collect_garbage(const IdMap& map);
+
+ private:
+  std::string path_;
+};
+
+/// The image as `podman inspect` prints it: one JSON object.
+std::string inspect_image_json(const ImageStore& store, const Image& image);
+
+/// "docker.io/library/alpine:latest" for a tag's owner: a short name is the user's own, localhost/NAME.
+Result<std::string> full_local_name(const std::string& name);
+
+}  // namespace moss::engine

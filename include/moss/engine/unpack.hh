@@ -1,0 +1,49 @@
+// One compressed layer becomes one folder that overlayfs can use as a lower layer.
+// Spec: image-spec layer.md; kernel: filesystems/overlayfs ("userxattr", "whiteouts and opaque directories").
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "moss/base/result.hh"
+
+namespace moss::engine {
+
+struct UnpackOptions {
+  /// The user namespace has one id only: every file is its root's, owners in the layer are ignored.
+  bool single_id = false;
+  /// Of the tar stream, and of the files' sizes taken together (a sparse file counts with its holes).
+  uint64_t max_unpacked_bytes = 20'000'000'000;
+  /// Above `ratio_free_bytes` of tar, at most this many bytes of tar from one compressed byte. 0: any number.
+  uint64_t max_ratio = 200;
+  uint64_t ratio_free_bytes = 256u << 20;
+  uint64_t max_entries = 10'000'000;
+};
+
+struct UnpackedLayer {
+  std::string diff_id;  ///< "sha256:…" of the whole uncompressed stream, whatever follows the archive's end too
+  uint64_t compressed_bytes = 0;  ///< read from the input
+  uint64_t bytes = 0;             ///< of the uncompressed stream
+  uint64_t entries = 0;           ///< in the archive, whiteouts too
+  /// The layer hides everything below it (an opaque whiteout in "/"). overlayfs does not look for that mark in a lower
+  /// layer's root: the caller must leave the lower layers out of the mount.
+  bool opaque_root = false;
+  /// What could not be kept (devices, file capabilities): one line each, to be shown once.
+  std::vector<std::string> warnings;
+};
+
+/// Reads a layer (tar, or tar in gzip or zstd, told by its first bytes) from `input_fd` to its end, and writes it into
+/// `destination`, an existing empty folder that nobody else writes to.
+///
+/// The caller is root in the user namespace that the files belong to (sys::start_in_user_namespace); an ordinary user
+/// without one may call it too with `single_id`, as long as the layer has no folders closed to their owner.
+/// Sets the process's umask to 0 while it runs, and may use one more thread. Syncs nothing: call syncfs(2) once.
+///
+/// What a layer may do, and what is refused, is listed in src/engine/unpack/README.md. Nothing outside `destination` is
+/// ever written. After an error it holds a part of the layer: the caller removes it.
+///
+/// Errors: not a layer, damaged, hostile, or larger than allowed; an owner beyond the namespace's ids; a full disk.
+Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options);
+
+}  // namespace moss::engine

@@ -1,0 +1,42 @@
+// The verbs.
+#include "src/cli/command.hh"
+#include "src/cli/run_commands.hh"
+
+namespace moss::cli {
+
+namespace {
+
+constexpr Command kContainerCommands[] = {
+    {"run", "[OPTIONS] IMAGE [COMMAND [ARGUMENT...]]", "run a command in a new container", define_run},
+    {"exec", "[OPTIONS] CONTAINER COMMAND [ARGUMENT...]", "run one more command in a container", define_exec},
+    {"ps", "[OPTIONS]", "list containers", define_ps},
+    {"logs", "[OPTIONS] CONTAINER", "show what a container wrote", define_logs},
+    {"stop", "[OPTIONS] CONTAINER...", "stop containers", define_stop},
+    {"kill", "[OPTIONS] CONTAINER...", "send containers a signal", define_kill},
+    {"wait", "CONTAINER...", "wait for containers to end and print their exit codes", define_wait},
+    {"rm", "[OPTIONS] CONTAINER...", "remove containers", define_rm},
+    {"inspect", "[OPTIONS] NAME...", "show all about containers or images, as JSON", define_inspect},
+};
+
+constexpr Command kImageCommands[] = {
+    {"pull", "[OPTIONS] IMAGE...", "fetch images from a registry or a file", define_pull},
+    {"load", "[OPTIONS]", "load images from an archive", define_load},
+    {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
+    {"images", "[OPTIONS] [NAME]", "list images", define_images},
+    {"rmi", "[OPTIONS] IMAGE...", "remove images", define_rmi},
+};
+
+constexpr Command kSystemCommands[] = {
+    {"info", "[OPTIONS]", "show what this host can do and where things are", define_info},
+    {"version", "[OPTIONS]", "show the version", define_version},
+    {"unshare", "[COMMAND [ARGUMENT...]]", "run a command in your user namespace, as its root", define_unshare},
+    {"debug", "plan [OPTIONS OF RUN] IMAGE [COMMAND...]", "print the steps of a launch", define_debug},
+};
+
+}  // namespace
+
+std::span<const Command> container_commands() { return kContainerCommands; }
+std::span<const Command> image_commands() { return kImageCommands; }
+std::span<const Command> system_commands() { return kSystemCommands; }
+
+}  // namespace moss::cli

@@ -1,0 +1,264 @@
+// Fetching, listing and removing images.
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "moss/engine/archives.hh"
+#include "moss/engine/container.hh"
+#include "moss/engine/pull.hh"
+#include "moss/engine/store.hh"
+#include "src/cli/command.hh"
+#include "src/cli/options.hh"
+#include "src/cli/progress.hh"
+#include "src/cli/run_commands.hh"
+
+namespace moss::cli {
+
+using engine::Image;
+using engine::ImageStore;
+using engine::Paths;
+
+namespace {
+
+Result<IdMap> usual_map() {
+  const sys::Host host = TRY(sys::probe_host());
+  return TRY(engine::default_id_map(host)).map;
+}
+
+bool is_archive(const std::string& name) {
+  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
+    if (name.starts_with(transport)) return true;
+  }
+  return false;
+}
+
+Result<int> load_from(const std::string& source, bool quiet, const std::string& platform) {
+  const Paths paths = TRY(engine::find_paths());
+  ImageStore store(paths.data);
+  ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
+  engine::LoadOptions options{.map = TRY(usual_map())};
+  if (!platform.empty()) options.platform = TRY(engine::parse_platform(platform).context("--platform"));
+  options.progress = [&](const engine::Progress& progress) { display.show(progress); };
+  for (const Image& image : TRY(engine::load(store, source, options))) {
+    for (const std::string& name : image.names) print(cat("Loaded image: ", name, "\n"));
+    if (image.names.empty()) print(cat("Loaded image: sha256:", image.id, "\n"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void define_pull(CLI::App& app) {
+  struct Options {
+    std::vector<std::string> names;
+    bool quiet = false;
+    std::string platform;
+    std::string arch;
+    std::string os;
+    std::optional<bool> tls_verify;
+    std::string auth_file;
+    std::string credentials;
+    int retries = 3;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("IMAGE", options->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
+  app.add_flag("-q,--quiet", options->quiet, "print only the image's id");
+  app.add_option("--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
+  app.add_option("--arch", options->arch, "the same by architecture");
+  app.add_option("--os", options->os, "the same by operating system");
+  app.add_option("--tls-verify", options->tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
+  app.add_option("--authfile", options->auth_file, "credentials of registries, as podman login writes them");
+  app.add_option("--creds", options->credentials, "USER:PASSWORD");
+  app.add_option("--retry", options->retries, "how often a failed download is tried again (3)");
+  app.callback([options] {
+    finish_with([&]() -> Result<int> {
+      if (options->names.empty()) return Error(0, "which image? see: moss pull --help");
+      if (!options->arch.empty() || !options->os.empty()) {
+        if (!options->platform.empty()) return Error(0, "--platform and --arch or --os exclude each other");
+        options->platform = cat(options->os.empty() ? "linux" : options->os, "/",
+                                options->arch.empty() ? engine::host_platform().architecture : options->arch);
+      }
+      const Paths paths = TRY(engine::find_paths());
+      ImageStore store(paths.data);
+      for (const std::string& name : options->names) {
+        if (is_archive(name)) {
+          TRY(load_from(name, options->quiet, options->platform));
+          continue;
+        }
+        ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
+        engine::PullOptions pull{.map = TRY(usual_map())};
+        if (!options->platform.empty()) pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
+        pull.tls_verify = options->tls_verify;
+        pull.auth_file = options->auth_file;
+        pull.credentials = options->credentials;
+        pull.retries = options->retries;
+        pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
+        print(TRY(engine::pull(store, name, pull)).id + "\n");
+      }
+      return 0;
+    });
+  });
+}
+
+void define_load(CLI::App& app) {
+  struct Options {
+    std::string input = "-";
+    bool quiet = false;
+    std::string platform;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
+  app.add_flag("-q,--quiet", options->quiet, "show no progress");
+  app.add_option("--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
+  app.callback([options] {
+    finish_with([&]() -> Result<int> {
+      if (options->input == "-" && ::isatty(STDIN_FILENO) == 1) {
+        return Error(0, "load from where? give a file with -i, or pipe one in");
+      }
+      return load_from(options->input, options->quiet, options->platform);
+    });
+  });
+}
+
+void define_import(CLI::App& app) {
+  struct Options {
+    std::string file;
+    std::string name;
+    bool quiet = false;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")->required();
+  app.add_option("NAME", options->name, "the image's name");
+  app.add_flag("-q,--quiet", options->quiet, "show no progress");
+  app.callback([options] {
+    finish_with([&]() -> Result<int> {
+      const Paths paths = TRY(engine::find_paths());
+      ImageStore store(paths.data);
+      engine::LoadOptions load{.map = TRY(usual_map())};
+      print(TRY(engine::import_rootfs(store, options->file, options->name, load)).id + "\n");
+      return 0;
+    });
+  });
+}
+
+void define_images(CLI::App& app) {
+  struct Options {
+    std::string name;
+    bool all = false;
+    bool quiet = false;
+    bool no_trunc = false;
+    bool no_heading = false;
+    bool digests = false;
+    std::string format;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("NAME", options->name, "only images of that name");
+  app.add_flag("-a,--all", options->all, "all images");
+  app.add_flag("-q,--quiet", options->quiet, "ids only");
+  app.add_flag("--no-trunc", options->no_trunc, "whole ids");
+  app.add_flag("--noheading,-n", options->no_heading, "no titles");
+  app.add_flag("--digests", options->digests, "with digests");
+  app.add_option("--format", options->format, "json");
+  app.callback([options] {
+    finish_with([&]() -> Result<int> {
+      if (!options->format.empty() && options->format != "json") {
+        return Error(0, "--format ", printable(options->format), " is not supported; use json");
+      }
+      const Paths paths = TRY(engine::find_paths());
+      const ImageStore store(paths.data);
+      std::vector<Error> damaged;
+      std::vector<Image> images = TRY(store.list(&damaged));
+      for (const Error& error : damaged) note(error.to_string());
+      if (!options->name.empty()) {
+        const std::optional<Image> one = TRY(store.find(options->name));
+        std::erase_if(images, [&](const Image& image) { return !one || image.id != one->id; });
+      }
+      if (options->format == "json") {
+        std::string out;
+        for (const Image& image : images) out += cat(out.empty() ? "" : ",\n", engine::inspect_image_json(store, image));
+        print(cat("[", out, "]\n"));
+        return 0;
+      }
+      std::vector<std::string> titles{"REPOSITORY", "TAG"};
+      if (options->digests) titles.emplace_back("DIGEST");
+      for (const char* title : {"IMAGE ID", "CREATED", "SIZE"}) titles.emplace_back(title);
+      Table table(titles);
+      std::string ids;
+      for (const Image& image : images) {
+        const std::string id = options->no_trunc ? "sha256:" + image.id : image.id.substr(0, 12);
+        ids += id + "\n";
+        std::vector<std::string> names = image.names;
+        if (names.empty()) names.emplace_back();
+        for (const std::string& name : names) {
+          // The tag is behind the last colon that no slash follows; a digest name has none.
+          const size_t at = name.find('@');
+          const size_t colon = at == std::string::npos ? name.rfind(':') : std::string::npos;
+          const bool tagged = colon != std::string::npos && name.find('/', colon) == std::string::npos;
+          std::vector<std::string> row{name.empty() ? "<none>" : name.substr(0, tagged ? colon : at),
+                                       tagged ? name.substr(colon + 1) : "<none>"};
+          if (options->digests) row.push_back(image.manifest_digest);
+          row.push_back(id);
+          row.push_back(image.config.created.empty() ? "N/A" : ago(image.config.created));
+          row.push_back(human_size(store.size(image)));
+          table.add(std::move(row));
+        }
+      }
+      print(options->quiet ? ids : table.text(!options->no_heading));
+      return 0;
+    });
+  });
+}
+
+void define_rmi(CLI::App& app) {
+  struct Options {
+    std::vector<std::string> names;
+    bool all = false;
+    bool force = false;
+    bool ignore = false;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("IMAGE", options->names, "name or id");
+  app.add_flag("-a,--all", options->all, "all images");
+  app.add_flag("-f,--force", options->force, "also with several names; remove the containers made from it");
+  app.add_flag("-i,--ignore", options->ignore, "say nothing of an image that is not there");
+  app.callback([options] {
+    finish_with([&]() -> Result<int> {
+      const Paths paths = TRY(engine::find_paths());
+      ImageStore store(paths.data);
+      std::vector<std::string> names = options->names;
+      if (options->all) {
+        for (const Image& image : TRY(store.list())) names.push_back(image.id);
+      }
+      if (names.empty() && !options->all) return Error(0, "which image? see: moss rmi --help");
+      int code = 0;
+      for (const std::string& name : names) {
+        engine::RemoveOptions remove{.force = options->force || options->all, .map = TRY(usual_map())};
+        const std::vector<engine::Container> containers = TRY(engine::list_containers(paths));
+        if (options->force) {
+          const Result<std::optional<Image>> image = store.find(name);
+          if (!image.ok()) return image.error();
+          for (const engine::Container& container : containers) {
+            if (*image && container.record.image_id == (*image)->id) TRY(engine::remove_container(paths, container, true, 0));
+          }
+        } else {
+          remove.is_used = [&](const std::string& image_id) {
+            return std::any_of(containers.begin(), containers.end(),
+                               [&](const engine::Container& container) { return container.record.image_id == image_id; });
+          };
+        }
+        const Result<engine::Removed> removed = store.remove(name, remove);
+        if (!removed.ok()) {
+          if (options->ignore && removed.error().exit_code() == 1) continue;
+          code = fail(removed.error());
+          continue;
+        }
+        for (const std::string& untagged : removed->untagged) print(cat("Untagged: ", untagged, "\n"));
+        for (const std::string& deleted : removed->deleted) print(cat("Deleted: ", deleted, "\n"));
+      }
+      return code;
+    });
+  });
+}
+
+}  // namespace moss::cli

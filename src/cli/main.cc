@@ -1,0 +1,215 @@
+// From argv to a command.
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+#include "moss/cli/cli.hh"
+#include "src/cli/command.hh"
+#include "src/cli/oci_command.hh"
+
+namespace moss::cli {
+
+int fail(const Error& error) {
+  // One line, whatever a message carries: control bytes come from names and files that may not be ours.
+  const std::string line = cat("Error: ", printable(error.to_string()), "\n");
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
+  return error.exit_code().value_or(kEngineFailure);
+}
+
+void note(const std::string& line) {
+  const std::string text = cat("moss: ", printable(line), "\n");
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+}
+
+void print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) ::_exit(errno == EPIPE ? 128 + SIGPIPE : kEngineFailure);
+    text.remove_prefix(static_cast<size_t>(put));
+  }
+}
+
+int& exit_code() {
+  static int code = 0;
+  return code;
+}
+
+void finish_with(const std::function<Result<int>()>& body) {
+  const Result<int> result = body();
+  exit_code() = result.ok() ? *result : fail(result.error());
+}
+
+std::string Table::text(bool with_titles) const {
+  std::vector<size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (size_t r = with_titles ? 0 : 1; r < rows_.size(); ++r) {
+    for (size_t i = 0; i < rows_[r].size(); ++i) {
+      out += rows_[r][i];
+      if (i + 1 < rows_[r].size()) out.append(widths[i] - rows_[r][i].size() + 2, ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string ago(const std::string& rfc3339) {
+  std::tm parts{};
+  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return rfc3339;
+  const int64_t seconds = ::time(nullptr) - ::timegm(&parts);
+  struct Unit {
+    int64_t seconds;
+    const char* name;
+  };
+  static constexpr Unit kUnits[] = {{365 * 86400, "year"}, {30 * 86400, "month"}, {7 * 86400, "week"},
+                                    {86400, "day"},        {3600, "hour"},        {60, "minute"}};
+  for (const Unit& unit : kUnits) {
+    if (const int64_t count = seconds / unit.seconds; count > 0) return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
+  }
+  return cat(std::max<int64_t>(seconds, 0), " seconds ago");
+}
+
+std::string human_size(int64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1000 && unit + 1 < std::size(kUnits)) {
+    value /= 1000;
+    ++unit;
+  }
+  char text[32];
+  ::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.3g %s", value, kUnits[unit]);
+  return text;
+}
+
+namespace {
+
+const Command* find_command(std::string_view name) {
+  for (const auto commands : {container_commands(), image_commands(), system_commands()}) {
+    for (const Command& command : commands) {
+      if (name == command.name) return &command;
+    }
+  }
+  return nullptr;
+}
+
+std::string usage() {
+  std::string text =
+      "moss runs containers as an ordinary user, without a daemon.\n\n"
+      "Usage: moss COMMAND [OPTIONS]\n";
+  struct Group {
+    const char* title;
+    std::span<const Command> commands;
+  };
+  for (const Group& group : {Group{"Containers", container_commands()}, Group{"Images", image_commands()},
+                             Group{"System", system_commands()}}) {
+    text += cat("\n", group.title, ":\n");
+    for (const Command& command : group.commands) {
+      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '), command.summary, "\n");
+    }
+  }
+  text += "\nmoss COMMAND --help tells more about one.\n";
+  return text;
+}
+
+// The known verb that takes the fewest edits to reach.
+std::string nearest_command(std::string_view name) {
+  std::string best;
+  size_t best_distance = 3;
+  for (const auto commands : {container_commands(), image_commands(), system_commands()}) {
+    for (const Command& command : commands) {
+      const std::string_view other = command.name;
+      std::vector<size_t> row(other.size() + 1);
+      for (size_t i = 0; i <= other.size(); ++i) row[i] = i;
+      for (size_t i = 0; i < name.size(); ++i) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t k = 0; k < other.size(); ++k) {
+          const size_t replaced = diagonal + (name[i] == other[k] ? 0 : 1);
+          diagonal = row[k + 1];
+          row[k + 1] = std::min({replaced, row[k] + 1, row[k + 1] + 1});
+        }
+      }
+      if (row.back() < best_distance) {
+        best_distance = row.back();
+        best = other;
+      }
+    }
+  }
+  return best;
+}
+
+int run_command(const Command& command, int argc, char** argv) {
+  CLI::App app(command.summary, cat("moss ", command.name));
+  app.set_help_flag("--help", "print this text");
+  command.define(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    // CLI11 knows the options, we know how the rest of the line is meant.
+    const std::string help = app.help();
+    const size_t options = help.find("Options:");
+    print(cat(command.summary, "\n\nUsage: moss ", command.name, " ", command.arguments, "\n\n",
+              std::string_view(help).substr(std::min(options, help.size()))));
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return fail(Error(0, error.what(), "; see: moss ", command.name, " --help"));
+  }
+  return exit_code();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string_view called_as = argc > 0 ? argv[0] : "moss";
+  called_as = called_as.substr(called_as.find_last_of('/') + 1);
+  if (called_as == "moss-oci" || called_as == "crun" || called_as == "runc") return oci_main(called_as, argc, argv);
+  if (argc < 2) {
+    print(usage());
+    return 0;
+  }
+  std::string_view verb = argv[1];
+  if (verb == "--help" || verb == "-h" || verb == "help") {
+    if (argc > 2) {
+      if (const Command* command = find_command(argv[2])) {
+        char help[] = "--help";
+        char* arguments[] = {argv[0], help};
+        return run_command(*command, 2, arguments);
+      }
+    }
+    print(usage());
+    return 0;
+  }
+  if (verb == "--version" || verb == "-v") {
+    print(cat("moss version ", kVersion, "\n"));
+    return 0;
+  }
+  if (verb == "oci") return oci_main("moss oci", argc - 1, argv + 1);
+  // "moss container run" and "moss image pull" are the long forms of "moss run" and "moss pull".
+  if ((verb == "container" || verb == "image") && argc > 2) {
+    --argc;
+    ++argv;
+    verb = argv[1];
+    if (verb == "ls" || verb == "list") verb = std::string_view(argv[0]) == "image" ? "images" : "ps";
+    if (verb == "rm" && std::string_view(argv[0]) == "image") verb = "rmi";
+  }
+  const Command* command = find_command(verb);
+  if (command == nullptr) {
+    if (verb.starts_with('-')) return fail(Error(0, "unknown option ", verb, "; see: moss --help"));
+    const std::string nearest = nearest_command(verb);
+    return fail(Error(0, "unknown command ", verb, nearest.empty() ? "" : cat("; did you mean ", nearest, "?"), "; see: moss --help"));
+  }
+  return run_command(*command, argc - 1, argv + 1);
+}
+
+}  // namespace moss::cli

@@ -1,0 +1,44 @@
+// The commands, each in the file of its kind.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "moss/base/result.hh"
+
+namespace CLI {
+class App;
+}
+
+namespace moss::cli {
+
+// run.cc
+void define_run(CLI::App& app);
+void define_exec(CLI::App& app);
+void define_debug(CLI::App& app);
+
+// containers.cc
+void define_ps(CLI::App& app);
+void define_logs(CLI::App& app);
+void define_stop(CLI::App& app);
+void define_kill(CLI::App& app);
+void define_wait(CLI::App& app);
+void define_rm(CLI::App& app);
+void define_inspect(CLI::App& app);
+
+// images.cc
+void define_pull(CLI::App& app);
+void define_load(CLI::App& app);
+void define_import(CLI::App& app);
+void define_images(CLI::App& app);
+void define_rmi(CLI::App& app);
+
+// system.cc
+void define_info(CLI::App& app);
+void define_version(CLI::App& app);
+void define_unshare(CLI::App& app);
+
+/// ["a", "b"] as words.
+Result<std::vector<std::string>> parse_json_words(const std::string& text);
+
+}  // namespace moss::cli

@@ -1,0 +1,357 @@
+// Loading images: OCI layouts in folders and archives, Docker's archives. All through the same checks as a pull.
+//
+// Nothing inside is trusted: a folder is read below its descriptor, an archive's names never become paths, and every
+// document has its limit. Formats: image-spec image-layout.md; Docker's image spec v1.2 "Combined Image JSON".
+#include "moss/engine/archives.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "ingest.hh"
+#include "input.hh"
+#include "moss/sys/file.hh"
+#include "moss/sys/path.hh"
+#include "names.hh"
+#include "resolve.hh"
+#include "tar_files.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr size_t kMaxListBytes = 8u << 20;  // index.json and manifest.json
+constexpr size_t kMaxImages = 1000;
+constexpr int64_t kMaxBlobBytes = 1LL << 40;
+constexpr std::string_view kContainerdName = "io.containerd.image.name";
+
+// Files by name: a folder or an archive.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual bool has(const std::string& name) const = 0;
+  virtual Result<std::string> read(const std::string& name, size_t max_bytes) = 0;
+  /// The file's copy in staging. The digest is `algorithm`'s.
+  virtual Result<StagedFile> stage(const std::string& name, int64_t max_bytes, const std::string& algorithm) = 0;
+};
+
+class FolderSource : public Source {
+ public:
+  FolderSource(Ingest& ingest, Fd root) : ingest_(ingest), root_(std::move(root)) {}
+
+  bool has(const std::string& name) const override {
+    return sys::open_beneath(root_.get(), name, O_PATH).ok();
+  }
+  Result<std::string> read(const std::string& name, size_t max_bytes) override {
+    return sys::read_file_beneath(root_.get(), name, max_bytes);
+  }
+  Result<StagedFile> stage(const std::string& name, int64_t max_bytes, const std::string& algorithm) override {
+    const Fd file = TRY(sys::open_beneath(root_.get(), name, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    struct stat status;
+    if (::fstat(file.get(), &status) != 0) return sys_error("stat ", name);
+    if (!S_ISREG(status.st_mode)) return Error(0, name, " is not a regular file; refused");
+    const std::string staged = cat("copy-", ingest_.next_index());
+    const Copied copied = TRY(copy_to_staging(ingest_, file.get(), staged, max_bytes, algorithm).context(name));
+    return StagedFile{staged, copied.digest, copied.bytes};
+  }
+
+ private:
+  Ingest& ingest_;
+  Fd root_;
+};
+
+class ArchiveSource : public Source {
+ public:
+  ArchiveSource(Ingest& ingest, ArchiveFiles files) : ingest_(ingest), files_(std::move(files)) {}
+
+  bool has(const std::string& name) const override { return files_.find(name) != nullptr; }
+  Result<std::string> read(const std::string& name, size_t max_bytes) override {
+    const StagedFile* file = TRY(get(name));
+    return sys::read_file_at(ingest_.staging(), file->name, max_bytes).context(printable(name));
+  }
+  Result<StagedFile> stage(const std::string& name, int64_t max_bytes, const std::string& algorithm) override {
+    const StagedFile* file = TRY(get(name));
+    if (file->bytes > max_bytes) {
+      return Error(0, printable(name), ": larger than the ", max_bytes, " bytes it was promised with; refused");
+    }
+    if (algorithm == "sha256") return *file;
+    const Fd content = TRY(sys::open_at(ingest_.staging(), file->name, O_RDONLY));
+    const std::string staged = cat("copy-", ingest_.next_index());
+    const Copied copied = TRY(copy_to_staging(ingest_, content.get(), staged, max_bytes, algorithm));
+    return StagedFile{staged, copied.digest, copied.bytes};
+  }
+
+ private:
+  Result<const StagedFile*> get(const std::string& name) const {
+    const StagedFile* file = files_.find(name);
+    if (file == nullptr) return Error(ENOENT, "the archive has no ", printable(name.substr(0, 300)));
+    return file;
+  }
+  Ingest& ingest_;
+  ArchiveFiles files_;
+};
+
+std::string blob_name(const oci::Digest& digest) { return cat("blobs/", digest.algorithm(), "/", digest.hex()); }
+
+// The layers of one image, each from the file `name_of` gives for it, then the image itself.
+class Loader {
+ public:
+  Loader(Ingest& ingest, Source& source, const LoadOptions& options)
+      : ingest_(ingest), source_(source), options_(options) {}
+
+  Result<Image> load(const ResolvedImage& image, const std::vector<std::string>& files, const std::vector<std::string>& names) {
+    std::vector<std::string> seen;
+    for (size_t i = 0; i < image.layers.size(); ++i) {
+      const ImageLayer& layer = image.layers[i];
+      if (std::find(seen.begin(), seen.end(), layer.blob.digest) != seen.end()) continue;
+      seen.push_back(layer.blob.digest);
+      TRY(load_layer(layer, files[i]));
+    }
+    if (options_.progress) options_.progress({.phase = Progress::Phase::storing});
+    return ingest_.commit(image, names);
+  }
+
+ private:
+  Result<Ok> load_layer(const ImageLayer& layer, const std::string& file) {
+    const auto tell = [&](Progress::Phase phase, int64_t done) {
+      if (options_.progress) {
+        options_.progress({.phase = phase, .digest = layer.blob.digest, .done = done, .total = layer.blob.size});
+      }
+    };
+    if (ingest_.has_blob(layer.blob) && ingest_.has_layer(layer.diff_id)) {
+      tell(Progress::Phase::exists, layer.blob.size);
+      return Ok{};
+    }
+    tell(Progress::Phase::downloading, 0);
+    const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
+    const StagedFile staged = TRY(source_.stage(file, layer.blob.size, std::string(digest.algorithm())));
+    if (staged.bytes != layer.blob.size) {
+      return Error(0, "layer ", layer.blob.digest, " has ", staged.bytes, " bytes and not the ", layer.blob.size,
+                   " it was promised with; refused");
+    }
+    if (staged.digest != layer.blob.digest) {
+      return Error(0, "layer ", layer.blob.digest, ": its content has the digest ", staged.digest, "; refused");
+    }
+    tell(Progress::Phase::unpacking, layer.blob.size);
+    const Fd content = TRY(sys::open_at(ingest_.staging(), staged.name, O_RDONLY));
+    const size_t index = ingest_.next_index();
+    UnpackJob job = TRY(ingest_.unpack(index, content.get()));
+    Result<UnpackedLayer> unpacked = wait_for(job).context("unpack layer ", layer.blob.digest);
+    if (!unpacked.ok()) return explain(unpacked.error(), ingest_.store());
+    tell_warnings(options_.progress, *unpacked);
+    TRY(ingest_.take_layer(index, layer, staged.name, *unpacked, std::nullopt));
+    tell(Progress::Phase::done, layer.blob.size);
+    return Ok{};
+  }
+
+  Ingest& ingest_;
+  Source& source_;
+  const LoadOptions& options_;
+};
+
+// What an annotation calls an image, made a full name; nothing where it is none.
+std::vector<std::string> names_of(const oci::Descriptor& entry) {
+  for (const std::string_view key : {kContainerdName, kRefName}) {
+    const auto annotation = entry.annotations.find(std::string(key));
+    if (annotation == entry.annotations.end()) continue;
+    const Result<std::string> full = full_local_name(annotation->second);
+    if (full.ok()) return {*full};
+  }
+  return {};
+}
+
+Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std::string& wanted, const LoadOptions& options) {
+  const std::string text = TRY(source.read("index.json", kMaxListBytes));
+  const oci::Index index = TRY(oci::decode_index(text).context("index.json"));
+  const FetchDocument fetch = [&](const oci::Descriptor& blob, size_t max_bytes) -> Result<std::string> {
+    const oci::Digest digest = TRY(oci::Digest::parse(blob.digest));
+    return source.read(blob_name(digest), max_bytes);
+  };
+  std::vector<oci::Descriptor> entries;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const auto name = entry.annotations.find(std::string(kRefName));
+    if (wanted.empty() || (name != entry.annotations.end() && name->second == wanted)) entries.push_back(entry);
+  }
+  if (entries.empty() && !wanted.empty()) return Error(0, "no image is called ", printable(wanted), " there");
+  if (entries.empty()) return Error(0, "no image is in there");
+  if (entries.size() > kMaxImages) return Error(0, entries.size(), " images; moss loads at most ", kMaxImages, " at once");
+
+  std::vector<Image> images;
+  const auto load_one = [&](const std::string& document, const std::vector<std::string>& names) -> Result<Ok> {
+    const ResolvedImage image = TRY(resolve_image(document, options.platform, fetch));
+    std::vector<std::string> files;
+    for (const ImageLayer& layer : image.layers) {
+      const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
+      files.push_back(blob_name(digest));
+    }
+    images.push_back(TRY(Loader(ingest, source, options).load(image, files, names)));
+    return Ok{};
+  };
+  // Several entries without names are one image for several platforms.
+  const bool unnamed = std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return names_of(entry).empty(); });
+  if (unnamed && entries.size() > 1) {
+    TRY(load_one(text, {}));
+    return images;
+  }
+  for (const oci::Descriptor& entry : entries) {
+    if (entry.size > static_cast<int64_t>(kMaxManifestBytes)) return Error(EFBIG, "manifest ", entry.digest);
+    const std::string document = TRY(fetch(entry, kMaxManifestBytes).context("manifest ", entry.digest));
+    TRY(verify_document(document, entry).context("manifest ", entry.digest));
+    TRY(load_one(document, names_of(entry)));
+  }
+  return images;
+}
+
+std::string layer_type(std::string_view start) {
+  if (start.starts_with("\x1f\x8b")) return std::string(oci::kOciLayerGzip);
+  if (start.starts_with("\x28\xb5\x2f\xfd")) return std::string(oci::kOciLayerZstd);
+  return std::string(oci::kOciLayerTar);
+}
+
+// One entry of manifest.json.
+struct DockerImage {
+  std::string config;
+  std::vector<std::string> tags;
+  std::vector<std::string> layers;
+};
+
+Result<std::vector<DockerImage>> parse_docker_manifest(const std::string& text) {
+  const auto document = nlohmann::json::parse(text, nullptr, false);
+  if (!document.is_array()) return Error(0, "manifest.json: expected a list of images");
+  const auto strings = [](const nlohmann::json& entry, const char* name) -> Result<std::vector<std::string>> {
+    std::vector<std::string> out;
+    const auto list = entry.find(name);
+    if (list == entry.end() || list->is_null()) return out;
+    if (!list->is_array()) return Error(0, "manifest.json: ", name, ": expected a list");
+    for (const auto& item : *list) {
+      if (!item.is_string()) return Error(0, "manifest.json: ", name, ": expected strings");
+      out.push_back(item.get<std::string>());
+    }
+    return out;
+  };
+  std::vector<DockerImage> images;
+  for (const auto& entry : document) {
+    if (!entry.is_object()) return Error(0, "manifest.json: expected objects");
+    DockerImage image;
+    const auto config = entry.find("Config");
+    if (config == entry.end() || !config->is_string()) return Error(0, "manifest.json: Config: expected a file's name");
+    image.config = config->get<std::string>();
+    image.tags = TRY(strings(entry, "RepoTags"));
+    image.layers = TRY(strings(entry, "Layers"));
+    if (image.layers.size() > kMaxLayers) {
+      return Error(0, "manifest.json: the image has ", image.layers.size(), " layers; moss takes at most ", kMaxLayers);
+    }
+    images.push_back(std::move(image));
+    if (images.size() > kMaxImages) return Error(0, "manifest.json: more than ", kMaxImages, " images");
+  }
+  if (images.empty()) return Error(0, "manifest.json: no image is in there");
+  return images;
+}
+
+// Docker's archives have no manifest of their own: one is written for what they hold.
+Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, const DockerImage& docker) {
+  std::string config = TRY(source.read(docker.config, kMaxConfigBytes));
+  std::vector<oci::Descriptor> layers;
+  for (const std::string& name : docker.layers) {
+    const StagedFile staged = TRY(source.stage(name, kMaxBlobBytes, "sha256"));
+    const Fd file = TRY(sys::open_at(ingest.staging(), staged.name, O_RDONLY));
+    char start[4] = {};
+    const ssize_t got = ::pread(file.get(), start, sizeof start, 0);
+    oci::Descriptor layer;
+    layer.media_type = layer_type({start, got > 0 ? static_cast<size_t>(got) : 0});
+    layer.digest = staged.digest;
+    layer.size = staged.bytes;
+    layers.push_back(std::move(layer));
+  }
+  return compose_image(std::move(config), std::move(layers)).context(printable(docker.config));
+}
+
+Result<std::vector<Image>> load_docker_archive(Ingest& ingest, Source& source, const LoadOptions& options) {
+  std::vector<Image> images;
+  const std::string text = TRY(source.read("manifest.json", kMaxListBytes));
+  for (const DockerImage& docker : TRY(parse_docker_manifest(text))) {
+    const ResolvedImage image = TRY(describe_docker_image(ingest, source, docker));
+    if (options.platform && image.config.platform.architecture != options.platform->architecture) continue;
+    std::vector<std::string> names;
+    for (const std::string& tag : docker.tags) {
+      // Docker writes its hub's names short.
+      const ImageName name = TRY(parse_image_name(tag).context("manifest.json: RepoTags"));
+      names.push_back(cat(local_candidates(name).back(), name.suffix()));
+    }
+    images.push_back(TRY(Loader(ingest, source, options).load(image, docker.layers, names)));
+  }
+  if (images.empty()) return Error(0, "no image for the platform is in there");
+  return images;
+}
+
+struct Place {
+  enum class Kind { guess, docker_archive, oci_archive, oci_folder } kind = Kind::guess;
+  std::string path;
+  std::string image;  ///< the one of several
+};
+
+Place parse_place(const std::string& source) {
+  const auto after = [&](std::string_view transport) { return source.substr(transport.size()); };
+  const auto with_image = [](Place::Kind kind, const std::string& rest) {
+    const auto [path, image] = cut(rest, ':');
+    return Place{kind, std::string(path), std::string(image.value_or(""))};
+  };
+  if (source.starts_with("docker-archive:")) return with_image(Place::Kind::docker_archive, after("docker-archive:"));
+  if (source.starts_with("oci-archive:")) return with_image(Place::Kind::oci_archive, after("oci-archive:"));
+  if (source.starts_with("oci:")) return with_image(Place::Kind::oci_folder, after("oci:"));
+  return {Place::Kind::guess, source, ""};
+}
+
+}  // namespace
+
+Result<Fd> open_archive(const std::string& path) {
+  Fd fd;
+  if (path == "-") {
+    fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (!fd) return sys_error("read the standard input");
+    if (::isatty(fd.get()) == 1) return Error(0, "the standard input is a terminal; name a file with -i, or pipe one in");
+  } else {
+    fd = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_NOCTTY));
+  }
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", path);
+  // A pipe is fine where the user named it: load -i <(curl …).
+  if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode)) {
+    return Error(0, path, " is neither a file nor a folder");
+  }
+  return fd;
+}
+
+Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options) {
+  const Place place = parse_place(source);
+  Fd fd = TRY(open_archive(place.path).context("load"));
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", place.path);
+  const bool folder = S_ISDIR(status.st_mode);
+  if (folder && place.kind != Place::Kind::guess && place.kind != Place::Kind::oci_folder) {
+    return Error(0, "load ", place.path, ": a folder; name an archive, or an OCI layout as oci:", place.path);
+  }
+  if (!folder && place.kind == Place::Kind::oci_folder) return Error(ENOTDIR, "load ", place.path);
+
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("load ", place.path));
+  if (folder) {
+    FolderSource layout(ingest, std::move(fd));
+    return load_layout(ingest, layout, place.image, options).context("load ", place.path);
+  }
+  ArchiveFiles files = TRY(ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes).context("load ", place.path));
+  ArchiveSource archive(ingest, std::move(files));
+  const bool docker = archive.has("manifest.json");
+  if (docker && place.kind != Place::Kind::oci_archive) {
+    return load_docker_archive(ingest, archive, options).context("load ", place.path);
+  }
+  if (place.kind != Place::Kind::docker_archive && archive.has("index.json")) {
+    return load_layout(ingest, archive, place.image, options).context("load ", place.path);
+  }
+  return Error(0, "load ", place.path,
+               ": neither manifest.json nor index.json is in it; for the tar of a root filesystem: moss import");
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,354 @@
+// HTTP by libcurl. See the header.
+#include "http.hh"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <signal.h>
+#include <time.h>
+
+#include <algorithm>
+#include <list>
+
+namespace moss::engine {
+
+namespace {
+
+constexpr int kMaxRedirects = 10;
+constexpr long kConnectTimeoutMs = 20'000;
+constexpr long kStallSeconds = 60;  // a transfer that gives less than a byte a second for so long is dead
+constexpr long kBufferBytes = 512 * 1024;
+constexpr size_t kMaxHeaders = 200;
+constexpr size_t kMaxHeaderBytes = 16 * 1024;
+
+// The part of libcurl that is used here, found at run time.
+struct Curl {
+  decltype(&::curl_global_init) global_init;
+  decltype(&::curl_easy_init) easy_init;
+  decltype(&::curl_easy_setopt) easy_setopt;
+  decltype(&::curl_easy_getinfo) easy_getinfo;
+  decltype(&::curl_easy_cleanup) easy_cleanup;
+  decltype(&::curl_easy_strerror) easy_strerror;
+  decltype(&::curl_multi_init) multi_init;
+  decltype(&::curl_multi_add_handle) multi_add_handle;
+  decltype(&::curl_multi_remove_handle) multi_remove_handle;
+  decltype(&::curl_multi_perform) multi_perform;
+  decltype(&::curl_multi_poll) multi_poll;
+  decltype(&::curl_multi_info_read) multi_info_read;
+  decltype(&::curl_multi_cleanup) multi_cleanup;
+  decltype(&::curl_multi_setopt) multi_setopt;
+  decltype(&::curl_slist_append) slist_append;
+  decltype(&::curl_slist_free_all) slist_free_all;
+};
+
+Result<const Curl*> load_curl() {
+  static Curl curl{};
+  if (curl.easy_init != nullptr) return &curl;
+  void* library = nullptr;
+  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"}) {
+    if ((library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) != nullptr) break;
+  }
+  if (library == nullptr) return Error(0, "pulling needs libcurl.so.4; install it (Debian: apt install libcurl4)");
+  Curl found{};
+  bool complete = true;
+  const auto find = [&](auto& function, const char* name) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(library, name));
+    complete = complete && function != nullptr;
+  };
+  find(found.global_init, "curl_global_init");
+  find(found.easy_init, "curl_easy_init");
+  find(found.easy_setopt, "curl_easy_setopt");
+  find(found.easy_getinfo, "curl_easy_getinfo");
+  find(found.easy_cleanup, "curl_easy_cleanup");
+  find(found.easy_strerror, "curl_easy_strerror");
+  find(found.multi_init, "curl_multi_init");
+  find(found.multi_add_handle, "curl_multi_add_handle");
+  find(found.multi_remove_handle, "curl_multi_remove_handle");
+  find(found.multi_perform, "curl_multi_perform");
+  find(found.multi_poll, "curl_multi_poll");
+  find(found.multi_info_read, "curl_multi_info_read");
+  find(found.multi_cleanup, "curl_multi_cleanup");
+  find(found.multi_setopt, "curl_multi_setopt");
+  find(found.slist_append, "curl_slist_append");
+  find(found.slist_free_all, "curl_slist_free_all");
+  if (!complete) return Error(0, "libcurl.so.4 is too old; moss needs 7.66 or newer");
+  if (found.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return Error(0, "libcurl cannot be started");
+  curl = found;
+  return &curl;
+}
+
+bool is_transient(CURLcode code) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_transient_status(int status) {
+  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return out;
+}
+
+struct Transfer {
+  HttpRequest request;
+  HttpSink sink;
+  HttpClient::Done done;
+  HttpResponse response;
+  CURL* easy = nullptr;
+  curl_slist* header_list = nullptr;
+  int redirects = 0;
+  char reason[CURL_ERROR_SIZE] = "";
+};
+
+size_t on_header(char* data, size_t size, size_t count, void* raw) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  const std::string_view line = trim(std::string_view(data, size * count));
+  // A new status line: what an interim answer (100, a proxy's 200) said is not the answer.
+  if (line.starts_with("HTTP/")) {
+    transfer.response.headers.clear();
+    const auto [version, rest] = cut(line, ' ');
+    transfer.response.status = parse_number<int>(rest.value_or("").substr(0, 3)).value_or(0);
+  } else if (const auto [name, value] = cut(line, ':'); value) {
+    if (transfer.response.headers.size() >= kMaxHeaders || line.size() > kMaxHeaderBytes) return 0;
+    transfer.response.headers[lower(name)] = std::string(trim(*value));
+  }
+  return size * count;
+}
+
+size_t on_body(char* data, size_t size, size_t count, void* raw) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  const int status = transfer.response.status;
+  // The text of an error or a redirect is nobody's content.
+  if (status / 100 != 2) return size * count;
+  if (!transfer.sink(transfer.response, {data, size * count})) {
+    transfer.response.stopped = true;
+    return 0;
+  }
+  return size * count;
+}
+
+}  // namespace
+
+struct HttpClient::State {
+  const Curl* curl = nullptr;
+  CURLM* multi = nullptr;
+  std::list<std::unique_ptr<Transfer>> transfers;
+
+  void launch(Transfer& transfer);
+  void finish(Transfer& transfer, CURLcode code);
+  void release(Transfer& transfer);
+};
+
+void HttpClient::State::launch(Transfer& transfer) {
+  CURL* easy = curl->easy_init();
+  transfer.easy = easy;
+  transfer.response = {};
+  transfer.response.url = transfer.request.url;
+  const auto set = curl->easy_setopt;
+  set(easy, CURLOPT_URL, transfer.request.url.c_str());
+  set(easy, CURLOPT_NOSIGNAL, 1L);
+  set(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  // Other schemes (file, ftp, gopher) are never spoken, whatever a registry redirects to.
+  const char* protocols = transfer.request.allow_http ? "http,https" : "https";
+  if (set(easy, CURLOPT_PROTOCOLS_STR, protocols) != CURLE_OK) {
+    const long bits = transfer.request.allow_http ? 3 : 2;  // CURLPROTO_HTTP | CURLPROTO_HTTPS, before 7.85
+    set(easy, static_cast<CURLoption>(181), bits);
+  }
+  set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+  set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  set(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
+  set(easy, CURLOPT_USERAGENT, "moss");
+  set(easy, CURLOPT_ERRORBUFFER, transfer.reason);
+  set(easy, CURLOPT_HEADERFUNCTION, on_header);
+  set(easy, CURLOPT_HEADERDATA, &transfer);
+  set(easy, CURLOPT_WRITEFUNCTION, on_body);
+  set(easy, CURLOPT_WRITEDATA, &transfer);
+  set(easy, CURLOPT_PRIVATE, &transfer);
+  set(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify_tls ? 1L : 0L);
+  set(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify_tls ? 2L : 0L);
+  curl_slist* list = nullptr;
+  for (const std::string& header : transfer.request.headers) list = curl->slist_append(list, header.c_str());
+  if (!transfer.request.authorization.empty()) {
+    list = curl->slist_append(list, cat("Authorization: ", transfer.request.authorization).c_str());
+  }
+  if (transfer.request.from_byte > 0) {
+    list = curl->slist_append(list, cat("Range: bytes=", transfer.request.from_byte, "-").c_str());
+  }
+  transfer.header_list = list;
+  set(easy, CURLOPT_HTTPHEADER, list);
+  curl->multi_add_handle(multi, easy);
+}
+
+void HttpClient::State::release(Transfer& transfer) {
+  curl->multi_remove_handle(multi, transfer.easy);
+  curl->easy_cleanup(transfer.easy);
+  curl->slist_free_all(transfer.header_list);
+  transfer.easy = nullptr;
+  transfer.header_list = nullptr;
+}
+
+// Goes on with a redirect, or tells who asked.
+void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
+  char* location = nullptr;
+  curl->easy_getinfo(transfer.easy, CURLINFO_REDIRECT_URL, &location);
+  const std::string next = location != nullptr ? location : "";
+  const int status = transfer.response.status;
+  release(transfer);
+  if (code == CURLE_OK && status / 100 == 3 && !next.empty()) {
+    const bool was_https = transfer.request.url.starts_with("https://");
+    if (!next.starts_with("https://") && !(next.starts_with("http://") && transfer.request.allow_http && !was_https)) {
+      transfer.response.failure = cat("the server redirects to ", printable(next), ", which is not https");
+      transfer.response.status = 0;
+    } else if (++transfer.redirects > kMaxRedirects) {
+      transfer.response.failure = "too many redirects";
+      transfer.response.status = 0;
+    } else {
+      if (url_origin(next) != url_origin(transfer.request.url)) transfer.request.authorization.clear();
+      transfer.request.url = next;
+      launch(transfer);
+      return;
+    }
+  } else if (code != CURLE_OK) {
+    transfer.response.failure = *transfer.reason != '\0' ? transfer.reason : curl->easy_strerror(code);
+    transfer.response.transient = !transfer.response.stopped && is_transient(code);
+    transfer.response.not_tls = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_COULDNT_CONNECT;
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
+      transfer.response.failure +=
+          "; install the registry's CA (Debian: /usr/local/share/ca-certificates and update-ca-certificates)";
+    }
+  } else {
+    transfer.response.transient = is_transient_status(status);
+  }
+  const auto self = std::find_if(transfers.begin(), transfers.end(), [&](const auto& t) { return t.get() == &transfer; });
+  const std::unique_ptr<Transfer> finished = std::move(*self);
+  transfers.erase(self);
+  finished->done(std::move(finished->response));
+}
+
+HttpClient::HttpClient(std::unique_ptr<State> state) : state_(std::move(state)) {}
+HttpClient::HttpClient(HttpClient&&) noexcept = default;
+
+HttpClient::~HttpClient() {
+  if (!state_) return;
+  for (const auto& transfer : state_->transfers) state_->release(*transfer);
+  state_->curl->multi_cleanup(state_->multi);
+}
+
+Result<HttpClient> HttpClient::create() {
+  auto state = std::make_unique<State>();
+  state->curl = TRY(load_curl());
+  // OpenSSL writes to sockets in ways that raise it when the other end is gone.
+  ::signal(SIGPIPE, SIG_IGN);
+  state->multi = state->curl->multi_init();
+  if (state->multi == nullptr) return Error(0, "libcurl cannot be started");
+  // One connection a layer: several streams in one connection share its window and are slower.
+  state->curl->multi_setopt(state->multi, CURLMOPT_PIPELINING, 0L);
+  return HttpClient(std::move(state));
+}
+
+Result<Ok> HttpClient::start(const HttpRequest& request, HttpSink sink, Done done) {
+  if (!request.url.starts_with("https://") && !(request.allow_http && request.url.starts_with("http://"))) {
+    return Error(0, "get ", printable(request.url), ": only https is spoken");
+  }
+  auto transfer = std::make_unique<Transfer>();
+  transfer->request = request;
+  transfer->sink = std::move(sink);
+  transfer->done = std::move(done);
+  state_->launch(*transfer);
+  state_->transfers.push_back(std::move(transfer));
+  return Ok{};
+}
+
+void HttpClient::cancel_all() {
+  for (const auto& transfer : state_->transfers) state_->release(*transfer);
+  state_->transfers.clear();
+}
+
+Result<Ok> HttpClient::poll(std::span<pollfd> others, int timeout_ms) {
+  const Curl& curl = *state_->curl;
+  std::vector<curl_waitfd> waits;
+  for (const pollfd& other : others) {
+    waits.push_back({.fd = other.fd,
+                     .events = static_cast<short>(((other.events & POLLIN) != 0 ? CURL_WAIT_POLLIN : 0) |
+                                                  ((other.events & POLLOUT) != 0 ? CURL_WAIT_POLLOUT : 0)),
+                     .revents = 0});
+  }
+  int running = 0;
+  curl.multi_perform(state_->multi, &running);
+  curl.multi_poll(state_->multi, waits.data(), static_cast<unsigned>(waits.size()), timeout_ms, nullptr);
+  curl.multi_perform(state_->multi, &running);
+  int left = 0;
+  while (const CURLMsg* message = curl.multi_info_read(state_->multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    char* transfer = nullptr;
+    const CURLcode code = message->data.result;
+    curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    state_->finish(*reinterpret_cast<Transfer*>(transfer), code);
+  }
+  return Ok{};
+}
+
+Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_bytes, int retries) {
+  for (int attempt = 1;; ++attempt) {
+    Body body;
+    bool done = false;
+    bool too_large = false;
+    const auto sink = [&](const HttpResponse&, std::string_view bytes) {
+      too_large = body.bytes.size() + bytes.size() > max_bytes;
+      if (!too_large) body.bytes += bytes;
+      return !too_large;
+    };
+    TRY(start(request, sink, [&](HttpResponse response) {
+      body.response = std::move(response);
+      done = true;
+    }));
+    while (!done) TRY(poll({}, 1000));
+    if (too_large) return Error(EFBIG, "get ", printable(request.url), ": larger than ", max_bytes, " bytes");
+    if (!body.response.transient || attempt > retries) return body;
+    const int delay_ms = retry_delay_ms(body.response, attempt);
+    const timespec pause{.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1'000'000L};
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
+int retry_delay_ms(const HttpResponse& response, int attempt) {
+  constexpr int kMaxSeconds = 30;
+  if (const auto after = response.headers.find("retry-after"); after != response.headers.end()) {
+    if (const auto seconds = parse_number<int>(after->second); seconds && *seconds >= 0) {
+      return std::min(*seconds, kMaxSeconds) * 1000;
+    }
+  }
+  int delay_ms = 300;
+  for (int i = 1; i < attempt; ++i) delay_ms = std::min(delay_ms * 3, kMaxSeconds * 1000);
+  return delay_ms;
+}
+
+std::string url_origin(std::string_view url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::string();
+  const size_t end = url.find_first_of("/?#", scheme + 3);
+  std::string_view authority = url.substr(scheme + 3, end == std::string_view::npos ? end : end - scheme - 3);
+  // A user's name in the address does not make it another host.
+  if (const size_t at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
+  std::string out = lower(cat(url.substr(0, scheme), "://", authority));
+  if (out.starts_with("https://") && out.ends_with(":443")) out.resize(out.size() - 4);
+  if (out.starts_with("http://") && out.ends_with(":80")) out.resize(out.size() - 3);
+  return out;
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,80 @@
+// HTTP by libcurl, which is loaded when the first pull needs it: linked in, it would cost every start 3 ms.
+//
+// Redirects are followed here and not by libcurl, so that credentials never go to another host and https never becomes
+// http. All transfers run on the caller's thread.
+#pragma once
+
+#include <poll.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "moss/base/result.hh"
+
+namespace moss::engine {
+
+struct HttpRequest {
+  std::string url;
+  std::vector<std::string> headers;  ///< "Name: value"
+  std::string authorization;         ///< the header's value; sent to the URL's own host and no other
+  bool allow_http = false;           ///< plain HTTP will do
+  bool verify_tls = true;
+  int64_t from_byte = 0;             ///< asks for the rest of something
+};
+
+/// What came back.
+struct HttpResponse {
+  int status = 0;                              ///< 0 where nothing came back
+  std::map<std::string, std::string> headers;  ///< names in lower case; the last one of a name
+  std::string url;                             ///< after redirects
+  std::string failure;                         ///< why there is no status, or why the body broke off, in libcurl's words
+  bool transient = false;                      ///< the same request may work in a moment
+  bool not_tls = false;                        ///< the other end does not speak TLS or there is none
+  bool stopped = false;                        ///< the sink had enough
+};
+
+/// Takes a piece of a 2xx body; false ends the transfer.
+using HttpSink = std::function<bool(const HttpResponse& response, std::string_view bytes)>;
+
+class HttpClient {
+ public:
+  /// Errors: libcurl.so.4 is not installed.
+  static Result<HttpClient> create();
+  HttpClient(HttpClient&&) noexcept;
+  HttpClient& operator=(HttpClient&&) = delete;
+  ~HttpClient();
+
+  /// A transfer on its way; `done` is called once, from poll() or get().
+  using Done = std::function<void(HttpResponse response)>;
+  Result<Ok> start(const HttpRequest& request, HttpSink sink, Done done);
+  /// Ends every transfer without a word to who asked.
+  void cancel_all();
+  /// Lets transfers go on, and waits at most `timeout_ms` for them or one of `others`.
+  Result<Ok> poll(std::span<pollfd> others, int timeout_ms);
+
+  /// A whole small body; other transfers go on meanwhile. `transient` failures are tried again `retries` times.
+  struct Body {
+    HttpResponse response;
+    std::string bytes;
+  };
+  /// Errors: larger than `max_bytes`.
+  Result<Body> get(const HttpRequest& request, size_t max_bytes, int retries);
+
+ private:
+  struct State;
+  explicit HttpClient(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// How long to wait before try number `attempt` (from 1): what Retry-After says, within reason, else 0.3, 0.9, 2.7 s.
+int retry_delay_ms(const HttpResponse& response, int attempt);
+
+/// "https://host:port" of a URL: what must stay the same for credentials to go along. Pure.
+std::string url_origin(std::string_view url);
+
+}  // namespace moss::engine

@@ -1,0 +1,90 @@
+// Importing: the tar of a root filesystem becomes an image of one layer.
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ingest.hh"
+#include "input.hh"
+#include "moss/engine/archives.hh"
+#include "moss/sys/file.hh"
+#include "resolve.hh"
+#include "tar_files.hh"
+
+namespace moss::engine {
+
+namespace {
+
+std::string now_rfc3339() {
+  const time_t now = ::time(nullptr);
+  tm utc;
+  ::gmtime_r(&now, &utc);
+  char text[32];
+  ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+Result<std::string> read_start(int fd) {
+  char start[6] = {};
+  const ssize_t got = ::pread(fd, start, sizeof start, 0);
+  if (got < 0) return sys_error("read what was copied");
+  return std::string(start, static_cast<size_t>(got));
+}
+
+// The layer's blob in staging: as it came where layers may be so compressed, else as plain tar.
+struct Blob {
+  std::string name;
+  Copied content;
+  std::string media_type;
+};
+
+Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
+  Blob blob{.name = "rootfs", .content = TRY(copy_to_staging(ingest, input, "rootfs", max_bytes, "sha256")), .media_type = ""};
+  const std::string start = TRY(read_start(blob.content.file.get()));
+  blob.media_type = start.starts_with("\x1f\x8b")               ? oci::kOciLayerGzip
+                    : start.starts_with("\x28\xb5\x2f\xfd") ? oci::kOciLayerZstd
+                                                             : oci::kOciLayerTar;
+  if (start.starts_with("BZh") || start.starts_with("\xfd" "7zXZ")) {
+    if (::lseek(blob.content.file.get(), 0, SEEK_SET) != 0) return sys_error("read what was copied");
+    blob.content = TRY(decompress_to_staging(ingest, blob.content.file.get(), "rootfs.tar", max_bytes));
+    blob.name = "rootfs.tar";
+  }
+  return blob;
+}
+
+Result<Image> import_layer(Ingest& ingest, int input, const std::string& file, const std::vector<std::string>& names,
+                           const LoadOptions& options) {
+  const Blob blob = TRY(stage_blob(ingest, input, options.max_archive_bytes));
+  const Fd content = TRY(sys::open_at(ingest.staging(), blob.name, O_RDONLY));
+  const size_t index = ingest.next_index();
+  UnpackJob job = TRY(ingest.unpack(index, content.get()));
+  Result<UnpackedLayer> unpacked = wait_for(job);
+  if (!unpacked.ok()) return explain(unpacked.error(), ingest.store());
+  tell_warnings(options.progress, *unpacked);
+
+  oci::ImageConfig config;
+  config.created = now_rfc3339();
+  config.platform = options.platform.value_or(host_platform());
+  config.diff_ids = {unpacked->diff_id};
+  config.history.push_back({.created = config.created,
+                            .created_by = "moss import",
+                            .comment = file == "-" ? "imported from the standard input" : "imported from " + file});
+  oci::Descriptor layer;
+  layer.media_type = blob.media_type;
+  layer.digest = blob.content.digest;
+  layer.size = blob.content.bytes;
+  const ResolvedImage image = TRY(compose_image(oci::encode_image_config(config), {layer}));
+  TRY(ingest.take_layer(index, image.layers[0], blob.name, *unpacked, std::nullopt));
+  return ingest.commit(image, names);
+}
+
+}  // namespace
+
+Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name, const LoadOptions& options) {
+  std::vector<std::string> names;
+  if (!name.empty()) names.push_back(TRY(full_local_name(name)));
+  const Fd input = TRY(open_archive(file).context("import"));
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("import ", file));
+  return import_layer(ingest, input.get(), file, names, options).context("import ", file);
+}
+
+}  // namespace moss::engine

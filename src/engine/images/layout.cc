@@ -1,0 +1,241 @@
+// The store's folders, its index, and what nobody needs any more. Spec: image-spec image-layout.md.
+#include "layout.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+#include "resolve.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr std::string_view kLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+// FNV-1a. It keeps apart the few maps one user has; nothing is trusted because of it.
+uint64_t short_hash(std::string_view text) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return hash;
+}
+
+std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
+
+}  // namespace
+
+std::string blob_path(const std::string& store, const oci::Digest& digest) {
+  return cat(store, "/blobs/", digest.algorithm(), "/", digest.hex());
+}
+
+std::string map_key(const IdMap& map) {
+  // The caller's own id is in the key too: single maps of several users of one store folder are different maps.
+  const uint64_t hash = short_hash(cat(to_string(map.uids), "/", to_string(map.gids)));
+  std::string digits(16, '0');
+  for (int i = 0; i < 16; ++i) digits[static_cast<size_t>(i)] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
+  return cat(map.is_single() ? "single-" : "", digits);
+}
+
+std::string layer_path(const std::string& store, const std::string& diff_id, const std::string& key) {
+  return cat(store, "/layers/", hex_of(diff_id), ".", key);
+}
+
+std::string layer_size_path(const std::string& store, const std::string& diff_id) {
+  return cat(store, "/layers/", hex_of(diff_id), ".size");
+}
+
+Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key) {
+  const std::string path = layer_path(store, diff_id, key);
+  if (sys::exists(path)) return Unpacked::yes;
+  return sys::exists(path + ".opaque") ? Unpacked::opaque : Unpacked::no;
+}
+
+Result<Ok> make_store(const std::string& store) {
+  const auto say = [&](Error error) {
+    if (error.code() == EROFS || error.code() == EACCES || error.code() == EPERM) {
+      error = Error(error.code(), "images are kept in ", store, ", which cannot be written to; name another folder in XDG_DATA_HOME");
+    }
+    return explain(std::move(error), store);
+  };
+  if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0) return say(sys_error("write to ", store));
+  if (Result<Ok> made = sys::make_dirs(store, 0700); !made.ok()) return say(made.error());
+  for (const char* folder : {"/blobs", "/blobs/sha256", "/layers", "/staging", "/locks"}) {
+    if (Result<Ok> made = sys::make_dirs(store + folder, 0700); !made.ok()) return say(made.error());
+  }
+  if (!sys::exists(store + "/oci-layout")) {
+    Result<Ok> written = sys::replace_file(store + "/oci-layout", kLayoutText);
+    if (!written.ok()) return say(written.error());
+  }
+  if (!sys::exists(store + "/index.json")) {
+    Result<Ok> edited = edit_index(store, [](oci::Index&) { return Ok{}; });
+    if (!edited.ok()) return say(edited.error());
+  }
+  return Ok{};
+}
+
+Result<oci::Index> read_index(const std::string& store) {
+  const std::string path = store + "/index.json";
+  const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxIndexBytes));
+  if (!text) {
+    oci::Index empty;
+    empty.media_type = std::string(oci::kOciIndex);
+    return empty;
+  }
+  return oci::decode_index(*text).context(path);
+}
+
+Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit) {
+  const NameLock lock = TRY(NameLock::acquire(store, "index"));
+  oci::Index index = TRY(read_index(store));
+  TRY(edit(index));
+  Result<Ok> written = sys::replace_file(store + "/index.json", oci::encode_index(index), 0644, sys::Sync::yes);
+  if (!written.ok()) return explain(written.error(), store);
+  return Ok{};
+}
+
+Result<Image> read_image(const std::string& store, const oci::Descriptor& entry) {
+  Image image;
+  const oci::Digest manifest = TRY(oci::Digest::parse(entry.digest).context(store, "/index.json"));
+  const std::string manifest_path = blob_path(store, manifest);
+  const std::string manifest_text = TRY(sys::read_file(manifest_path, kMaxManifestBytes));
+  image.manifest = TRY(oci::decode_manifest(manifest_text).context(manifest_path));
+  const oci::Digest config = TRY(oci::Digest::parse(image.manifest.config.digest).context(manifest_path));
+  const std::string config_path = blob_path(store, config);
+  const std::string config_text = TRY(sys::read_file(config_path, kMaxConfigBytes));
+  image.config = TRY(oci::decode_image_config(config_text).context(config_path));
+  image.layers = TRY(match_layers(image.manifest, image.config).context(manifest_path));
+  image.id = config.hex();
+  image.manifest_digest = manifest.text();
+  if (std::string name = entry_name(entry); !name.empty()) image.names.push_back(std::move(name));
+  if (const auto list = entry.annotations.find(std::string(kListDigest)); list != entry.annotations.end()) {
+    image.digests.push_back(list->second);
+  }
+  return image;
+}
+
+std::string entry_name(const oci::Descriptor& entry) {
+  const auto name = entry.annotations.find(std::string(kRefName));
+  return name != entry.annotations.end() ? name->second : std::string();
+}
+
+void set_name(oci::Index& index, const oci::Descriptor& image, const std::string& name) {
+  // The new entry first: an image that stays as it is keeps an entry all the while.
+  oci::Descriptor entry = image;
+  if (!name.empty()) entry.annotations[std::string(kRefName)] = name;
+  if (!name.empty()) drop_name(index, name);
+  std::erase_if(index.manifests, [&](const oci::Descriptor& other) {
+    return other.digest == entry.digest && entry_name(other).empty();
+  });
+  const bool known = std::any_of(index.manifests.begin(), index.manifests.end(),
+                                 [&](const oci::Descriptor& other) { return other.digest == entry.digest; });
+  if (name.empty() && known) return;
+  index.manifests.insert(index.manifests.begin(), std::move(entry));
+}
+
+void drop_name(oci::Index& index, const std::string& name) {
+  const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(),
+                                  [&](const oci::Descriptor& other) { return entry_name(other) == name; });
+  if (entry == index.manifests.end()) return;
+  const auto same = std::count_if(index.manifests.begin(), index.manifests.end(),
+                                  [&](const oci::Descriptor& other) { return other.digest == entry->digest; });
+  if (same > 1) {
+    index.manifests.erase(entry);
+  } else {
+    entry->annotations.erase(std::string(kRefName));
+  }
+}
+
+Result<Ok> sync_filesystem(const std::string& path) {
+  const Fd fd = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  if (::syncfs(fd.get()) != 0) return sys_error("sync ", path);
+  return Ok{};
+}
+
+Result<Ok> sync_folder(const std::string& path) {
+  const Fd fd = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return sys_error("sync ", path);
+  return Ok{};
+}
+
+Error explain(Error error, const std::string& store) {
+  if (error.code() == ENOSPC || error.code() == EDQUOT) {
+    error.add_context("no space left for images in ", store, " (free some, or name another folder in XDG_DATA_HOME)");
+  }
+  return error;
+}
+
+TreeRemover remover_for(const IdMap& map) {
+  return [map](const std::string& parent, const std::string& name) -> Result<Ok> {
+    const Fd dir = TRY(sys::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY));
+    Result<Ok> removed = sys::remove_tree_at(dir.get(), name);
+    if (removed.ok() || map.uids.empty() || ::geteuid() == 0) return removed;
+    // Files of subordinate ids: only their namespace's root may remove them.
+    const int code = TRY(sys::run_in_user_namespace(map, [&] {
+      const Result<Ok> again = sys::remove_tree_at(dir.get(), name);
+      return again.ok() ? 0 : again.error().code() != 0 ? again.error().code() : 1;
+    }));
+    if (code != 0) return Error(code, "remove ", parent, "/", name);
+    return Ok{};
+  };
+}
+
+namespace {
+
+struct Referenced {
+  std::set<std::string> blobs;     ///< digests
+  std::set<std::string> diff_ids;  ///< hex
+};
+
+Result<Referenced> find_referenced(const std::string& store) {
+  Referenced referenced;
+  for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
+    // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
+    const Image image = TRY(read_image(store, entry));
+    referenced.blobs.insert(image.manifest_digest);
+    referenced.blobs.insert(image.manifest.config.digest);
+    for (const ImageLayer& layer : image.layers) {
+      referenced.blobs.insert(layer.blob.digest);
+      referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
+    }
+  }
+  return referenced;
+}
+
+}  // namespace
+
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove) {
+  if (!sys::exists(store + "/blobs")) return Ok{};
+  std::optional<Fd> users = TRY(try_hold_folder(store, Hold::alone));
+  if (!users) return Ok{};
+  std::optional<Fd> adders = TRY(try_hold_folder(store + "/blobs", Hold::alone));
+  if (!adders) return Ok{};
+  // Nobody adds, nobody looks up: what no image names now is named by none later.
+  const Referenced referenced = TRY(find_referenced(store).context("collect garbage; nothing was removed"));
+  std::optional<Staging> bin;
+  const auto throw_away = [&](const std::string& path, const std::string& name) -> Result<Ok> {
+    if (!bin) bin.emplace(TRY(Staging::create(store, remove)));
+    if (::rename(path.c_str(), cat(bin->path(), "/", name).c_str()) != 0) return sys_error("move ", path, " away");
+    return Ok{};
+  };
+  for (const std::string& algorithm : TRY(sys::list_dir(store + "/blobs"))) {
+    for (const std::string& hex : TRY(sys::list_dir(cat(store, "/blobs/", algorithm)))) {
+      if (referenced.blobs.contains(cat(algorithm, ":", hex))) continue;
+      TRY(throw_away(cat(store, "/blobs/", algorithm, "/", hex), cat(algorithm, "-", hex)));
+    }
+  }
+  for (const std::string& name : TRY(sys::list_dir(store + "/layers"))) {
+    if (referenced.diff_ids.contains(name.substr(0, name.find('.')))) continue;
+    TRY(throw_away(cat(store, "/layers/", name), name));
+  }
+  // Removing may take long; nobody needs to wait for it.
+  adders.reset();
+  users.reset();
+  return Ok{};
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,64 @@
+// Where things are in the store, and its index.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "locks.hh"
+#include "moss/base/id_range.hh"
+#include "moss/base/result.hh"
+#include "moss/engine/store.hh"
+#include "moss/oci/image.hh"
+
+namespace moss::engine {
+
+constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+/// Our own annotation: the digest of the list the image was found in, so that it is known by that one too.
+constexpr std::string_view kListDigest = "dev.moss.list.digest";
+constexpr size_t kMaxIndexBytes = 32u << 20;
+
+std::string blob_path(const std::string& store, const oci::Digest& digest);
+/// Part of the names of unpacked layers: which ids a layer's files belong to.
+std::string map_key(const IdMap& map);
+/// "layers/<diff id>.<map>", with the layer itself in fs/: a folder that a layer made its own (of another owner, or not
+/// writable) could not be renamed. An opaque layer, which hides all below it, has ".opaque" behind that.
+std::string layer_path(const std::string& store, const std::string& diff_id, const std::string& key);
+std::string layer_size_path(const std::string& store, const std::string& diff_id);
+/// Whether the layer is unpacked for the map, and whether it is opaque.
+enum class Unpacked { no, yes, opaque };
+Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key);
+
+/// Makes the store's folders where they are missing.
+/// Errors: a home that cannot be written to; a store of a later format.
+Result<Ok> make_store(const std::string& store);
+
+/// A store that is not there has an empty index.
+Result<oci::Index> read_index(const std::string& store);
+/// Reads, changes and replaces index.json, one at a time.
+Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit);
+/// The image an entry of the index stands for, with that entry's name alone.
+Result<Image> read_image(const std::string& store, const oci::Descriptor& entry);
+/// The entry's name; empty where it has none.
+std::string entry_name(const oci::Descriptor& entry);
+/// Gives an image's entry `name`, taking it from another. Without names it is an entry of its own.
+void set_name(oci::Index& index, const oci::Descriptor& image, const std::string& name);
+/// Takes the entry's name; an image keeps one entry without a name when it was the last.
+void drop_name(oci::Index& index, const std::string& name);
+
+/// Flushes the file system of `path`.
+Result<Ok> sync_filesystem(const std::string& path);
+/// Flushes one folder's own entries.
+Result<Ok> sync_folder(const std::string& path);
+
+/// What to do about a full disk, where that is what went wrong.
+Error explain(Error error, const std::string& store);
+
+/// Removes trees in a user namespace with this map where the caller alone may not. The caller must have no threads.
+TreeRemover remover_for(const IdMap& map);
+/// Moves blobs and layers that no image names out of sight, then removes them. Does nothing while somebody holds the
+/// store or its blobs.
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove);
+
+}  // namespace moss::engine

@@ -1,0 +1,99 @@
+// Locks and staging folders. See the header.
+#include "locks.hh"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "moss/sys/file.hh"
+
+namespace moss::engine {
+
+namespace {
+
+// False where somebody else holds it and `operation` says not to wait.
+Result<bool> flock_fd(int fd, int operation, const std::string& name) {
+  while (::flock(fd, operation) != 0) {
+    if (errno == EWOULDBLOCK) return false;
+    if (errno != EINTR) return sys_error("lock ", name);
+  }
+  return true;
+}
+
+Result<std::optional<Fd>> lock_name(const std::string& path, int operation) {
+  while (true) {
+    Fd fd = TRY(sys::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+    if (!TRY(flock_fd(fd.get(), operation, path))) return std::optional<Fd>();
+    // The last holder may have removed the file between our open and our lock: then this lock keeps nobody out.
+    struct stat ours, named;
+    if (::fstat(fd.get(), &ours) != 0) return sys_error("stat ", path);
+    if (::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
+      return std::optional<Fd>(std::move(fd));
+    }
+  }
+}
+
+}  // namespace
+
+Result<NameLock> NameLock::acquire(const std::string& store, const std::string& name) {
+  std::string path = cat(store, "/locks/", name);
+  std::optional<Fd> fd = TRY(lock_name(path, LOCK_EX));
+  return NameLock(std::move(path), std::move(*fd));
+}
+
+Result<std::optional<NameLock>> NameLock::try_acquire(const std::string& store, const std::string& name) {
+  std::string path = cat(store, "/locks/", name);
+  std::optional<Fd> fd = TRY(lock_name(path, LOCK_EX | LOCK_NB));
+  if (!fd) return std::optional<NameLock>();
+  return std::optional<NameLock>(NameLock(std::move(path), std::move(*fd)));
+}
+
+NameLock::~NameLock() {
+  // Removed while still locked: whoever waits for this file looks again after getting the lock.
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<Fd> hold_folder(const std::string& folder, Hold hold) {
+  Fd fd = TRY(sys::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
+  TRY(flock_fd(fd.get(), hold == Hold::alone ? LOCK_EX : LOCK_SH, folder));
+  return fd;
+}
+
+Result<std::optional<Fd>> try_hold_folder(const std::string& folder, Hold hold) {
+  Fd fd = TRY(sys::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
+  if (!TRY(flock_fd(fd.get(), LOCK_NB | (hold == Hold::alone ? LOCK_EX : LOCK_SH), folder))) return std::optional<Fd>();
+  return std::optional<Fd>(std::move(fd));
+}
+
+Result<Staging> Staging::create(const std::string& store, TreeRemover remove) {
+  const std::string parent = store + "/staging";
+  // Held while the new folder has no lock of its own, so that nobody takes it for garbage.
+  const Fd gate = TRY(sys::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY));
+  TRY(flock_fd(gate.get(), LOCK_EX, parent));
+  std::string name = cat(::getpid(), "-", sys::random_hex(6));
+  if (::mkdirat(gate.get(), name.c_str(), 0700) != 0) return sys_error("make a staging folder in ", parent);
+  Fd dir = TRY(sys::open_at(gate.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  TRY(flock_fd(dir.get(), LOCK_EX | LOCK_NB, name));
+  return Staging(store, std::move(name), std::move(dir), std::move(remove));
+}
+
+Staging::~Staging() {
+  // What cannot be removed now is removed by the next command: the lock goes with this process.
+  if (!name_.empty()) (void)remove_(store_ + "/staging", name_);
+}
+
+Result<Ok> reclaim_staging(const std::string& store, const TreeRemover& remove) {
+  const std::string parent = store + "/staging";
+  Result<Fd> gate = sys::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
+  if (!gate.ok()) return gate.error().code() == ENOENT ? Result<Ok>(Ok{}) : gate.error();
+  TRY(flock_fd(gate->get(), LOCK_EX, parent));
+  for (const std::string& name : TRY(sys::list_dir(parent))) {
+    Result<Fd> dir = sys::open_at(gate->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (dir.ok() && !TRY(flock_fd(dir->get(), LOCK_EX | LOCK_NB, name))) continue;
+    TRY(remove(parent, name).context("remove what a killed moss left in ", parent));
+  }
+  return Ok{};
+}
+
+}  // namespace moss::engine

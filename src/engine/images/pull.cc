@@ -1,0 +1,418 @@
+// Pulling: names to registries, documents to layers, layers to files, all on one thread.
+//
+// Each layer goes through one line: bytes from libcurl are hashed and written to a file in staging; the file's pages are
+// spliced into the pipe of a child that unpacks. So a slow disk never stops the network, the unpacking is done moments
+// after the last byte, and nothing is in memory that need not be.
+#include "moss/engine/pull.hh"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "http.hh"
+#include "ingest.hh"
+#include "moss/sys/file.hh"
+#include "names.hh"
+#include "registries_conf.hh"
+#include "registry.hh"
+#include "resolve.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr int kPipeBytes = 1 << 20;
+constexpr int kIdleMs = 1000;
+constexpr int kLockPollMs = 50;
+constexpr int64_t kProgressIntervalMs = 50;
+
+int64_t now_ms() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// One layer on its way.
+struct Download {
+  enum class State { queued, fetching, pausing, feeding, finished };
+
+  size_t index = 0;
+  ImageLayer layer;
+  State state = State::queued;
+  std::optional<NameLock> lock;
+  std::string blob_name;  ///< in staging; empty where the store has the blob
+  Fd blob;
+  std::optional<Digester> digester;
+  Fd pipe;                ///< to the child that unpacks
+  int64_t received = 0;   ///< bytes in the file
+  int64_t fed = 0;        ///< bytes of them in the pipe
+  int64_t skip = 0;       ///< of an answer that begins at the beginning again
+  bool answered = false;  ///< this transfer has given bytes
+  std::optional<UnpackJob> job;
+  int attempt = 0;
+  int64_t resume_at_ms = 0;
+  int64_t told_at_ms = 0;
+  bool waits = false;     ///< another moss has the lock
+};
+
+class LayerPull {
+ public:
+  LayerPull(Ingest& ingest, HttpClient& http, Registry& registry, const PullOptions& options,
+            const std::vector<ImageLayer>& layers)
+      : ingest_(ingest), http_(http), registry_(registry), options_(options) {
+    for (const ImageLayer& layer : layers) {
+      // The same blob twice in one image is one download.
+      const bool known = std::any_of(downloads_.begin(), downloads_.end(),
+                                     [&](const auto& d) { return d->layer.blob.digest == layer.blob.digest; });
+      if (known) continue;
+      downloads_.push_back(std::make_unique<Download>());
+      downloads_.back()->index = ingest_.next_index();
+      downloads_.back()->layer = layer;
+    }
+  }
+
+  // Transfers on their way call back into this value.
+  ~LayerPull() { http_.cancel_all(); }
+
+  /// The layers that are not here yet, into the ingest.
+  Result<Ok> run() {
+    while (true) {
+      TRY(begin_more());
+      if (finished()) return Ok{};
+      TRY(wait());
+      for (const auto& download : downloads_) TRY(advance(*download));
+      if (failure_) return *failure_;
+    }
+  }
+
+  /// Whether only the network failed.
+  bool lost_connection() const { return lost_connection_; }
+
+ private:
+  bool finished() const {
+    return std::all_of(downloads_.begin(), downloads_.end(), [](const auto& d) { return d->state == Download::State::finished; });
+  }
+  static bool is_active(const Download& d) {
+    return d.state != Download::State::queued && d.state != Download::State::finished;
+  }
+
+  void tell(Progress::Phase phase, const Download& download) const {
+    if (!options_.progress) return;
+    options_.progress({.phase = phase, .digest = download.layer.blob.digest, .done = download.received, .total = download.layer.blob.size});
+  }
+
+  Result<Ok> begin_more() {
+    auto active = std::count_if(downloads_.begin(), downloads_.end(), [](const auto& d) { return is_active(*d); });
+    for (const auto& download : downloads_) {
+      if (download->state != Download::State::queued || active >= std::max(options_.connections, 1)) continue;
+      const bool begun = TRY(begin(*download));
+      if (begun && is_active(*download)) ++active;
+    }
+    // Somebody else may wait for what is done here while this one waits for them: show it before waiting.
+    if (active == 0 && !finished()) TRY(ingest_.publish());
+    return Ok{};
+  }
+
+  // False where another moss is fetching the same layer.
+  Result<bool> begin(Download& download) {
+    const ImageLayer& layer = download.layer;
+    const auto digest = TRY(oci::Digest::parse(layer.blob.digest));
+    download.lock = TRY(NameLock::try_acquire(ingest_.store(), std::string(digest.hex())));
+    if (!download.lock) {
+      if (!download.waits) tell(Progress::Phase::waiting, download);
+      download.waits = true;
+      return false;
+    }
+    const bool has_blob = ingest_.has_blob(layer.blob);
+    if (has_blob && ingest_.has_layer(layer.diff_id)) {
+      download.lock.reset();
+      download.state = Download::State::finished;
+      download.received = layer.blob.size;
+      tell(Progress::Phase::exists, download);
+      return true;
+    }
+    if (has_blob) {
+      const Fd blob = TRY(sys::open_at(AT_FDCWD, blob_path(ingest_.store(), digest), O_RDONLY | O_NONBLOCK));
+      download.job = TRY(ingest_.unpack(download.index, blob.get()));
+      download.received = download.fed = layer.blob.size;
+      download.state = Download::State::feeding;
+      tell(Progress::Phase::unpacking, download);
+      return true;
+    }
+    download.blob_name = cat("blob-", download.index);
+    download.blob = TRY(ingest_.create_file(download.blob_name));
+    download.digester = TRY(Digester::create(digest.algorithm()));
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
+    const Fd reading(ends[0]);
+    download.pipe.reset(ends[1]);
+    ::fcntl(download.pipe.get(), F_SETPIPE_SZ, kPipeBytes);
+    download.job = TRY(ingest_.unpack(download.index, reading.get()));
+    tell(Progress::Phase::downloading, download);
+    TRY(fetch(download));
+    return true;
+  }
+
+  Result<Ok> fetch(Download& download) {
+    HttpRequest request = registry_.blob_request(download.layer.blob.digest);
+    request.from_byte = download.received;
+    download.skip = 0;
+    download.answered = false;
+    download.state = Download::State::fetching;
+    return http_.start(
+        request, [this, &download](const HttpResponse& response, std::string_view bytes) { return receive(download, response, bytes); },
+        [this, &download](HttpResponse response) {
+          Result<Ok> ended = end_fetch(download, response);
+          if (!ended.ok() && !failure_) failure_ = ended.error();
+        });
+  }
+
+  // False ends the transfer; failure_ says why.
+  bool receive(Download& download, const HttpResponse& response, std::string_view bytes) {
+    // A server that does not know ranges begins again: what is here already comes once more.
+    if (!std::exchange(download.answered, true) && response.status != 206) download.skip = download.received;
+    const auto skipped = std::min<int64_t>(download.skip, static_cast<int64_t>(bytes.size()));
+    download.skip -= skipped;
+    bytes.remove_prefix(static_cast<size_t>(skipped));
+    if (bytes.empty()) return true;
+    if (download.received + static_cast<int64_t>(bytes.size()) > download.layer.blob.size) {
+      failure_ = Error(0, "layer ", download.layer.blob.digest, " is larger than the ", download.layer.blob.size,
+                       " bytes it was promised with; refused");
+      return false;
+    }
+    Result<Ok> written = sys::write_all(download.blob.get(), bytes, "a layer");
+    if (!written.ok()) {
+      failure_ = explain(written.error(), ingest_.store());
+      return false;
+    }
+    download.digester->update(bytes);
+    download.received += static_cast<int64_t>(bytes.size());
+    feed(download);
+    if (const int64_t now = now_ms(); now - download.told_at_ms >= kProgressIntervalMs) {
+      download.told_at_ms = now;
+      tell(Progress::Phase::downloading, download);
+    }
+    return true;
+  }
+
+  Result<Ok> end_fetch(Download& download, const HttpResponse& response) {
+    if (failure_) return *failure_;
+    const oci::Descriptor& blob = download.layer.blob;
+    const bool whole = response.status / 100 == 2 && response.failure.empty();
+    if (whole && download.received == blob.size) {
+      const std::string digest = download.digester->finish();
+      if (digest != blob.digest) {
+        return Error(0, "layer ", blob.digest, ": its content has the digest ", digest, "; refused");
+      }
+      download.state = Download::State::feeding;
+      tell(Progress::Phase::unpacking, download);
+      return Ok{};
+    }
+    if (response.status == 401 && TRY(registry_.authorize(response))) return fetch(download);
+    // An answer that ends early without an error is one of HTTP's ways to break off.
+    if ((response.transient || whole) && download.attempt < options_.retries) {
+      download.resume_at_ms = now_ms() + retry_delay_ms(response, ++download.attempt);
+      download.state = Download::State::pausing;
+      return Ok{};
+    }
+    if (whole) {
+      return Error(0, "layer ", blob.digest, " ends after ", download.received, " bytes of ", blob.size, "; refused");
+    }
+    lost_connection_ = true;
+    return registry_.describe(response, cat("layer ", blob.digest));
+  }
+
+  // Gives the child what is in the file and not yet in the pipe. The child's own end is told by its reply.
+  void feed(Download& download) {
+    while (download.pipe && download.fed < download.received) {
+      loff_t offset = download.fed;
+      const ssize_t moved = ::splice(download.blob.get(), &offset, download.pipe.get(), nullptr,
+                                     static_cast<size_t>(std::min<int64_t>(download.received - download.fed, kPipeBytes)),
+                                     SPLICE_F_NONBLOCK);
+      if (moved > 0) {
+        download.fed += moved;
+      } else if (moved < 0 && errno == EINTR) {
+        continue;
+      } else if (moved < 0 && errno == EAGAIN) {
+        return;
+      } else {
+        download.pipe.reset();
+      }
+    }
+    // The end of the pipe is the end of the layer: only what is verified may end.
+    if (download.state == Download::State::feeding && download.fed == download.received) download.pipe.reset();
+  }
+
+  Result<Ok> wait() {
+    std::vector<pollfd> waits;
+    int timeout_ms = kIdleMs;
+    for (const auto& download : downloads_) {
+      if (download->state == Download::State::queued && download->waits) timeout_ms = std::min(timeout_ms, kLockPollMs);
+      if (download->state == Download::State::pausing) {
+        timeout_ms = std::clamp<int>(static_cast<int>(download->resume_at_ms - now_ms()), 1, timeout_ms);
+      }
+      if (download->pipe && download->fed < download->received) waits.push_back({download->pipe.get(), POLLOUT, 0});
+      if (download->job) waits.push_back({download->job->fd(), POLLIN, 0});
+    }
+    return http_.poll(waits, timeout_ms);
+  }
+
+  Result<Ok> advance(Download& download) {
+    if (failure_) return *failure_;
+    if (download.state == Download::State::pausing && now_ms() >= download.resume_at_ms) TRY(fetch(download));
+    feed(download);
+    if (!download.job) return Ok{};
+    Result<std::optional<UnpackedLayer>> read = download.job->read().context("unpack layer ", download.layer.blob.digest);
+    if (!read.ok()) return explain(read.error(), ingest_.store());
+    const std::optional<UnpackedLayer>& unpacked = *read;
+    if (!unpacked) return Ok{};
+    tell_warnings(options_.progress, *unpacked);
+    if (download.state != Download::State::feeding) {
+      return Error(0, "unpack layer ", download.layer.blob.digest, ": the child ended before its input");
+    }
+    download.job.reset();
+    TRY(ingest_.take_layer(download.index, download.layer, download.blob_name, unpacked, std::move(download.lock)));
+    download.lock.reset();
+    download.blob.reset();
+    download.state = Download::State::finished;
+    tell(Progress::Phase::done, download);
+    return Ok{};
+  }
+
+  Ingest& ingest_;
+  HttpClient& http_;
+  Registry& registry_;
+  const PullOptions& options_;
+  std::vector<std::unique_ptr<Download>> downloads_;
+  std::optional<Error> failure_;
+  bool lost_connection_ = false;
+};
+
+// Where one full name may be had, tried in turn; the last one's error counts.
+class Puller {
+ public:
+  Puller(Ingest& ingest, HttpClient& http, const RegistriesConf& conf, const PullOptions& options)
+      : ingest_(ingest), http_(http), conf_(conf), options_(options) {}
+
+  Result<Image> pull(const std::string& repository, const ImageName& name) {
+    std::optional<Error> last;
+    for (const Endpoint& endpoint : TRY(endpoints(conf_, repository, !name.digest.empty()))) {
+      Result<Image> image = pull_from(endpoint, repository, name);
+      if (image.ok()) return image;
+      last = image.error();
+    }
+    return *last;
+  }
+
+ private:
+  Result<Image> pull_from(const Endpoint& endpoint, const std::string& repository, const ImageName& name) {
+    Registry registry = TRY(Registry::connect(http_, endpoint, repository,
+                                              {.tls_verify = options_.tls_verify,
+                                               .auth_file = options_.auth_file,
+                                               .credentials = options_.credentials,
+                                               .retries = options_.retries}));
+    const std::string& wanted = name.digest.empty() ? name.tag : name.digest;
+    std::string text = TRY(registry.get_manifest(wanted, kMaxManifestBytes));
+    if (!name.digest.empty()) {
+      const oci::Digest digest = TRY(oci::Digest::parse(name.digest));
+      const std::string found = TRY(digest_of(text, digest.algorithm()));
+      if (found != name.digest) return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
+    }
+    const ResolvedImage image =
+        TRY(resolve_image(std::move(text), options_.platform, [&](const oci::Descriptor& blob, size_t max_bytes) {
+          return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes) : get_config(registry, blob, max_bytes);
+        }));
+    LayerPull layers(ingest_, http_, registry, options_, image.layers);
+    Result<Ok> pulled = layers.run();
+    if (!pulled.ok()) {
+      // Whole layers are kept for the next try where only the network failed.
+      ingest_.abandon(layers.lost_connection());
+      return pulled.error();
+    }
+    if (options_.progress) options_.progress({.phase = Progress::Phase::storing});
+    return ingest_.commit(image, {cat(repository, name.suffix())});
+  }
+
+  Result<std::string> get_config(Registry& registry, const oci::Descriptor& blob, size_t max_bytes) {
+    if (options_.progress) options_.progress({.phase = Progress::Phase::config, .digest = blob.digest, .total = blob.size});
+    return registry.get_blob(blob, max_bytes);
+  }
+
+  static bool is_manifest(const oci::Descriptor& blob) {
+    return blob.media_type == oci::kOciManifest || blob.media_type == oci::kOciIndex ||
+           blob.media_type == oci::kDockerManifest || blob.media_type == oci::kDockerIndex;
+  }
+
+  Ingest& ingest_;
+  HttpClient& http_;
+  const RegistriesConf& conf_;
+  const PullOptions& options_;
+};
+
+}  // namespace
+
+Result<Image> pull(ImageStore& store, const std::string& text, const PullOptions& options) {
+  const ImageName name = TRY(parse_image_name(text));
+  const RegistriesConf conf = TRY(read_registries_conf());
+  std::vector<std::string> repositories{name.repository};
+  if (name.is_short) repositories = TRY(resolve_short_name(conf, name.repository));
+
+  // The unpacking process first: libcurl brings threads.
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("pull ", text));
+  HttpClient http = TRY(HttpClient::create());
+  Puller puller(ingest, http, conf, options);
+  std::vector<std::string> complaints;
+  for (const std::string& repository : repositories) {
+    if (options.progress) options.progress({.phase = Progress::Phase::trying, .name = cat(repository, name.suffix())});
+    Result<Image> image = puller.pull(repository, name);
+    if (image.ok()) return image;
+    if (repositories.size() == 1) return std::move(image).context("pull ", text);
+    complaints.push_back(image.error().to_string());
+  }
+  return Error(0, "pull ", text, ": no registry had it: ", join(complaints, "; "));
+}
+
+oci::Platform host_platform() {
+  static constexpr std::pair<std::string_view, std::string_view> kGoNames[] = {
+      {"x86_64", "amd64"}, {"i686", "386"},      {"aarch64", "arm64"},  {"armv7l", "arm"},
+      {"armv6l", "arm"},   {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"},
+      {"loongarch64", "loong64"}, {"mips64", "mips64le"}};
+  utsname name{};
+  ::uname(&name);
+  oci::Platform platform{.architecture = name.machine, .os = "linux"};
+  for (const auto& [kernel, go] : kGoNames) {
+    if (platform.architecture == kernel) {
+      platform.architecture = go;
+      break;
+    }
+  }
+  if (std::string_view(name.machine) == "armv7l") platform.variant = "v7";
+  if (std::string_view(name.machine) == "armv6l") platform.variant = "v6";
+  return platform;
+}
+
+Result<oci::Platform> parse_platform(std::string_view text) {
+  const std::vector<std::string_view> parts = split(text, '/');
+  const bool empty_part = std::any_of(parts.begin(), parts.end(), [](std::string_view part) { return part.empty(); });
+  if (parts.empty() || parts.size() > 3 || empty_part) {
+    return Error(0, "platform \"", printable(text), "\": expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64");
+  }
+  oci::Platform platform{.os = "linux"};
+  if (parts.size() == 1) {
+    platform.architecture = parts[0];
+  } else {
+    platform.os = parts[0];
+    platform.architecture = parts[1];
+    if (parts.size() == 3) platform.variant = parts[2];
+  }
+  // What uname(1) says is meant as well.
+  if (platform.architecture == "x86_64") platform.architecture = "amd64";
+  if (platform.architecture == "aarch64") platform.architecture = "arm64";
+  return platform;
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,220 @@
+// registries.conf and short names. See the header.
+#include "registries_conf.hh"
+
+#include <algorithm>
+#include <cstdlib>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include "moss/sys/file.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr size_t kMaxConfBytes = 4u << 20;
+
+std::string at_line(const std::string& file, const toml::node& node) { return cat(file, ":", node.source().begin.line); }
+
+// A member of a table, checked for its type; nothing where it is missing.
+template <typename T>
+Result<std::optional<T>> member(const toml::table& table, std::string_view name, const std::string& file) {
+  const toml::node* node = table.get(name);
+  if (node == nullptr) return std::optional<T>();
+  std::optional<T> value = node->value_exact<T>();
+  if (!value) {
+    return Error(0, at_line(file, *node), ": ", name, ": expected ", std::is_same_v<T, bool> ? "true or false" : "a string");
+  }
+  return value;
+}
+
+template <typename T>
+Result<T> member_or(const toml::table& table, std::string_view name, T otherwise, const std::string& file) {
+  std::optional<T> value = TRY(member<T>(table, name, file));
+  return value ? std::move(*value) : std::move(otherwise);
+}
+
+Result<const toml::array*> array_member(const toml::table& table, std::string_view name, const std::string& file) {
+  const toml::node* node = table.get(name);
+  if (node == nullptr) return nullptr;
+  if (!node->is_array()) return Error(0, at_line(file, *node), ": ", name, ": expected a list");
+  return node->as_array();
+}
+
+Result<std::vector<std::string>> read_search(const toml::array& list, const std::string& file) {
+  std::vector<std::string> out;
+  for (const toml::node& node : list) {
+    const std::optional<std::string> host = node.value_exact<std::string>();
+    if (!host || host->empty() || host->find("://") != std::string::npos) {
+      return Error(0, at_line(file, node), ": unqualified-search-registries: expected host names, without http://");
+    }
+    out.push_back(*host);
+  }
+  return out;
+}
+
+Result<RegistryRule> read_rule(const toml::table& table, const std::string& file) {
+  RegistryRule rule;
+  rule.location = TRY(member_or<std::string>(table, "location", "", file));
+  rule.prefix = TRY(member_or<std::string>(table, "prefix", "", file));
+  rule.insecure = TRY(member_or(table, "insecure", false, file));
+  rule.blocked = TRY(member_or(table, "blocked", false, file));
+  rule.mirror_by_digest_only = TRY(member_or(table, "mirror-by-digest-only", false, file));
+  if (rule.prefix.empty()) rule.prefix = rule.location;
+  if (rule.prefix.empty()) return Error(0, at_line(file, table), ": registry: expected a prefix or a location");
+  if (const toml::array* mirrors = TRY(array_member(table, "mirror", file))) {
+    for (const toml::node& node : *mirrors) {
+      const toml::table* mirror = node.as_table();
+      if (mirror == nullptr) return Error(0, at_line(file, node), ": mirror: expected a table");
+      Mirror read;
+      read.location = TRY(member_or<std::string>(*mirror, "location", "", file));
+      read.insecure = TRY(member_or(*mirror, "insecure", false, file));
+      read.pull_from = TRY(member_or<std::string>(*mirror, "pull-from-mirror", "all", file));
+      if (read.location.empty()) return Error(0, at_line(file, node), ": mirror: expected a location");
+      rule.mirrors.push_back(std::move(read));
+    }
+  }
+  return rule;
+}
+
+// How many characters of the repository the rule's prefix covers; 0 where it is not for it.
+size_t match_length(const RegistryRule& rule, std::string_view repository) {
+  const std::string_view prefix = rule.prefix;
+  if (prefix.starts_with("*.")) {
+    const std::string_view host = repository.substr(0, repository.find('/'));
+    return host.ends_with(prefix.substr(1)) && host.size() > prefix.size() - 1 ? host.size() : 0;
+  }
+  if (!repository.starts_with(prefix)) return 0;
+  const bool whole = repository.size() == prefix.size() || std::string_view("/:@").find(repository[prefix.size()]) != std::string_view::npos;
+  return whole ? prefix.size() : 0;
+}
+
+Endpoint make_endpoint(const std::string& full, bool insecure) {
+  const auto [host, repository] = cut(full, '/');
+  return {std::string(host), std::string(repository.value_or("")), insecure};
+}
+
+}  // namespace
+
+Result<Ok> merge_registries_conf(RegistriesConf& conf, std::string_view toml_text, const std::string& file) {
+  const toml::parse_result parsed = toml::parse(toml_text);
+  if (!parsed) {
+    return Error(0, file, ":", parsed.error().source().begin.line, ": ", printable(parsed.error().description()));
+  }
+  const toml::table& root = parsed.table();
+  if (const toml::table* old = root["registries"].as_table(); old != nullptr && old->contains("search")) {
+    return Error(0, file, ": version 1 of the format; rewrite it with unqualified-search-registries and [[registry]]");
+  }
+  if (const toml::array* search = TRY(array_member(root, "unqualified-search-registries", file))) {
+    conf.search = TRY(read_search(*search, file));
+  }
+  if (const toml::array* registries = TRY(array_member(root, "registry", file))) {
+    for (const toml::node& node : *registries) {
+      const toml::table* table = node.as_table();
+      if (table == nullptr) return Error(0, at_line(file, node), ": registry: expected a table");
+      RegistryRule rule = TRY(read_rule(*table, file));
+      std::erase_if(conf.rules, [&](const RegistryRule& earlier) { return earlier.prefix == rule.prefix; });
+      conf.rules.push_back(std::move(rule));
+    }
+  }
+  if (const toml::table* aliases = root["aliases"].as_table()) {
+    for (const auto& [name, node] : *aliases) {
+      const std::optional<std::string> target = node.value_exact<std::string>();
+      if (!target) return Error(0, at_line(file, node), ": aliases: expected a string");
+      if (target->empty()) {
+        conf.aliases.erase(std::string(name.str()));
+      } else {
+        conf.aliases[std::string(name.str())] = *target;
+      }
+    }
+  }
+  return Ok{};
+}
+
+Result<RegistriesConf> read_registries_conf() {
+  RegistriesConf conf;
+  const auto merge_file = [&](const std::string& path) -> Result<bool> {
+    const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxConfBytes));
+    if (text) TRY(merge_registries_conf(conf, *text, path));
+    return text.has_value();
+  };
+  const char* home_variable = std::getenv("HOME");
+  const std::string home = home_variable != nullptr ? home_variable : "";
+  const char* named = std::getenv("CONTAINERS_REGISTRIES_CONF");
+  if (named != nullptr && *named != '\0') {
+    if (!TRY(merge_file(named))) return Error(ENOENT, "read ", named, ", named by CONTAINERS_REGISTRIES_CONF");
+  } else if (home.empty() || !TRY(merge_file(home + "/.config/containers/registries.conf"))) {
+    TRY(merge_file("/etc/containers/registries.conf"));
+  }
+  std::vector<std::string> folders{"/etc/containers/registries.conf.d"};
+  if (!home.empty()) folders.push_back(home + "/.config/containers/registries.conf.d");
+  for (const std::string& folder : folders) {
+    Result<std::vector<std::string>> names = sys::list_dir(folder);
+    if (!names.ok()) continue;
+    std::sort(names->begin(), names->end());
+    for (const std::string& name : *names) {
+      if (name.ends_with(".conf")) TRY(merge_file(cat(folder, "/", name)));
+    }
+  }
+  return conf;
+}
+
+Result<std::vector<Endpoint>> endpoints(const RegistriesConf& conf, const std::string& repository, bool by_digest) {
+  const RegistryRule* best = nullptr;
+  size_t best_length = 0;
+  for (const RegistryRule& rule : conf.rules) {
+    const size_t length = match_length(rule, repository);
+    // Of two that match as much, the one written out beats the one with a star.
+    if (length > best_length || (length == best_length && length > 0 && best->prefix.starts_with("*."))) {
+      best = &rule;
+      best_length = length;
+    }
+  }
+  std::vector<Endpoint> out;
+  if (best == nullptr) {
+    out.push_back(make_endpoint(repository, false));
+  } else {
+    if (best->blocked) return Error(0, "registry ", best->prefix, " is blocked in registries.conf");
+    const std::string rest = repository.substr(best_length);
+    for (const Mirror& mirror : best->mirrors) {
+      if (!by_digest && (best->mirror_by_digest_only || mirror.pull_from == "digest-only")) continue;
+      if (by_digest && mirror.pull_from == "tag-only") continue;
+      out.push_back(make_endpoint(mirror.location + rest, mirror.insecure));
+    }
+    const bool rewrite = !best->location.empty() && !best->prefix.starts_with("*.");
+    out.push_back(make_endpoint(rewrite ? best->location + rest : repository, best->insecure));
+  }
+  for (Endpoint& endpoint : out) {
+    // Docker's hub answers under another name than the one it is called by.
+    if (endpoint.host == "docker.io") endpoint.host = "registry-1.docker.io";
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, const std::string& repository) {
+  if (const auto alias = conf.aliases.find(repository); alias != conf.aliases.end()) {
+    return std::vector<std::string>{alias->second};
+  }
+  const std::vector<std::string> search = conf.search.value_or(std::vector<std::string>{"docker.io"});
+  if (search.empty()) {
+    return Error(0, repository, " names no registry and registries.conf searches none; write docker.io/library/", repository);
+  }
+  std::vector<std::string> out;
+  for (const std::string& host : search) {
+    const bool library = host == "docker.io" && repository.find('/') == std::string::npos;
+    out.push_back(cat(host, library ? "/library/" : "/", repository));
+  }
+  return out;
+}
+
+bool is_loopback(std::string_view host) {
+  if (host.starts_with("[::1]")) return host.size() == 5 || host[5] == ':';
+  const std::string_view name = host.substr(0, host.find(':'));
+  if (name == "localhost") return true;
+  const std::vector<std::string_view> parts = split(name, '.');
+  return parts.size() == 4 && parts[0] == "127" &&
+         std::all_of(parts.begin(), parts.end(), [](std::string_view part) { return parse_number<uint8_t>(part).has_value(); });
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,51 @@
+// From a name's document to one image: the right entry of a list, its manifest, its config; all of it checked.
+//
+// Where the documents come from (a registry, a folder, an archive) is the caller's; what is believed is decided here.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "moss/base/result.hh"
+#include "moss/engine/store.hh"
+#include "moss/oci/image.hh"
+
+namespace moss::engine {
+
+constexpr size_t kMaxManifestBytes = 4u << 20;
+constexpr size_t kMaxConfigBytes = 8u << 20;
+constexpr size_t kMaxLayers = 500;
+constexpr int kMaxIndexDepth = 3;
+
+
+/// Gets a blob of at most `max_bytes`. The result is verified here, not by the fetcher.
+using FetchDocument = std::function<Result<std::string>(const oci::Descriptor& blob, size_t max_bytes)>;
+
+struct ResolvedImage {
+  oci::Descriptor descriptor;  ///< of the manifest
+  std::string manifest_text;
+  std::string config_text;
+  oci::Manifest manifest;
+  oci::ImageConfig config;
+  std::vector<ImageLayer> layers;
+  std::vector<std::string> list_digests;  ///< of the lists it was found in
+};
+
+/// Whether `text` is what a descriptor promises. Errors: another size or digest.
+Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
+
+/// Follows `text` (a manifest or a list, already trusted or verified) to the image for `platform`. An image whose config
+/// says another platform is taken only where nothing was asked for.
+/// Errors: not an image; schema 1; for other platforms only; anything of it that does not fit together.
+Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
+                                    const FetchDocument& fetch);
+
+/// An image of our own making: a manifest around a config and its layers' blobs. Errors: as match_layers.
+Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::Descriptor> layers);
+
+/// The manifest's layers with their diff ids. Errors: too many; counts that differ; digests that are none.
+Result<std::vector<ImageLayer>> match_layers(const oci::Manifest& manifest, const oci::ImageConfig& config);
+
+}  // namespace moss::engine

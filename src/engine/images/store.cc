@@ -1,0 +1,300 @@
+// The store as its users see it: looking up, naming, removing. How images get in is ingest.cc's.
+#include "moss/engine/store.hh"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "ingest.hh"
+#include "layout.hh"
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+#include "names.hh"
+
+namespace moss::engine {
+
+namespace {
+
+// "repository" and ":tag" or "@digest" of a name in the index, which need not be one.
+std::pair<std::string_view, std::string_view> split_name(std::string_view name) {
+  const size_t at = name.find('@');
+  if (at != std::string_view::npos) return {name.substr(0, at), name.substr(at)};
+  const size_t colon = name.rfind(':');
+  if (colon == std::string_view::npos || name.find('/', colon) != std::string_view::npos) return {name, ""};
+  return {name.substr(0, colon), name.substr(colon)};
+}
+
+bool has_digest(const oci::Descriptor& entry, const std::string& digest) {
+  const auto list = entry.annotations.find(std::string(kListDigest));
+  return entry.digest == digest || (list != entry.annotations.end() && list->second == digest);
+}
+
+const oci::Descriptor* find_by_name(const oci::Index& index, const ImageName& name) {
+  const auto first = [&](auto&& matches) -> const oci::Descriptor* {
+    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), matches);
+    return entry != index.manifests.end() ? &*entry : nullptr;
+  };
+  // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
+  const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
+    const auto [its_repository, its_suffix] = split_name(entry_name(entry));
+    if (its_repository != repository) return false;
+    return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
+  };
+  for (const std::string& candidate : local_candidates(name)) {
+    const oci::Descriptor* entry = first([&](const oci::Descriptor& e) { return same_repository(e, candidate); });
+    if (entry != nullptr) return entry;
+  }
+  if (!name.is_short) return nullptr;
+  return first([&](const oci::Descriptor& entry) {
+    const std::string full = entry_name(entry);
+    const std::string_view repository = split_name(full).first;
+    return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
+  });
+}
+
+// Its names and digests are spread over its entries.
+void add_entry(Image& image, const oci::Descriptor& entry) {
+  if (std::string name = entry_name(entry); !name.empty() && std::find(image.names.begin(), image.names.end(), name) == image.names.end()) {
+    image.names.push_back(std::move(name));
+  }
+  const auto list = entry.annotations.find(std::string(kListDigest));
+  if (list != entry.annotations.end() &&
+      std::find(image.digests.begin(), image.digests.end(), list->second) == image.digests.end()) {
+    image.digests.push_back(list->second);
+  }
+}
+
+Result<Image> read_whole(const std::string& store, const oci::Index& index, const oci::Descriptor& entry) {
+  Image image = TRY(read_image(store, entry));
+  for (const oci::Descriptor& other : index.manifests) {
+    if (other.digest == entry.digest) add_entry(image, other);
+  }
+  return image;
+}
+
+Result<std::optional<Image>> find_by_id(const std::string& store, const oci::Index& index, std::string_view prefix) {
+  const oci::Descriptor* found = nullptr;
+  std::string found_id;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const Result<Image> image = read_image(store, entry);
+    // One damaged image must not hide the others.
+    if (!image.ok() || !image->id.starts_with(prefix)) continue;
+    if (found != nullptr && found_id != image->id) {
+      return Error(0, "several images have an id that begins with ", prefix, "; write more of it");
+    }
+    if (found == nullptr) {
+      found = &entry;
+      found_id = image->id;
+    }
+  }
+  if (found == nullptr) return std::optional<Image>();
+  return std::optional(TRY(read_whole(store, index, *found)));
+}
+
+}  // namespace
+
+Result<std::string> default_store_path() {
+  const char* data = std::getenv("XDG_DATA_HOME");
+  if (data != nullptr && *data == '/') return cat(data, "/moss");
+  if (::geteuid() == 0) return std::string("/var/lib/moss");
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home == '/') return cat(home, "/.local/share/moss");
+  return Error(0, "neither HOME nor XDG_DATA_HOME says where to keep images; set one");
+}
+
+Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
+  const oci::Index index = TRY(read_index(path_));
+  const std::string_view hex = word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word);
+  const bool is_id = may_be_id(hex);
+  const bool only_id = is_id && (hex.size() == 64 || hex.size() != word.size());
+  if (!only_id) {
+    Result<ImageName> name = parse_image_name(word);
+    if (!name.ok() && !is_id) return name.error();
+    if (name.ok()) {
+      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
+        return std::optional(TRY(read_whole(path_, index, *entry)));
+      }
+    }
+  }
+  if (!is_id) return std::optional<Image>();
+  return find_by_id(path_, index, hex);
+}
+
+Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
+  const oci::Index index = TRY(read_index(path_));
+  std::vector<Image> images;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const auto known = std::find_if(images.begin(), images.end(),
+                                    [&](const Image& image) { return image.manifest_digest == entry.digest; });
+    if (known != images.end()) {
+      add_entry(*known, entry);
+      continue;
+    }
+    Result<Image> image = read_image(path_, entry);
+    if (image.ok()) {
+      // One config under two manifests (pulled and loaded, say) is one image.
+      const auto same = std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
+      if (same == images.end()) {
+        images.push_back(std::move(image).value());
+      } else {
+        add_entry(*same, entry);
+      }
+    } else if (damaged != nullptr) {
+      damaged->push_back(image.error());
+    }
+  }
+  return images;
+}
+
+int64_t ImageStore::size(const Image& image) const {
+  int64_t bytes = 0;
+  for (const ImageLayer& layer : image.layers) {
+    const Result<std::string> text = sys::read_file(layer_size_path(path_, layer.diff_id), 64);
+    bytes += (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+  }
+  return bytes;
+}
+
+namespace {
+
+// Unpacks one layer from its blob for a map it was not yet unpacked for.
+Result<Ok> unpack_again(Ingest& ingest, size_t index, const ImageLayer& layer) {
+  const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
+  const std::string path = blob_path(ingest.store(), digest);
+  const Fd blob = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+  UnpackJob job = TRY(ingest.unpack(index, blob.get()));
+  const UnpackedLayer unpacked = TRY(wait_for(job).context("unpack ", path));
+  return ingest.take_layer(index, layer, "", unpacked, std::nullopt);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> ImageStore::prepare_layers(const Image& image, const IdMap& map) {
+  const std::string key = map_key(map);
+  std::vector<std::string> lower;
+  std::vector<size_t> missing;
+  // From the top, as overlayfs wants them; what an opaque layer hides is not needed at all.
+  for (size_t i = image.layers.size(); i-- > 0;) {
+    const std::string& diff_id = image.layers[i].diff_id;
+    const Unpacked found = find_layer(path_, diff_id, key);
+    if (found == Unpacked::no) missing.push_back(i);
+    lower.push_back(cat(layer_path(path_, diff_id, key), found == Unpacked::opaque ? ".opaque/fs" : "/fs"));
+    if (found == Unpacked::opaque) break;
+  }
+  if (missing.empty()) return lower;
+
+  // One at a time for each image and map: whoever comes second finds the work done.
+  const NameLock lock = TRY(NameLock::acquire(path_, cat(image.id, ".", key)));
+  {
+    Ingest ingest = TRY(Ingest::begin(path_, map, {}));
+    ingest.abandon(true);
+    for (const size_t i : missing) {
+      // The same layer may stand twice in an image, or be unpacked by now.
+      if (ingest.has_layer(image.layers[i].diff_id)) continue;
+      TRY(unpack_again(ingest, i, image.layers[i]));
+    }
+    TRY(ingest.publish());
+  }
+  lower.clear();
+  for (size_t i = image.layers.size(); i-- > 0;) {
+    const std::string& diff_id = image.layers[i].diff_id;
+    const Unpacked found = find_layer(path_, diff_id, key);
+    if (found == Unpacked::no) return Error(0, "layer ", diff_id, " is gone; was the image removed just now?");
+    lower.push_back(cat(layer_path(path_, diff_id, key), found == Unpacked::opaque ? ".opaque/fs" : "/fs"));
+    if (found == Unpacked::opaque) break;
+  }
+  return lower;
+}
+
+Result<Fd> ImageStore::hold() const {
+  Result<Fd> fd = hold_folder(path_, Hold::shared);
+  if (!fd.ok() && fd.error().code() == ENOENT) return Fd();
+  return fd;
+}
+
+Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
+  const std::string full = TRY(full_local_name(name));
+  return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
+    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(),
+                                    [&](const oci::Descriptor& other) { return other.digest == image.manifest_digest; });
+    if (entry == index.manifests.end()) return Error(0, image.id.substr(0, 12), ": image not known").with_exit_code(125);
+    oci::Descriptor copy = *entry;
+    copy.annotations.erase(std::string(kRefName));
+    set_name(index, copy, full);
+    return Ok{};
+  });
+}
+
+Result<Ok> ImageStore::untag(const std::string& word) {
+  const ImageName name = TRY(parse_image_name(word));
+  return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
+    const oci::Descriptor* entry = find_by_name(index, name);
+    if (entry == nullptr) return Error(0, word, ": image not known");
+    drop_name(index, entry_name(*entry));
+    return Ok{};
+  });
+}
+
+Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions& options) {
+  const auto not_known = [&] { return Error(0, word, ": image not known").with_exit_code(1); };
+  if (!sys::exists(path_ + "/index.json")) return not_known();
+  Removed removed;
+  {
+    // Alone: whoever looks an image up has by now either recorded its use, which is_used sees, or will not find it.
+    const Fd users = TRY(hold_folder(path_, Hold::alone));
+    std::optional<Image> image = TRY(find(word));
+    if (!image) return not_known();
+    std::vector<std::string> manifests;
+    for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+      const Result<Image> other = read_image(path_, entry);
+      if (!other.ok() || other->id != image->id) continue;
+      add_entry(*image, entry);
+      manifests.push_back(entry.digest);
+    }
+    const bool by_id = may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
+                       image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
+    const bool whole = by_id || image->names.size() < 2;
+    if (by_id && image->names.size() > 1 && !options.force) {
+      return Error(0, "image ", image->id.substr(0, 12), " has several names (", join(image->names, ", "),
+                   "); name one, or force its removal (-f)");
+    }
+    if (whole && options.is_used && options.is_used(image->id)) {
+      return Error(0, "image ", image->id.substr(0, 12), " is in use by a container; remove that first").with_exit_code(2);
+    }
+    TRY(edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
+      if (whole) {
+        removed.untagged = image->names;
+        removed.deleted.push_back(image->id);
+        std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
+          return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
+        });
+        return Ok{};
+      }
+      const Result<ImageName> name = parse_image_name(word);
+      if (!name.ok()) return name.error();
+      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
+        removed.untagged.push_back(entry_name(*entry));
+        drop_name(index, removed.untagged.back());
+      }
+      return Ok{};
+    }));
+  }
+  TRY(collect_garbage(options.map));
+  return removed;
+}
+
+Result<Ok> ImageStore::collect_garbage(const IdMap& map) {
+  const TreeRemover remove = remover_for(map);
+  TRY(reclaim_staging(path_, remove));
+  return engine::collect_garbage(path_, remove);
+}
+
+Result<std::string> full_local_name(const std::string& text) {
+  const ImageName name = TRY(parse_image_name(text));
+  if (!name.digest.empty()) return Error(0, text, ": a name given to an image has a tag and no digest");
+  return cat(name.is_short ? "localhost/" : "", name.repository, name.suffix());
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,250 @@
+// The process that unpacks: one request a message, one reply a pipe.
+//
+//   request                      descriptors                  reply, then end of file
+//   'u'                          reply, input, destination    "ok DIFF_ID BYTES opaque|plain", a line for each warning;
+//                                                             or "error CODE MESSAGE"
+//   's'                          reply                        "ok"
+//   'r' NAME                     reply, parent folder         "ok" or "error CODE MESSAGE"
+#include "unpack_worker.hh"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <set>
+
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr size_t kMaxDescriptors = 3;
+constexpr size_t kMaxReplyBytes = 64 * 1024;
+
+struct Request {
+  std::string text;
+  std::array<Fd, kMaxDescriptors> descriptors;
+};
+
+Result<Ok> send_request(int socket, std::string_view text, std::initializer_list<int> descriptors) {
+  iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(header), descriptors.begin(), descriptors.size() * sizeof(int));
+  while (::sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return sys_error("ask the unpacking process");
+  }
+  return Ok{};
+}
+
+// Nothing once the other end is closed.
+std::optional<Request> receive_request(int socket) {
+  Request request;
+  request.text.resize(8192);
+  iovec part{.iov_base = request.text.data(), .iov_len = request.text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do {
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return std::nullopt;
+  request.text.resize(static_cast<size_t>(got));
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    int descriptors[kMaxDescriptors];
+    std::memcpy(descriptors, CMSG_DATA(header), count * sizeof(int));
+    for (size_t i = 0; i < count; ++i) request.descriptors[i].reset(descriptors[i]);
+  }
+  return request;
+}
+
+void reply_error(int reply, const Error& error) {
+  (void)sys::write_all(reply, cat("error ", error.code(), " ", error.message()), "reply");
+}
+
+int unpack_one(const Request& request, const UnpackOptions& options) {
+  const int reply = request.descriptors[0].get();
+  // By its descriptor: the folders above belong to the caller, whom a mapped root may not be able to pass.
+  const std::string destination = cat("/proc/self/fd/", request.descriptors[2].get());
+  const Result<UnpackedLayer> layer = unpack_layer(request.descriptors[1].get(), destination, options);
+  if (layer.ok()) {
+    std::string text = cat("ok ", layer->diff_id, " ", layer->bytes, layer->opaque_root ? " opaque" : " plain");
+    for (const std::string& warning : layer->warnings) text += "\n" + warning;
+    (void)sys::write_all(reply, text, "reply");
+  } else {
+    reply_error(reply, layer.error());
+  }
+  return 0;
+}
+
+void reap(std::set<pid_t>& jobs) {
+  for (pid_t pid; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;) jobs.erase(pid);
+}
+
+// The worker's own life. It ends with the socket, and its jobs with it.
+int serve(int socket, const UnpackOptions& options) {
+  std::set<pid_t> jobs;
+  while (std::optional<Request> request = receive_request(socket)) {
+    reap(jobs);
+    const int reply = request->descriptors[0].get();
+    switch (request->text[0]) {
+      case 'u': {
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+          ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+          ::close(socket);
+          ::_exit(unpack_one(*request, options));
+        }
+        if (pid < 0) {
+          reply_error(reply, sys_error("start a process to unpack with"));
+        } else {
+          jobs.insert(pid);
+        }
+        break;
+      }
+      case 's':
+        for (const pid_t pid : jobs) ::kill(pid, SIGKILL);
+        for (const pid_t pid : jobs) ::waitpid(pid, nullptr, 0);
+        jobs.clear();
+        (void)sys::write_all(reply, "ok", "reply");
+        break;
+      case 'r': {
+        const Result<Ok> removed = sys::remove_tree_at(request->descriptors[1].get(), request->text.substr(1));
+        if (removed.ok()) {
+          (void)sys::write_all(reply, "ok", "reply");
+        } else {
+          reply_error(reply, removed.error());
+        }
+        break;
+      }
+    }
+  }
+  for (const pid_t pid : jobs) ::kill(pid, SIGKILL);
+  return 0;
+}
+
+Result<std::string> check_reply(const std::string& text) {
+  if (text.starts_with("ok")) return text.size() > 3 ? text.substr(3) : std::string();
+  if (!text.starts_with("error ")) return Error(0, "the process that unpacks was killed; is there enough memory?");
+  const auto [code, message] = cut(std::string_view(text).substr(6), ' ');
+  return Error(parse_number<int>(code).value_or(0), message.value_or(""));
+}
+
+}  // namespace
+
+Result<std::optional<UnpackedLayer>> UnpackJob::read() {
+  while (true) {
+    char bytes[4096];
+    const ssize_t got = ::read(reply_.get(), bytes, sizeof bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return std::optional<UnpackedLayer>();
+    if (got < 0) return sys_error("read from the process that unpacks");
+    if (got == 0) break;
+    if (text_.size() < kMaxReplyBytes) text_.append(bytes, static_cast<size_t>(got));
+  }
+  reply_.reset();
+  const std::string text = TRY(check_reply(text_));
+  std::vector<std::string_view> lines = split(text, '\n');
+  const std::vector<std::string_view> words = split(lines.at(0), ' ');
+  if (words.size() != 3) return Error(0, "the process that unpacks gave no result; is there enough memory?");
+  UnpackedLayer layer;
+  layer.diff_id = words[0];
+  layer.bytes = parse_number<uint64_t>(words[1]).value_or(0);
+  layer.opaque_root = words[2] == "opaque";
+  layer.warnings.assign(lines.begin() + 1, lines.end());
+  return std::optional(std::move(layer));
+}
+
+Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& options) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  sys::Child child = TRY(sys::start_in_user_namespace(map, [&] {
+    // Nothing of the caller's stays open but the socket: a second holder would hide a pipe's end or keep a lock.
+    const auto socket = static_cast<unsigned>(theirs.get());
+    if (socket > 3) ::close_range(3, socket - 1, 0);
+    ::close_range(socket + 1, ~0U, 0);
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGCHLD, SIG_DFL);
+    ::umask(0022);
+    return serve(theirs.get(), options);
+  }));
+  return UnpackWorker(std::move(ours), std::move(child));
+}
+
+Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializer_list<int> descriptors) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
+  Fd reading(ends[0]);
+  const Fd writing(ends[1]);
+  const std::string message = cat(request, text);
+  switch (descriptors.size()) {
+    case 0:
+      TRY(send_request(socket_.get(), message, {writing.get()}));
+      break;
+    case 1:
+      TRY(send_request(socket_.get(), message, {writing.get(), descriptors.begin()[0]}));
+      break;
+    default:
+      TRY(send_request(socket_.get(), message, {writing.get(), descriptors.begin()[0], descriptors.begin()[1]}));
+      break;
+  }
+  return reading;
+}
+
+namespace {
+
+Result<Ok> wait_for_reply(int fd) {
+  std::string text;
+  char bytes[4096];
+  ssize_t got;
+  while ((got = ::read(fd, bytes, sizeof bytes)) > 0 || (got < 0 && errno == EINTR)) {
+    if (got > 0) text.append(bytes, static_cast<size_t>(got));
+  }
+  TRY(check_reply(text));
+  return Ok{};
+}
+
+}  // namespace
+
+Result<UnpackJob> UnpackWorker::unpack(int input, int destination) {
+  Fd reply = TRY(ask('u', "", {input, destination}));
+  if (::fcntl(reply.get(), F_SETFL, O_NONBLOCK) != 0) return sys_error("prepare a pipe");
+  return UnpackJob(std::move(reply));
+}
+
+Result<Ok> UnpackWorker::stop_jobs() {
+  const Fd reply = TRY(ask('s', "", {}));
+  return wait_for_reply(reply.get());
+}
+
+Result<Ok> UnpackWorker::remove(const std::string& parent, const std::string& name) {
+  const Fd dir = TRY(sys::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY));
+  const Fd reply = TRY(ask('r', name, {dir.get()}));
+  return wait_for_reply(reply.get()).context("remove ", parent, "/", name);
+}
+
+}  // namespace moss::engine

@@ -1,0 +1,176 @@
+// Inflating and hashing on one thread, parsing and writing on the other.
+#include "layer_stream.hh"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace moss::engine {
+
+namespace {
+
+// Large enough that handing over costs nothing, small enough that the ring stays in the second-level cache.
+constexpr size_t kBufferBytes = 256u << 10;
+constexpr size_t kBuffers = 8;
+constexpr size_t kInputBytes = 256u << 10;
+
+}  // namespace
+
+LayerStream::LayerStream(int input_fd, const UnpackOptions& options, Digester digester)
+    : input_fd_(input_fd),
+      options_(options),
+      digester_(std::move(digester)),
+      input_(2 * kInputHeadroom + kInputBytes) {}
+
+Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const UnpackOptions& options,
+                                                       GzipLibrary library) {
+  Digester digester = TRY(Digester::create("sha256"));
+  std::unique_ptr<LayerStream> stream(new LayerStream(input_fd, options, std::move(digester)));
+  struct stat status{};
+  if (::fstat(input_fd, &status) != 0) return sys_error("look at the layer's input");
+  stream->input_may_block_ = !S_ISREG(status.st_mode);
+  stream->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!stream->stop_event_) return sys_error("make an event");
+
+  // A pipe may give its first bytes one by one.
+  constexpr size_t kTellingBytes = 512;
+  while (!stream->input_ended_ && stream->unread_.size() < kTellingBytes) TRY(stream->refill());
+  const std::string_view start(reinterpret_cast<const char*>(stream->unread_.data()), stream->unread_.size());
+  const Compression compression = TRY(detect_compression(start));
+  stream->inflater_ = TRY(make_inflater(compression, library));
+
+  stream->ring_.resize(kBuffers);
+  Buffer& first = stream->ring_[0];
+  first.data.reset(new uint8_t[kBufferBytes]);
+  first.size = TRY(stream->fill({first.data.get(), kBufferBytes}));
+  stream->produced_ = first.size > 0 ? 1 : 0;
+  stream->ended_ = first.size < kBufferBytes;
+  if (stream->ended_) return stream;
+
+  for (size_t i = 1; i < kBuffers; ++i) stream->ring_[i].data.reset(new uint8_t[kBufferBytes]);
+  stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
+  return stream;
+}
+
+LayerStream::~LayerStream() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  const uint64_t one = 1;
+  // An event counter takes a single 1 at all times.
+  [[maybe_unused]] const ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+// Adds to the unread input, keeping what is left of it and the headroom in front.
+Result<Ok> LayerStream::refill() {
+  // Twice the headroom: the unread part may itself begin within the first one.
+  uint8_t* const start = input_.data() + 2 * kInputHeadroom;
+  if (unread_.data() != nullptr) {
+    std::memmove(start - kInputHeadroom, unread_.data() - kInputHeadroom, kInputHeadroom + unread_.size());
+  }
+  while (true) {
+    if (input_may_block_) {
+      pollfd polled[] = {{.fd = input_fd_, .events = POLLIN}, {.fd = stop_event_.get(), .events = POLLIN}};
+      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return sys_error("wait for the layer");
+      if (polled[1].revents != 0) return Error(ECANCELED, "read the layer");
+      if (polled[0].revents == 0) continue;
+    }
+    const ssize_t got = ::read(input_fd_, start + unread_.size(), kInputBytes - unread_.size());
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0) return sys_error("read the layer");
+    input_ended_ = got == 0;
+    compressed_bytes_ += static_cast<uint64_t>(got);
+    unread_ = {start, unread_.size() + static_cast<size_t>(got)};
+    return Ok{};
+  }
+}
+
+// Less than asked for only at the end of the layer.
+Result<size_t> LayerStream::fill(std::span<uint8_t> out) {
+  std::span<uint8_t> rest = out;
+  while (!rest.empty()) {
+    const size_t in_before = unread_.size();
+    const size_t out_before = rest.size();
+    TRY(inflater_->run(unread_, rest));
+    if (unread_.size() != in_before || rest.size() != out_before) continue;
+    // It wants more input than there is.
+    if (input_ended_) {
+      if (!inflater_->may_end() || !unread_.empty()) return Error(0, "the layer is cut off");
+      break;
+    }
+    if (unread_.size() >= kInputBytes) return Error(0, "the layer's compressed data is damaged");
+    TRY(refill());
+  }
+  const size_t filled = out.size() - rest.size();
+  digester_.update(out.data(), filled);
+  bytes_ += filled;
+  TRY(check_limits());
+  return filled;
+}
+
+Result<Ok> LayerStream::check_limits() const {
+  if (bytes_ > options_.max_unpacked_bytes) {
+    return Error(EFBIG, "the layer is larger than the limit of ", options_.max_unpacked_bytes, " bytes unpacked");
+  }
+  if (options_.max_ratio != 0 && bytes_ > options_.ratio_free_bytes &&
+      bytes_ / options_.max_ratio > compressed_bytes_) {
+    return Error(EFBIG, "the layer unpacks to more than ", options_.max_ratio,
+                 " times its compressed size; refusing what looks like a decompression bomb");
+  }
+  return Ok{};
+}
+
+void LayerStream::work() {
+  while (true) {
+    uint64_t index = 0;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stop_ || produced_ - consumed_ < kBuffers; });
+      if (stop_) return;
+      index = produced_;
+    }
+    Buffer& buffer = ring_[index % kBuffers];
+    Result<size_t> filled = fill({buffer.data.get(), kBufferBytes});
+    {
+      const std::lock_guard lock(mutex_);
+      if (!filled.ok()) {
+        error_ = std::move(filled).error();
+        ended_ = true;
+      } else {
+        buffer.size = *filled;
+        if (*filled > 0) ++produced_;
+        ended_ = *filled < kBufferBytes;
+      }
+    }
+    changed_.notify_all();
+    if (ended_) return;
+  }
+}
+
+Result<std::span<const uint8_t>> LayerStream::next() {
+  std::unique_lock lock(mutex_);
+  if (holds_buffer_) {
+    holds_buffer_ = false;
+    ++consumed_;
+    changed_.notify_all();
+  }
+  changed_.wait(lock, [&] { return ended_ || consumed_ < produced_; });
+  if (consumed_ < produced_) {
+    holds_buffer_ = true;
+    const Buffer& buffer = ring_[consumed_ % kBuffers];
+    return std::span<const uint8_t>(buffer.data.get(), buffer.size);
+  }
+  if (error_) return *error_;
+  return std::span<const uint8_t>();
+}
+
+std::string LayerStream::diff_id() { return digester_.finish(); }
+
+}  // namespace moss::engine
