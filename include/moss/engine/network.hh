@@ -62,7 +62,8 @@ NetworkTools probe_network_tools();
 /// pasta where it can work, else slirp4netns. Pure. Errors: neither is installed (names the package); /dev/net/tun.
 Result<NetworkTool> choose_network_tool(const NetworkTools& tools);
 
-/// Picks a free port for every entry without one and makes sure that the others are free. To be called on the host
+/// Picks a free port for every entry without one (for UDP the container's own number where that is free, see
+/// publish_notices()) and makes sure that the others are free. To be called on the host
 /// before the launch, so that a taken port is known before the workload starts; somebody may still take a port
 /// between this call and the helper's, which NetworkHelper::wait_ready() then reports in the same words. Entries given
 /// twice become one.
@@ -71,7 +72,13 @@ Result<NetworkTool> choose_network_tool(const NetworkTools& tools);
 /// port; IPv6 addresses with slirp4netns.
 Result<std::vector<PublishedPort>> choose_host_ports(std::vector<PublishedPort> ports, NetworkTool tool);
 
+/// What a user should know about ports that are published as well as the tool can. Pure.
+/// UDP only. slirp4netns, kept off the host's loopback, drops its answers to it. Older pasta (Debian 12's) loses the
+/// answers to programs on this host where the two numbers differ.
+std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool);
+
 struct NetworkOptions {
+  std::string program;         ///< path of the tool, as probed; empty: looked for again
   unsigned mtu = 65520;        ///< bytes; nothing leaves the host in such packets, so the largest is the fastest
   bool ipv6 = true;            ///< where the host has it
   bool host_loopback = false;  ///< let the container reach the host's loopback through its gateway's address

@@ -127,6 +127,14 @@ Result<Fd> open_namespace(pid_t init, const char* kind) {
       .context("connect the container's network");
 }
 
+Result<std::string> program_of(NetworkTool tool, const NetworkOptions& options) {
+  if (!options.program.empty()) return options.program;
+  const std::optional<std::string> found = sys::find_program(to_string(tool));
+  if (found) return *found;
+  return Error(0, to_string(tool), " is not installed; sudo apt install ",
+               tool == NetworkTool::pasta ? "passt" : "slirp4netns");
+}
+
 // pasta's form: [address/]port:port
 std::string pasta_spec(const PublishedPort& port) {
   return cat(port.host_ip, port.host_ip.empty() ? "" : "/", port.host_port, ':', port.container_port);
@@ -169,14 +177,13 @@ Result<NetworkHelper> NetworkHelper::start(pid_t init, const std::vector<Publish
 }
 
 Result<Ok> NetworkHelper::start_pasta(pid_t init, const NetworkOptions& options) {
-  const std::optional<std::string> program = sys::find_program("pasta");
-  if (!program) return Error(0, "pasta is not installed; sudo apt install passt");
+  const std::string program = TRY(program_of(tool_, options));
   const Fd user_namespace = TRY(open_namespace(init, "user"));
   const Fd network_namespace = TRY(open_namespace(init, "net"));
   Pipe ready = TRY(make_pipe());
   Pipe complaint = TRY(make_complaint_pipe());
 
-  std::vector<std::string> words = {*program,        "--foreground",      "--quiet", "--config-net",
+  std::vector<std::string> words = {program,         "--foreground",      "--quiet", "--config-net",
                                     "--netns-only",  "--no-netns-quit",   "--netns", "/proc/self/fd/0",
                                     "--pid",         "/proc/self/fd/1",   "--mtu",   std::to_string(options.mtu),
                                     "--dns-forward", kForwardedNameserver};
@@ -212,13 +219,12 @@ Result<Ok> NetworkHelper::start_pasta(pid_t init, const NetworkOptions& options)
 }
 
 Result<Ok> NetworkHelper::start_slirp4netns(pid_t init, const NetworkOptions& options) {
-  const std::optional<std::string> program = sys::find_program("slirp4netns");
-  if (!program) return Error(0, "slirp4netns is not installed; sudo apt install slirp4netns");
+  const std::string program = TRY(program_of(tool_, options));
   Pipe ready = TRY(make_pipe());
   Pipe alive = TRY(make_pipe());
   Pipe complaint = TRY(make_complaint_pipe());
 
-  std::vector<std::string> words = {*program,
+  std::vector<std::string> words = {program,
                                     "--configure",
                                     "--enable-sandbox",
                                     "--enable-seccomp",

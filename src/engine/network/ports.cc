@@ -193,6 +193,17 @@ Result<uint16_t> claim(const PublishedPort& port, NetworkTool tool, unsigned fir
   return sys_error(naming(port));
 }
 
+// pasta is at its best with the same number on both sides of UDP.
+Result<uint16_t> pick(const PublishedPort& port, NetworkTool tool, unsigned first_open_port) {
+  if (port.protocol == PublishedPort::udp) {
+    PublishedPort same = port;
+    same.host_port = port.container_port;
+    const Result<uint16_t> claimed = claim(same, tool, first_open_port);
+    if (claimed.ok()) return claimed;
+  }
+  return claim(port, tool, first_open_port);
+}
+
 }  // namespace
 
 std::string to_string(const PublishedPort& port) {
@@ -220,7 +231,7 @@ Result<std::vector<PublishedPort>> choose_host_ports(std::vector<PublishedPort> 
   for (const bool numbered : {true, false}) {
     for (PublishedPort& port : chosen) {
       if ((port.host_port != 0) != numbered) continue;
-      uint16_t host_port = TRY(claim(port, tool, first_open_port));
+      uint16_t host_port = TRY(numbered ? claim(port, tool, first_open_port) : pick(port, tool, first_open_port));
       // A picked port is let go at once, and the kernel may offer it again.
       while (!taken.emplace(host_port, port.protocol).second && !numbered) {
         host_port = TRY(claim(port, tool, first_open_port));
@@ -229,6 +240,21 @@ Result<std::vector<PublishedPort>> choose_host_ports(std::vector<PublishedPort> 
     }
   }
   return chosen;
+}
+
+std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool) {
+  std::vector<std::string> notices;
+  for (const PublishedPort& port : ports) {
+    if (port.protocol != PublishedPort::udp) continue;
+    if (tool == NetworkTool::slirp4netns) {
+      notices.push_back(cat(naming(port), ": slirp4netns does not answer senders on 127.0.0.1; ",
+                            "send to another address of this host, or install passt"));
+    } else if (port.host_port != port.container_port) {
+      notices.push_back(cat(naming(port), ": older pasta does not answer programs on this host here; ", "publish ",
+                            port.container_port, ':', port.container_port, "/udp"));
+    }
+  }
+  return notices;
 }
 
 }  // namespace moss::engine
