@@ -33,6 +33,8 @@ namespace {
 // Both need milliseconds; a machine under heavy load a second.
 constexpr int kReadyTimeoutMs = 20'000;
 constexpr size_t kMaxAnswerBytes = 4096;
+// How the kernel calls an id that a user namespace does not map, user_namespaces(7).
+constexpr uid_t kUnmappedId = 65534;
 
 struct Pipe {
   Fd read;
@@ -96,8 +98,8 @@ const char* become_pasta(const PastaStart& start) {
   // Out of reach of the terminal's signals, which are the container's to handle.
   ::setsid();
   if (::setns(start.user_namespace, CLONE_NEWUSER) != 0) return "join the container's user namespace";
-  // Real root is nobody in there, and pasta insists on being somebody.
-  if (start.parent_is_root && ::geteuid() != 0) {
+  // Real root is not mapped in there, and pasta insists on being somebody.
+  if (start.parent_is_root && ::geteuid() == kUnmappedId) {
     if (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setresgid, 0, 0, 0) != 0 ||
         ::syscall(SYS_setresuid, 0, 0, 0) != 0) {
       return "become root of the container's user namespace";
