@@ -1,0 +1,72 @@
+// Which of the two tools can work on this machine.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include "moss/engine/network.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr const char* kTun = "/dev/net/tun";
+
+std::string describe_tun_problem(int code) {
+  if (code != EACCES && code != EPERM) {
+    return cat("open ", kTun, ": ", std::string_view(::strerror(code)), "; load the driver: sudo modprobe tun");
+  }
+  struct stat status;
+  if (::stat(kTun, &status) != 0) return cat("open ", kTun, ": permission denied");
+  const unsigned mode = status.st_mode & 0777;
+  const char octal[] = {static_cast<char>('0' + (mode >> 6)), static_cast<char>('0' + (mode >> 3 & 7)),
+                        static_cast<char>('0' + (mode & 7)), '\0'};
+  return cat(kTun, " is closed to this user (mode ", std::string_view(octal), ", owner ", status.st_uid, ", group ",
+             status.st_gid, "); open it: sudo chmod 666 ", kTun);
+}
+
+// The table has a line a route, the destination in its second column.
+bool probe_default_route() {
+  const Result<std::string> table = sys::read_kernel_file("/proc/net/route");
+  if (table.ok()) {
+    for (const std::string_view line : split(*table, '\n')) {
+      const std::vector<std::string_view> columns = split(line, '\t');
+      if (columns.size() > 7 && columns[1] == "00000000" && columns[7] == "00000000") return true;
+    }
+  }
+  // Destination, its length, ...; the last column is the interface, and lo holds the kernel's own "unreachable".
+  const Result<std::string> table6 = sys::read_kernel_file("/proc/net/ipv6_route");
+  if (!table6.ok()) return false;
+  for (const std::string_view line : split(*table6, '\n')) {
+    if (line.starts_with("00000000000000000000000000000000 00 ") && !line.ends_with(" lo")) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* to_string(NetworkTool tool) { return tool == NetworkTool::pasta ? "pasta" : "slirp4netns"; }
+
+NetworkTools probe_network_tools() {
+  NetworkTools tools{.pasta = sys::find_program("pasta"),
+                     .slirp4netns = sys::find_program("slirp4netns"),
+                     .has_default_route = probe_default_route()};
+  // Tried rather than looked at: a device cgroup or a security module may say no where the mode says yes.
+  const Result<Fd> tun = sys::open_at(AT_FDCWD, kTun, O_RDWR);
+  if (!tun.ok()) tools.tun_problem = describe_tun_problem(tun.error().code());
+  return tools;
+}
+
+Result<NetworkTool> choose_network_tool(const NetworkTools& tools) {
+  if (!tools.pasta && !tools.slirp4netns) {
+    return Error(0, "no user-mode network: neither pasta nor slirp4netns is installed; sudo apt install passt, ",
+                 "or use --network none");
+  }
+  if (!tools.tun_problem.empty()) {
+    return Error(0, "no user-mode network: ", tools.tun_problem, ", or use --network none");
+  }
+  if (tools.pasta && (tools.has_default_route || !tools.slirp4netns)) return NetworkTool::pasta;
+  return NetworkTool::slirp4netns;
+}
+
+}  // namespace moss::engine
