@@ -139,16 +139,19 @@ class Inside {
 
   int apply(const SetPropagation& s) { return check(::mount(nullptr, "/", nullptr, s.type, nullptr)); }
 
+  int apply(const HoldStaging& s) {
+    staging_ = ::open(s.source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return staging_ < 0 ? errno : 0;
+  }
+
   int apply(const BindRoot& s) {
     const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
-    if (!tree) return errno;
-    return attach_root(tree, s.source);
+    return tree ? attach_root(tree) : errno;
   }
 
   int apply(const MountRoot& s) {
     const Held mount(new_mount(s.type, s.type, s.options, s.attributes));
-    if (!mount) return errno;
-    return attach_root(mount, s.staging);
+    return mount ? attach_root(mount) : errno;
   }
 
   int apply(const MountRootClassic& s) {
@@ -158,26 +161,12 @@ class Inside {
     return root_ < 0 ? errno : 0;
   }
 
-  int apply(const MountNew& s) {
-    const Held mount(new_mount(s.type, s.source, s.options, s.attributes));
-    if (!mount) return errno;
-    if (s.copy_up) {
-      const Held original(open_in_root(s.destination, O_RDONLY | O_DIRECTORY));
-      const Held copy(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!copy) return errno;
-      if (original) {
-        if (const int error = copy_tree(original.get(), copy.get())) return error;
-      }
-    }
-    return attach(mount.get(), s.destination, S_IFDIR);
-  }
+  int apply(const PrepareMount& s) { return fill(s.slot, new_mount(s.type, s.source, s.options, s.attributes)); }
 
-  int apply(const Bind& s) {
+  int apply(const PrepareBind& s) {
     const unsigned recursive = s.recursive ? AT_RECURSIVE : 0;
-    const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive));
+    Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive));
     if (!tree) return errno;
-    struct stat status;
-    if (::fstat(tree.get(), &status) != 0) return errno;
     // Private unless asked: what the host mounts later does not show up inside.
     mount_attr propagation{.propagation = s.propagation != 0 ? s.propagation : static_cast<uint64_t>(MS_PRIVATE)};
     if (set_attributes(tree.get(), recursive, propagation) != 0) return errno;
@@ -190,18 +179,38 @@ class Inside {
         if (errno != EPERM || set_attributes(tree.get(), everywhere, attributes) != 0) return errno;
       }
     }
-    const int error = attach(tree.get(), s.destination, status.st_mode & S_IFMT);
-    const bool no_place = error == EROFS || error == EACCES || error == ENOENT || error == EEXIST || error == ENOTDIR;
-    return s.optional && no_place ? 0 : error;
+    return fill(s.slot, tree.release());
   }
 
-  int apply(const BindDevice& s) {
-    const Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  int apply(const PrepareDevice& s) {
+    Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!device) return errno;
     struct stat status;
     if (::fstat(device.get(), &status) != 0) return errno;
     if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) return ENODEV;
-    return attach(device.get(), s.destination, S_IFREG);
+    return fill(s.slot, device.release());
+  }
+
+  int apply(const Park& s) {
+    return check(::move_mount(slots_[s.slot], "", AT_FDCWD, s.source, MOVE_MOUNT_F_EMPTY_PATH));
+  }
+
+  int apply(const Attach& s) {
+    const Held mount(slots_[s.slot]);
+    slots_[s.slot] = -1;
+    struct stat status;
+    if (::fstat(mount.get(), &status) != 0) return errno;
+    if (s.copy_up) {
+      const Held original(open_in_root(s.destination, O_RDONLY | O_DIRECTORY));
+      const Held copy(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!copy) return errno;
+      if (original) {
+        if (const int error = copy_tree(original.get(), copy.get())) return error;
+      }
+    }
+    const int error = attach(mount.get(), s.destination, status.st_mode & S_IFMT);
+    const bool no_place = error == EROFS || error == EACCES || error == ENOENT || error == EEXIST || error == ENOTDIR;
+    return s.optional && no_place ? 0 : error;
   }
 
   int apply(const Symlink& s) {
@@ -222,7 +231,7 @@ class Inside {
   }
 
   int apply(const Mask& s) {
-    const Held target(open_in_root(s.path, O_PATH));
+    const Held target(open_below(s.below, s.path));
     if (!target) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
     struct stat status;
     if (::fstat(target.get(), &status) != 0) return errno;
@@ -246,7 +255,7 @@ class Inside {
   }
 
   int apply(const ReadonlyPath& s) {
-    const Held target(open_in_root(s.path, O_PATH));
+    const Held target(open_below(s.below, s.path));
     if (!target) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
     const Held copy(::open_tree(target.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     if (!copy) return errno;
@@ -484,6 +493,18 @@ class Inside {
     return open_at_with(root_, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   }
 
+  // What a mask covers: below the root, or below a mount that is parked on the host's place for it.
+  int open_below(uint8_t below, const char* path) {
+    if (below == kBelowRoot) return open_in_root(path, O_PATH);
+    return open_at_with(slots_[below], path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  }
+
+  int fill(uint8_t slot, int fd) {
+    if (fd < 0) return errno;
+    slots_[slot] = fd;
+    return 0;
+  }
+
   // The folder that holds the last part of `path`, made if need be. `name` points into `path`.
   int open_parent(const char* path, const char** name) {
     const char* slash = ::strrchr(path, '/');
@@ -554,8 +575,8 @@ class Inside {
     return check(::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
   }
 
-  int attach_root(const Held& mount, const char* staging) {
-    if (::move_mount(mount.get(), "", AT_FDCWD, staging, MOVE_MOUNT_F_EMPTY_PATH) != 0) return errno;
+  int attach_root(const Held& mount) {
+    if (const int error = cover(mount.get(), staging_)) return error;
     root_ = ::fcntl(mount.get(), F_DUPFD_CLOEXEC, 3);
     return root_ < 0 ? errno : 0;
   }
@@ -592,9 +613,11 @@ class Inside {
   const Plan& plan_;
   int socket_;
   // Open until execve closes them.
+  int staging_ = -1;    // what the root is mounted on
   int root_ = -1;       // the container's "/"
   int proc_ = -1;       // a procfs of our own
   int empty_dir_ = -1;  // the tmpfs that masks folders
+  int slots_[kSlots];   // prepared mounts
 };
 
 int take_stdio(const LaunchOptions& options) {

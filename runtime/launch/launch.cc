@@ -93,10 +93,10 @@ Result<Received> receive(int socket) {
 
 // What to do about a failure that many will meet.
 std::string_view remedy(const Step& step, int error) {
-  if (std::holds_alternative<MountNew>(step) && error == EPERM) {
+  if (std::holds_alternative<PrepareMount>(step) && error == EPERM) {
     return " (a host that hides parts of /proc or /sys, as a container does, allows no new ones)";
   }
-  if (std::holds_alternative<Bind>(step) && error == EINVAL) {
+  if (std::holds_alternative<PrepareBind>(step) && error == EINVAL) {
     return " (other filesystems are mounted below the source; bind it with rbind)";
   }
   if (std::holds_alternative<SetRlimit>(step) && error == EPERM) return " (above the hard limit of the caller)";
@@ -145,18 +145,17 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
   if (options.meanwhile) TRY(options.meanwhile(init));
-  if (options.network) {
+  if (options.start_network) {
     const Received received = TRY(receive(socket));
     if (received.end) return Error(EPIPE, "wait for the container's namespaces");
     if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
     if (received.packet.message != Message::namespaces_ready) return Error(EPROTO, "wait for the container's namespaces");
   }
-  if (mapping) {
-    TRY(mapping->finish());
-    TRY(tell(socket, Message::ids_mapped));
-  }
-  if (options.network) {
-    TRY(options.network(init));
+  if (mapping) TRY(mapping->finish());
+  if (options.start_network) TRY(options.start_network(init));
+  if (mapping) TRY(tell(socket, Message::ids_mapped));
+  if (options.start_network) {
+    TRY(options.await_network());
     TRY(tell(socket, Message::network_ready));
   }
   return Ok{};

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "moss/runtime/plan.hh"
 
@@ -33,6 +35,7 @@ class Builder {
   const oci::Config& config() const { return config_; }
   const sys::Host& host() const { return host_; }
   PlanOptions& options() { return options_; }
+  const PlanOptions& options() const { return options_; }
   Plan& plan() { return plan_; }
 
   /// A namespace of that kind is made for this container.
@@ -44,6 +47,18 @@ class Builder {
   void then(Step step) { plan_.steps.push_back(step); }
   const char* text(std::string_view value) { return plan_.text(value); }
 
+  /// A slot for a mount that is prepared early; nothing where all are taken, and the mount is prepared when its turn
+  /// comes, in the last slot.
+  std::optional<uint8_t> early_slot() {
+    if (early_slots_ == kSlots - 1) return std::nullopt;
+    return early_slots_++;
+  }
+  static constexpr uint8_t kLateSlot = kSlots - 1;
+
+  /// Where the covered paths below /proc and /sys start from: the slot of the mount parked there, or kBelowRoot.
+  uint8_t parked(std::string_view path) const;
+  void park(const std::string& path, uint8_t slot) { parked_.emplace_back(path, slot); }
+
   Plan finish() && { return std::move(plan_); }
 
  private:
@@ -51,11 +66,24 @@ class Builder {
   const sys::Host& host_;
   PlanOptions options_;
   Plan plan_;
+  uint8_t early_slots_ = 0;
+  std::vector<std::pair<std::string, uint8_t>> parked_;
 };
 
-// Each adds its steps, in the order they stand here. mounts.cc, process.cc, plan.cc.
+/// A mount of the config, as the two steps that make it.
+struct PlannedMount {
+  Step prepare;
+  Attach attach;
+  bool early = false;  ///< `prepare` needs no mapped ids
+};
+
+// Each adds its steps, in the order they stand here. mounts.cc.
+/// What the mounts will be, in the config's order.
+Result<std::vector<PlannedMount>> decide_mounts(Builder& b);
+/// While ids are being mapped: prepares what can be, and covers what is to be hidden below /proc and /sys.
+Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 Result<Ok> plan_rootfs(Builder& b);
-Result<Ok> plan_mounts(Builder& b);
+Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 Result<Ok> plan_devices(Builder& b);
 Result<Ok> plan_hidden_paths(Builder& b);
 

@@ -84,19 +84,22 @@ std::string describe(const Step& step) {
             return cat("become id ", s.uid, ":", s.gid, s.drop_groups ? " and drop every group" : "");
           },
           [](const SetPropagation&) { return std::string("make every mount private"); },
+          [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
           [](const BindRoot& s) { return cat("use folder ", s.source, " as the root"); },
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
           },
           [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
-          [](const MountNew& s) {
-            return cat("mount ", s.type, " at ", printable(s.destination), attributes(s.attributes),
-                       s.options.empty() ? "" : ": ", joined(s.options, ","));
+          [](const PrepareMount& s) {
+            return cat("make a ", s.type, " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
+                       joined(s.options, ","));
           },
-          [](const Bind& s) {
-            return cat("bind ", printable(s.source), " at ", printable(s.destination), attributes(s.set));
+          [](const PrepareBind& s) {
+            return cat("copy the mount of ", printable(s.source), s.recursive ? " and below" : "", attributes(s.set));
           },
-          [](const BindDevice& s) { return cat("bind device ", printable(s.source)); },
+          [](const PrepareDevice& s) { return cat("copy the mount of device ", printable(s.source)); },
+          [](const Park& s) { return cat("lay it over ", s.source, " until the root is there"); },
+          [](const Attach& s) { return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : ""); },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },

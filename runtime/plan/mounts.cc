@@ -69,48 +69,100 @@ std::pair<std::string, std::string> relative_lower_dirs(const std::vector<std::s
 
 }  // namespace
 
-Result<Ok> plan_rootfs(Builder& b) {
+namespace {
+
+std::string root_path(const Builder& b) {
   const std::string& path = b.config().root.path;
-  const std::string root = path.starts_with('/') ? path : cat(b.options().bundle, '/', path);
-  for (const oci::Mount& mount : b.config().mounts) {
-    if (!is_root(mount)) continue;
-    const MountOptions options = parse_mount_options(mount.options);
-    if (is_bind(mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
-    if (mount.type == "overlay" && !b.host().has_overlay_lowerdir_append()) {
-      const auto [data, parent] = relative_lower_dirs(options.data);
-      b.then(MountRootClassic{b.text(mount.type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
-      return Ok{};
-    }
-    const std::vector<std::string> data =
-        mount.type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
-    b.then(MountRoot{b.text(mount.type), b.plan().list(data), options.set, b.text(root)});
-    return Ok{};
-  }
-  b.then(BindRoot{b.text(root)});
-  return Ok{};
+  return path.starts_with('/') ? path : cat(b.options().bundle, '/', path);
 }
 
-Result<Ok> plan_mounts(Builder& b) {
+const oci::Mount* root_mount(const Builder& b) {
+  const std::vector<oci::Mount>& mounts = b.config().mounts;
+  const auto found = std::find_if(mounts.begin(), mounts.end(), is_root);
+  return found == mounts.end() ? nullptr : &*found;
+}
+
+bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
+  return mount.type == "overlay" && !b.host().has_overlay_lowerdir_append();
+}
+
+// A filesystem whose making asks for no id. A tmpfs gives its root to who makes it: that is root inside only where root
+// inside is the caller outside.
+bool needs_no_ids(const Builder& b, std::string_view type, const MountOptions& options) {
+  if (type == "proc" || type == "sysfs" || type == "mqueue" || type == "cgroup2") return true;
+  if (type != "tmpfs") return false;
+  const std::vector<IdRange>& uids = b.config().linux.uid_mappings;
+  const std::vector<IdRange>& gids = b.config().linux.gid_mappings;
+  const bool root_is_caller = b.creates(Namespace::user) && uids.front() == IdRange{0, b.host().uid, uids.front().count} &&
+                              gids.front() == IdRange{0, b.host().gid, gids.front().count};
+  const bool names_ids = std::any_of(options.data.begin(), options.data.end(), [](const std::string& option) {
+    return option.starts_with("uid=") || option.starts_with("gid=");
+  });
+  return root_is_caller && !names_ids;
+}
+
+PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
+  const std::string source = mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
+  // What the engine writes into the container's own folder meanwhile is not there yet.
+  const bool own = source.starts_with(b.options().bundle + "/");
+  const std::optional<uint8_t> slot = own ? std::nullopt : b.early_slot();
+  return {
+      .prepare =
+          PrepareBind{
+              .slot = slot.value_or(Builder::kLateSlot),
+              .source = b.text(source),
+              .set = options.set,
+              .clear = options.clear,
+              .propagation = options.propagation,
+              .recursive = options.recursive_bind,
+              .set_recursive = options.set_recursive,
+          },
+      .attach = {.slot = slot.value_or(Builder::kLateSlot)},
+      .early = slot.has_value(),
+  };
+}
+
+PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& mount, const MountOptions& options) {
+  const std::optional<uint8_t> slot = needs_no_ids(b, type, options) ? b.early_slot() : std::nullopt;
+  std::vector<std::string> data = options.data;
+  if (type == "cgroup2") data.clear();
+  if (type == "overlay" && b.host().has_overlay_lowerdir_append()) data = append_lower_dirs_singly(data);
+  return {
+      .prepare =
+          PrepareMount{
+              .slot = slot.value_or(Builder::kLateSlot),
+              .type = b.text(type),
+              .source = b.text(mount.source.empty() ? type : mount.source),
+              .options = b.plan().list(data),
+              .attributes = options.set,
+          },
+      .attach = {.slot = slot.value_or(Builder::kLateSlot), .copy_up = options.copy_up},
+      .early = slot.has_value(),
+  };
+}
+
+// Covers may be laid early where nothing else is mounted between them and their filesystem.
+bool is_alone(const oci::Config& config, const std::string& path) {
+  return std::count_if(config.mounts.begin(), config.mounts.end(), [&](const oci::Mount& mount) {
+           return mount.destination == path || (mount.destination.starts_with(path + "/") && mount.type != "cgroup");
+         }) == 1;
+}
+
+}  // namespace
+
+uint8_t Builder::parked(std::string_view path) const {
+  for (const auto& [folder, slot] : parked_) {
+    if (path.starts_with(folder + "/")) return slot;
+  }
+  return kBelowRoot;
+}
+
+Result<std::vector<PlannedMount>> decide_mounts(Builder& b) {
+  std::vector<PlannedMount> planned;
+  const std::vector<std::string>& optional = b.options().optional_binds;
   for (const oci::Mount& mount : b.config().mounts) {
     if (is_root(mount)) continue;
     const MountOptions options = parse_mount_options(mount.options);
-    const char* destination = b.text(mount.destination);
-    const std::vector<std::string>& optional = b.options().optional_binds;
-    if (is_bind(mount, options)) {
-      const std::string source =
-          mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
-      b.then(Bind{
-          .source = b.text(source),
-          .destination = destination,
-          .set = options.set,
-          .clear = options.clear,
-          .propagation = options.propagation,
-          .recursive = options.recursive_bind,
-          .set_recursive = options.set_recursive,
-          .optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end(),
-      });
-      continue;
-    }
     std::string type = mount.type;
     if (type == "cgroup") {
       // In a cgroup namespace of one's own the v2 tree may be mounted wherever the kernel has one; of v1 nothing may be
@@ -121,16 +173,63 @@ Result<Ok> plan_mounts(Builder& b) {
       }
       type = "cgroup2";
     }
-    const bool singly = type == "overlay" && b.host().has_overlay_lowerdir_append();
-    const std::vector<std::string> data = singly ? append_lower_dirs_singly(options.data) : options.data;
-    b.then(MountNew{
-        .type = b.text(type),
-        .source = b.text(mount.source.empty() ? type : mount.source),
-        .options = b.plan().list(type == "cgroup2" ? std::vector<std::string>{} : data),
-        .attributes = options.set,
-        .destination = destination,
-        .copy_up = options.copy_up,
-    });
+    PlannedMount one = is_bind(mount, options) ? decide_bind(b, mount, options) : decide_new(b, type, mount, options);
+    one.attach.destination = b.text(mount.destination);
+    one.attach.optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end();
+    if (one.early && (type == "proc" || type == "sysfs") && is_alone(b.config(), mount.destination) &&
+        (mount.destination == "/proc" || mount.destination == "/sys")) {
+      b.park(mount.destination, one.attach.slot);
+    }
+    planned.push_back(one);
+  }
+  return planned;
+}
+
+Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
+  if (const oci::Mount* mount = root_mount(b); mount == nullptr || !uses_classic_mount(b, *mount)) {
+    b.then(HoldStaging{b.text(root_path(b))});
+  }
+  for (const PlannedMount& mount : mounts) {
+    if (!mount.early) continue;
+    b.then(mount.prepare);
+    for (const char* place : {"/proc", "/sys"}) {
+      if (b.parked(cat(place, "/")) == mount.attach.slot) b.then(Park{mount.attach.slot, place});
+    }
+  }
+  // A path below a parked mount is relative to it.
+  const auto below_parked = [&](const std::string& path) { return b.text(std::string_view(path).substr(path.find('/', 1))); };
+  for (const std::string& path : b.config().linux.readonly_paths) {
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(ReadonlyPath{below_parked(path), slot});
+  }
+  for (const std::string& path : b.config().linux.masked_paths) {
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{below_parked(path), slot});
+  }
+  return Ok{};
+}
+
+Result<Ok> plan_rootfs(Builder& b) {
+  const oci::Mount* mount = root_mount(b);
+  const std::string root = root_path(b);
+  if (mount == nullptr) {
+    b.then(BindRoot{b.text(root)});
+    return Ok{};
+  }
+  const MountOptions options = parse_mount_options(mount->options);
+  if (is_bind(*mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
+  if (uses_classic_mount(b, *mount)) {
+    const auto [data, parent] = relative_lower_dirs(options.data);
+    b.then(MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
+    return Ok{};
+  }
+  const std::vector<std::string> data = mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
+  b.then(MountRoot{b.text(mount->type), b.plan().list(data), options.set});
+  return Ok{};
+}
+
+Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
+  for (const PlannedMount& mount : mounts) {
+    if (!mount.early) b.then(mount.prepare);
+    b.then(mount.attach);
   }
   if (const std::string& cwd = b.config().process.cwd; cwd != "/") {
     const oci::User& user = b.config().process.user;
@@ -141,12 +240,14 @@ Result<Ok> plan_mounts(Builder& b) {
 
 Result<Ok> plan_devices(Builder& b) {
   // A user namespace may make no device nodes, so the host's are bound; the six every container has come first.
+  const auto bind_device = [&](const char* path) {
+    b.then(PrepareDevice{Builder::kLateSlot, path});
+    b.then(Attach{.slot = Builder::kLateSlot, .destination = path});
+  };
   for (const char* name : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}) {
-    b.then(BindDevice{name, name});
+    bind_device(name);
   }
-  for (const oci::Device& device : b.config().linux.devices) {
-    b.then(BindDevice{b.text(device.path), b.text(device.path)});
-  }
+  for (const oci::Device& device : b.config().linux.devices) bind_device(b.text(device.path));
   b.then(Symlink{"/proc/self/fd", "/dev/fd"});
   b.then(Symlink{"/proc/self/fd/0", "/dev/stdin"});
   b.then(Symlink{"/proc/self/fd/1", "/dev/stdout"});
@@ -162,8 +263,12 @@ Result<Ok> plan_devices(Builder& b) {
 }
 
 Result<Ok> plan_hidden_paths(Builder& b) {
-  for (const std::string& path : b.config().linux.readonly_paths) b.then(ReadonlyPath{b.text(path)});
-  for (const std::string& path : b.config().linux.masked_paths) b.then(Mask{b.text(path)});
+  for (const std::string& path : b.config().linux.readonly_paths) {
+    if (b.parked(path) == kBelowRoot) b.then(ReadonlyPath{b.text(path), kBelowRoot});
+  }
+  for (const std::string& path : b.config().linux.masked_paths) {
+    if (b.parked(path) == kBelowRoot) b.then(Mask{b.text(path), kBelowRoot});
+  }
   if (b.config().root.readonly) b.then(ReadonlyRoot{});
   return Ok{};
 }

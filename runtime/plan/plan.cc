@@ -134,11 +134,15 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
     return Error(0, join(complaints, "; "));
   }
   Builder b(config, host, std::move(options));
+  const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
   TRY(plan_namespaces(b));
-  b.then(SetPropagation{MS_REC | MS_PRIVATE});
+  // Nothing done here reaches the host; what the host mounts meanwhile still reaches "slave" and "shared" volumes.
+  b.then(SetPropagation{MS_REC | MS_SLAVE});
+  TRY(plan_early_mounts(b, mounts));
   TRY(plan_id_maps(b));
+  // From here on ids inside mean something, and files can be made.
   TRY(plan_rootfs(b));
-  TRY(plan_mounts(b));
+  TRY(plan_mounts(b, mounts));
   TRY(plan_devices(b));
   TRY(plan_kernel_settings(b));
   TRY(plan_hidden_paths(b));

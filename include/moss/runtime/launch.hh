@@ -27,8 +27,10 @@ struct LaunchOptions {
   int stderr_fd = -1;
   /// Runs in the parent while the id-map helpers do: work that must be done before the container's mounts are made.
   std::function<Result<Ok>(pid_t init)> meanwhile;
-  /// Only with PlanOptions::await_network: readies the network of the process's namespaces. Runs while the child mounts.
-  std::function<Result<Ok>(pid_t init)> network;
+  /// Only with PlanOptions::await_network: begins to ready the network of the process's namespaces. Its ids are mapped.
+  std::function<Result<Ok>(pid_t init)> start_network;
+  /// Waits for that. The child mounts meanwhile.
+  std::function<Result<Ok>()> await_network;
   std::optional<InjectedFailure> fail;
 };
 

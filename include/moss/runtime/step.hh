@@ -53,18 +53,21 @@ struct SetPropagation {
   unsigned long type;
 };
 
-/// The rootfs is a folder: it becomes a mount of its own, bound onto itself.
+/// Opens the folder that the root is to be mounted on, while the caller's own ids still open every folder on the way.
+struct HoldStaging {
+  const char* source;
+};
+
+/// The rootfs is a folder: it becomes a mount of its own, bound onto itself (the staging folder).
 struct BindRoot {
   const char* source;
 };
 
-/// The rootfs is mounted: `options` as fsconfig(2) takes them ("key=value" or "key"), attached at `staging`, a folder
-/// of the host that only this mount namespace sees covered.
+/// The rootfs is mounted: `options` as fsconfig(2) takes them ("key=value" or "key"), attached at the staging folder.
 struct MountRoot {
   const char* type;
   Strings options;
   uint64_t attributes;  ///< MOUNT_ATTR_…
-  const char* staging;
 };
 
 /// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
@@ -76,32 +79,52 @@ struct MountRootClassic {
   const char* staging;
 };
 
-/// A new filesystem below the root. Missing folders of `destination` are made.
-struct MountNew {
+// A mount is made in two steps: it is prepared, as a descriptor in a slot, and attached below the root. What needs no
+// mapped ids is prepared while newuidmap works; only attaching has to wait for the root.
+
+/// How many mounts may be prepared at a time.
+inline constexpr uint8_t kSlots = 128;
+
+/// A new filesystem, in a slot.
+struct PrepareMount {
+  uint8_t slot;
   const char* type;
   const char* source;
   Strings options;
   uint64_t attributes;
-  const char* destination;
-  bool copy_up;  ///< what the rootfs has at the destination is copied into it (tmpcopyup)
 };
 
-/// A piece of the host below the root. A missing destination is made: a folder for a folder, else an empty file.
-struct Bind {
+/// A copy of a piece of the host's mount tree, in a slot.
+struct PrepareBind {
+  uint8_t slot;
   const char* source;
-  const char* destination;
-  uint64_t set;        ///< MOUNT_ATTR_… to set
-  uint64_t clear;      ///< MOUNT_ATTR_… to clear
-  uint64_t propagation;
-  bool recursive;      ///< with what is mounted below the source
-  bool set_recursive;  ///< attributes go to all of it
-  bool optional;       ///< a destination that is not there and cannot be made is left alone
+  uint64_t set;          ///< MOUNT_ATTR_… to set
+  uint64_t clear;        ///< MOUNT_ATTR_… to clear
+  uint64_t propagation;  ///< MS_PRIVATE, …; 0 is private
+  bool recursive;        ///< with what is mounted below the source
+  bool set_recursive;    ///< attributes go to all of it
 };
 
-/// A device of the host, bound over an empty file. `source` must be a character or block device.
-struct BindDevice {
+/// A device of the host, in a slot. `source` must be a character or block device.
+struct PrepareDevice {
+  uint8_t slot;
   const char* source;
+};
+
+/// Lays a prepared mount over a path of the host, which only this mount namespace sees covered, so that its own paths
+/// can be masked before there is a root to attach it to.
+struct Park {
+  uint8_t slot;
+  const char* source;
+};
+
+/// Attaches a prepared mount below the root and empties the slot. A missing destination is made: a folder for a folder,
+/// else an empty file.
+struct Attach {
+  uint8_t slot;
   const char* destination;
+  bool optional;  ///< a destination that is not there and cannot be made is left alone
+  bool copy_up;   ///< what the rootfs has at the destination is copied into it first (tmpcopyup)
 };
 
 /// symlinkat(2). One that stands there already is left alone.
@@ -126,14 +149,19 @@ struct OpenTerminal {
   bool console;  ///< bind it over /dev/console
 };
 
+/// Where a path to cover lies: below the root, or below a parked mount.
+inline constexpr uint8_t kBelowRoot = UINT8_MAX;
+
 /// Puts something empty over a path: /dev/null over a file, an empty read-only tmpfs over a folder. Absent: nothing.
 struct Mask {
   const char* path;
+  uint8_t below;  ///< slot of the parked mount that `path` starts from, or kBelowRoot
 };
 
 /// Binds a path onto itself, read-only. Absent: nothing to do.
 struct ReadonlyPath {
   const char* path;
+  uint8_t below;
 };
 
 struct ReadonlyRoot {};
@@ -229,12 +257,12 @@ struct Exec {
   Strings environment;  ///< ends with a null pointer
 };
 
-using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, BindRoot, MountRoot,
-                          MountRootClassic, MountNew, Bind, BindDevice, Symlink, MakeDir, OpenTerminal, Mask,
-                          ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, PivotRoot,
-                          SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities, SetAmbient,
-                          NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds, ForkFromInit,
-                          Exec>;
+using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, BindRoot,
+                          MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, Attach, Symlink,
+                          MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
+                          LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities,
+                          SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds,
+                          ForkFromInit, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
