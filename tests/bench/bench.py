@@ -30,7 +30,7 @@ class Contender:
         self.env = {**os.environ, **(env or {})}
 
     def spawn(self):
-        silent = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
+        silent = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
         return os.posix_spawnp(self.argv[0], self.argv, self.env, file_actions=silent)
 
     def run(self):
