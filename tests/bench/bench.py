@@ -303,6 +303,15 @@ def pull(args, found, rounds):
         server.wait()
 
 
+def end_podmans_pause(run):
+    """Rootless podman leaves a process that holds its user namespace; ours is the one of our runtime folder."""
+    try:
+        with open(f"{run}/libpod/tmp/pause.pid") as pid:
+            os.kill(int(pid.read()), signal.SIGKILL)
+    except FileNotFoundError:
+        pass  # podman was not there, or made none
+
+
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
@@ -414,6 +423,7 @@ def main():
         results["many"] = many_at_once(found, args.count)
     if "pull" in stages:
         results["pull"] = pull(args, found, args.pulls)
+    end_podmans_pause(args.run)
     with open(f"{args.out}/results.json", "w") as out:
         json.dump(results, out, indent=2)
     with open(f"{args.out}/results.md", "w") as out:
