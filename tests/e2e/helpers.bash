@@ -5,16 +5,24 @@
 # that holds the image `alpine` alone. $MOSS is the binary; `moss ARG...` runs it. After each test every container is
 # removed, and a process, mount or state folder that is left then fails the test.
 #
-# A file that makes no container says "# needs: nothing" in its head, one that takes over 20 s "# speed: slow".
+# A file that makes no container says "# needs: nothing" in its head, one that only root can run "# needs: root", one
+# that takes over 20 s "# speed: slow".
 
 bats_require_minimum_version 1.5.0
+export repo
 repo=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 : "${MOSS:=$repo/build/moss}"
 
 moss() { "$MOSS" "$@"; }
 
 # As root of a user namespace with all the caller's ids: for files of subordinate ids.
-as_owner() { unshare --user --map-root-user --map-auto -- "$@"; }
+as_owner() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    unshare --user --map-root-user --map-auto -- "$@"
+  fi
+}
 
 use_home() {
   export HOME=$1/home XDG_DATA_HOME=$1/data XDG_CONFIG_HOME=$1/config XDG_CACHE_HOME=$1/cache XDG_RUNTIME_DIR=$1/run
@@ -43,8 +51,11 @@ setup() {
   cd "$BATS_TEST_TMPDIR" || return
 }
 
-teardown() {
-  moss rm --force --all >/dev/null
+# A file with a teardown of its own ends it with this one.
+teardown() { e2e_teardown; }
+
+e2e_teardown() {
+  moss rm --force --all --time 0 >/dev/null
   cd /
   local left
   left=$(leftovers)

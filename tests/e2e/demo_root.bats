@@ -1,0 +1,66 @@
+# needs: root
+# The demo's promise in the cases that only root can bring about: started by root, by a user without subordinate ids,
+# and by a member of the group that may read the shadow file.
+
+load helpers
+
+# A copy of the binary and folders that another user may reach: as_other UID GROUPS moss-ARGUMENT...
+as_other() {
+  local uid=$1 groups=$2
+  shift 2
+  setpriv --reuid="$uid" --regid="$uid" "$groups" env -i PATH="$PATH" HOME="$other/home" XDG_DATA_HOME="$other/data" \
+    XDG_RUNTIME_DIR="$other/run" TMPDIR="$other/tmp" "$other/moss" "$@"
+}
+
+# An id nobody has, and so without subordinate ids.
+stranger=54321
+
+make_other() {
+  other=$(mktemp -d /tmp/moss-other.XXXXXX)
+  chmod 755 "$other"
+  mkdir -m 700 "$other"/{home,data,run,tmp}
+  cp "$MOSS" "$other/moss"
+  cp "$(rootfs_tarball)" "$other/rootfs.tar.gz"
+  chmod 644 "$other/rootfs.tar.gz"
+  chown "$stranger:$stranger" "$other"/{home,data,run,tmp}
+  as_other "$stranger" --clear-groups import --quiet "$other/rootfs.tar.gz" alpine
+}
+
+teardown() {
+  [[ -z ${other-} ]] || rm -rf "$other"
+  e2e_teardown
+}
+
+@test "started by root, root inside is not root outside" {
+  run moss run --rm --network none alpine cat /proc/self/uid_map
+  assert_success
+  read -r inside outside _ <<<"$output"
+  ((inside == 0 && outside > 0)) || fail "root inside is uid $outside outside"
+}
+
+@test "started by root, shadow is closed" {
+  run moss run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_status 1
+  assert_has "Permission denied"
+}
+
+@test "started by root, shadow is closed to a privileged container" {
+  run moss run --rm --network none --privileged -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_status 1
+  assert_has "Permission denied"
+}
+
+@test "without subordinate ids, shadow is closed" {
+  make_other
+  run as_other "$stranger" --clear-groups run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_status 1
+  assert_has "Permission denied"
+}
+
+@test "a member of group shadow without subordinate ids is refused" {
+  make_other
+  run as_other "$stranger" --groups=shadow run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_status 125
+  assert_has shadow
+  refute_has "root:"
+}
