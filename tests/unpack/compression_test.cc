@@ -27,7 +27,7 @@ std::string digest(std::string_view text) {
   return result.ok() ? *result : result.error().to_string();
 }
 
-// Half a megabyte that compresses, and not too well.
+// Three megabytes that compress, and not too well.
 std::string much_text() {
   std::string text;
   uint32_t random = 1;

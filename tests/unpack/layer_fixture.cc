@@ -1,6 +1,5 @@
 #include "layer_fixture.hh"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
