@@ -43,7 +43,10 @@ class Load : public ImageTest {
   std::string file_in(const Image& image, const std::string& file) {
     const auto lower = store().prepare_layers(image, single_id());
     EXPECT_TRUE(succeeded(lower));
-    return lower.ok() ? sys::read_file(lower->at(0) + file, 1000).value() : "";
+    if (!lower.ok()) return "";
+    const auto content = sys::read_file(lower->at(0) + file, 16 << 20);
+    EXPECT_TRUE(succeeded(content));
+    return content.ok() ? *content : "";
   }
   /// Loads a layout whose one image was spoiled; nothing may be left.
   std::string refusal(const std::function<void(LayoutWriter::Parts&, LayoutWriter&)>& edit) {

@@ -1,8 +1,11 @@
 // Looking up, naming, preparing and removing images.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "image_fixture.hh"
@@ -258,8 +261,12 @@ TEST_F(Store, WhatAKilledMossLeftIsReclaimed) {
   const std::string left = store().path() + "/staging/123-dead";
   ASSERT_TRUE(succeeded(sys::make_dirs(left + "/layer-0/fs/deep")));
   ASSERT_TRUE(succeeded(sys::replace_file(left + "/blob-0", "half")));
+  ASSERT_TRUE(succeeded(sys::replace_file(store().path() + "/index.json.0123456789ab", "{")));
+  ASSERT_TRUE(succeeded(sys::replace_file(store().path() + "/locks/0123", "")));
   load_as("other", "2");
   EXPECT_FALSE(sys::exists(left));
+  EXPECT_FALSE(sys::exists(store().path() + "/index.json.0123456789ab"));
+  EXPECT_FALSE(sys::exists(store().path() + "/locks/0123"));
 }
 
 TEST_F(Store, WhatALivingMossStagesStays) {
@@ -270,6 +277,40 @@ TEST_F(Store, WhatALivingMossStagesStays) {
   ASSERT_EQ(::flock(lock->get(), LOCK_EX), 0);
   load_as("other", "2");
   EXPECT_TRUE(sys::exists(alive));
+}
+
+TEST_F(Store, AFullDiskIsToldAndLeavesNothing) {
+  if (::system("unshare -rm true 2>/dev/null") != 0) GTEST_SKIP() << "user namespaces are closed, or unshare(1) is missing";
+  LayoutWriter writer(base() + "/large");
+  std::string content;
+  while (content.size() < 300'000) content += sys::random_hex(128);
+  writer.add(writer.image({layer("a", content), layer("b", content)}), "large");
+  writer.write_index();
+  const std::string disk = base() + "/disk";
+  ASSERT_TRUE(succeeded(sys::make_dirs(disk)));
+  int refused = 0;
+  int accepted = 0;
+  // From too small for a folder to large enough for all of it.
+  for (int kilobytes = 8; kilobytes <= 2008; kilobytes += 200) {
+    const std::string out = base() + "/out";
+    const std::string script =
+        cat("mount -t tmpfs -o size=", kilobytes, "k none ", disk, " && ", MOSS_IMAGES_TOOL, " ", disk, "/s single load ",
+            writer.path(), " >", out, " 2>&1 && exit 0; test -z \"$(ls ", disk, "/s/staging ", disk, "/s/layers ", disk,
+            "/s/blobs/* 2>/dev/null | grep -v :)\" && exit 7; ls -R ", disk, "/s; exit 8");
+    const int status = ::system(cat("unshare -rm sh -c '", script, "'").c_str());
+    ASSERT_TRUE(WIFEXITED(status));
+    const std::string said = sys::read_file(out, 1 << 20).value();
+    if (WEXITSTATUS(status) == 0) {
+      ++accepted;
+    } else {
+      ++refused;
+      EXPECT_EQ(WEXITSTATUS(status), 7) << kilobytes << " kB: " << said;
+      EXPECT_THAT(said, HasSubstr("No space left on device")) << kilobytes;
+      EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+    }
+  }
+  EXPECT_GT(refused, 2);
+  EXPECT_GT(accepted, 0);
 }
 
 TEST_F(Store, AReadOnlyHomeIsToldInOneLine) {

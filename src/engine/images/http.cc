@@ -151,6 +151,7 @@ struct HttpClient::State {
   void launch(Transfer& transfer);
   void finish(Transfer& transfer, CURLcode code);
   void release(Transfer& transfer);
+  int perform();
 };
 
 void HttpClient::State::launch(Transfer& transfer) {
@@ -240,6 +241,23 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
   finished->done(std::move(finished->response));
 }
 
+// Lets libcurl work, and says how many transfers came to an end.
+int HttpClient::State::perform() {
+  int running = 0;
+  curl->multi_perform(multi, &running);
+  int ended = 0;
+  int left = 0;
+  while (const CURLMsg* message = curl->multi_info_read(multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    char* transfer = nullptr;
+    const CURLcode code = message->data.result;
+    curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    finish(*reinterpret_cast<Transfer*>(transfer), code);
+    ++ended;
+  }
+  return ended;
+}
+
 HttpClient::HttpClient(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 
@@ -288,18 +306,10 @@ Result<Ok> HttpClient::poll(std::span<pollfd> others, int timeout_ms) {
                                                   ((other.events & POLLOUT) != 0 ? CURL_WAIT_POLLOUT : 0)),
                      .revents = 0});
   }
-  int running = 0;
-  curl.multi_perform(state_->multi, &running);
+  // What is done already must not wait for something else to happen.
+  if (state_->perform() > 0) return Ok{};
   curl.multi_poll(state_->multi, waits.data(), static_cast<unsigned>(waits.size()), timeout_ms, nullptr);
-  curl.multi_perform(state_->multi, &running);
-  int left = 0;
-  while (const CURLMsg* message = curl.multi_info_read(state_->multi, &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    char* transfer = nullptr;
-    const CURLcode code = message->data.result;
-    curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-    state_->finish(*reinterpret_cast<Transfer*>(transfer), code);
-  }
+  state_->perform();
   return Ok{};
 }
 

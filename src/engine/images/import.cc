@@ -3,6 +3,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "ingest.hh"
 #include "input.hh"
 #include "moss/engine/archives.hh"
@@ -23,11 +25,16 @@ std::string now_rfc3339() {
   return text;
 }
 
-Result<std::string> read_start(int fd) {
-  char start[6] = {};
-  const ssize_t got = ::pread(fd, start, sizeof start, 0);
+// The media type for what the file's first bytes say; nothing for compressions that layers may not have.
+Result<std::optional<std::string_view>> detect_type(int fd) {
+  char bytes[6] = {};
+  const ssize_t got = ::pread(fd, bytes, sizeof bytes, 0);
   if (got < 0) return sys_error("read what was copied");
-  return std::string(start, static_cast<size_t>(got));
+  const std::string_view start(bytes, static_cast<size_t>(got));
+  if (start.starts_with("BZh") || start.starts_with("\xfd" "7zXZ")) return std::optional<std::string_view>();
+  if (start.starts_with("\x1f\x8b")) return std::optional(oci::kOciLayerGzip);
+  if (start.starts_with("\x28\xb5\x2f\xfd")) return std::optional(oci::kOciLayerZstd);
+  return std::optional(oci::kOciLayerTar);
 }
 
 // The layer's blob in staging: as it came where layers may be so compressed, else as plain tar.
@@ -39,15 +46,13 @@ struct Blob {
 
 Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
   Blob blob{.name = "rootfs", .content = TRY(copy_to_staging(ingest, input, "rootfs", max_bytes, "sha256")), .media_type = ""};
-  const std::string start = TRY(read_start(blob.content.file.get()));
-  blob.media_type = start.starts_with("\x1f\x8b")               ? oci::kOciLayerGzip
-                    : start.starts_with("\x28\xb5\x2f\xfd") ? oci::kOciLayerZstd
-                                                             : oci::kOciLayerTar;
-  if (start.starts_with("BZh") || start.starts_with("\xfd" "7zXZ")) {
+  const std::optional<std::string_view> type = TRY(detect_type(blob.content.file.get()));
+  if (!type) {
     if (::lseek(blob.content.file.get(), 0, SEEK_SET) != 0) return sys_error("read what was copied");
     blob.content = TRY(decompress_to_staging(ingest, blob.content.file.get(), "rootfs.tar", max_bytes));
     blob.name = "rootfs.tar";
   }
+  blob.media_type = type.value_or(oci::kOciLayerTar);
   return blob;
 }
 

@@ -29,7 +29,7 @@ Result<Ingest> Ingest::begin(const std::string& store, const IdMap& map, const U
   UnpackOptions unpack_options = options;
   unpack_options.single_id = map.is_single();
   Ingest ingest(store, map, TRY(UnpackWorker::start(map, unpack_options).context("start unpacking")));
-  TRY(reclaim_staging(store, ingest.remover()));
+  TRY(reclaim(store, ingest.remover()));
   ingest.hold_ = TRY(hold_folder(store + "/blobs", Hold::shared));
   Result<Staging> staging = Staging::create(store, ingest.remover());
   if (!staging.ok()) return explain(staging.error(), store);
@@ -101,7 +101,14 @@ Result<Ok> Ingest::publish() {
     const std::string& diff_id = taken.layer.diff_id;
     if (taken.unpacked) {
       const std::string place = layer_path(store_, diff_id, map_key(map_)) + (taken.unpacked->opaque_root ? ".opaque" : "");
-      TRY(sys::replace_file(layer_size_path(store_, diff_id), std::to_string(taken.unpacked->bytes)));
+      const std::string size_file = cat("size-", taken.index);
+      {
+        const Fd file = TRY(create_file(size_file));
+        TRY(sys::write_all(file.get(), std::to_string(taken.unpacked->bytes), size_file));
+      }
+      if (::renameat(staging(), size_file.c_str(), AT_FDCWD, layer_size_path(store_, diff_id).c_str()) != 0) {
+        return explain(sys_error("rename ", size_file), store_);
+      }
       // Another moss may have been faster with the same layer: theirs is as good.
       if (::renameat(staging(), layer_folder(taken.index).c_str(), AT_FDCWD, place.c_str()) != 0 && errno != ENOTEMPTY &&
           errno != EEXIST) {

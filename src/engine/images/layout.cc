@@ -186,6 +186,23 @@ TreeRemover remover_for(const IdMap& map) {
   };
 }
 
+Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
+  TRY(reclaim_staging(store, remove));
+  if (!sys::exists(store + "/locks")) return Ok{};
+  {
+    // Whoever is writing one now holds this.
+    const NameLock lock = TRY(NameLock::acquire(store, "index"));
+    for (const std::string& name : TRY(sys::list_dir(store))) {
+      if (name.starts_with("index.json.") || name.starts_with("oci-layout.")) ::unlink(cat(store, "/", name).c_str());
+    }
+  }
+  for (const std::string& name : TRY(sys::list_dir(store + "/locks"))) {
+    // Taken and let go: its end removes the file.
+    (void)TRY(NameLock::try_acquire(store, name));
+  }
+  return Ok{};
+}
+
 namespace {
 
 struct Referenced {

@@ -57,6 +57,8 @@ Error explain(Error error, const std::string& store);
 
 /// Removes trees in a user namespace with this map where the caller alone may not. The caller must have no threads.
 TreeRemover remover_for(const IdMap& map);
+/// Removes what killed commands left: staging folders, half-written copies of index.json, lock files.
+Result<Ok> reclaim(const std::string& store, const TreeRemover& remove);
 /// Moves blobs and layers that no image names out of sight, then removes them. Does nothing while somebody holds the
 /// store or its blobs.
 Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove);

@@ -288,7 +288,7 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
 
 Result<Ok> ImageStore::collect_garbage(const IdMap& map) {
   const TreeRemover remove = remover_for(map);
-  TRY(reclaim_staging(path_, remove));
+  TRY(reclaim(path_, remove));
   return engine::collect_garbage(path_, remove);
 }
 
