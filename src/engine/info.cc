@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/network.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
-#include "src/engine/containers/network_setup.hh"
 
 namespace moss::engine {
 
@@ -45,8 +45,8 @@ Result<std::string> describe_host(bool as_json) {
   const std::vector<Image> images = TRY(store.list());
   std::vector<std::string> degraded;
   if (!map.why_single.empty()) degraded.push_back(map.why_single);
-  const NetworkAbility network = probe_network();
-  if (!network.why_not.empty()) degraded.push_back("network: " + network.why_not);
+  const Result<NetworkTool> network = choose_network_tool(probe_network_tools());
+  if (!network.ok()) degraded.push_back("no network for containers: " + network.error().to_string());
   if (host.cgroups != sys::CgroupMode::v2) {
     degraded.push_back(cat("cgroups: ", sys::to_string(host.cgroups), "; the container's tree is read-only and no limits are set"));
   }
@@ -62,7 +62,7 @@ Result<std::string> describe_host(bool as_json) {
                   {"cgroups", sys::to_string(host.cgroups)},
                   {"rootless", host.uid != 0},
                   {"userNamespaces", made.ok()},
-                  {"network", network.tool.empty() ? "none" : network.tool}};
+                  {"network", network.ok() ? to_string(*network) : "none"}};
   json["idMappings"] = {{"uidmap", to_string(map.map.uids)}, {"gidmap", to_string(map.map.gids)}};
   json["store"] = {{"data", paths.data},
                    {"run", paths.run},

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "moss/engine/container.hh"
 #include "moss/sys/file.hh"
 
@@ -33,17 +31,18 @@ Result<Ok> finish(OwnedContainer& container, ContainerState state, const IdMap& 
   return container.removes_itself() ? container.remove(map) : container.retire(state);
 }
 
-void become_monitor(OwnedContainer& container, Supervision supervision, NetworkHelperHolder network) {
+void become_monitor(OwnedContainer& container, Supervision supervision, std::optional<NetworkHelper> network) {
   // What the next program keeps. The order is monitor_main's.
-  const int kept[] = {container.lock_fd(),           supervision.init.pidfd(),        supervision.terminal.get(),
-                      supervision.stdout_pipe.get(), supervision.stderr_pipe.get(),   supervision.log.get()};
-  std::vector<std::string> arguments{"moss", kMonitorArgument, container.folder(), container.live(),
-                                     std::to_string(supervision.init.pid())};
+  std::vector<int> kept{container.lock_fd(),           supervision.init.pidfd(),      supervision.terminal.get(),
+                        supervision.stdout_pipe.get(), supervision.stderr_pipe.get(), supervision.log.get()};
+  // The network helper stays our child across execve, and these keep it alive.
+  const std::vector<int> helpers = network ? network->descriptors() : std::vector<int>{};
+  kept.insert(kept.end(), helpers.begin(), helpers.end());
+  std::vector<std::string> arguments{"moss", kMonitorArgument, container.folder(), std::to_string(supervision.init.pid())};
   for (const int fd : kept) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
     arguments.push_back(std::to_string(fd));
   }
-  for (const int fd : network.keep_across_exec()) arguments.push_back(std::to_string(fd));
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -63,31 +62,32 @@ void become_monitor(OwnedContainer& container, Supervision supervision, NetworkH
 }
 
 int monitor_main(int argc, char** argv) {
-  constexpr int kFirstFd = 5;
+  constexpr int kFirstFd = 4;
   constexpr int kFds = 6;
   if (argc < kFirstFd + kFds) return 125;
   const std::string folder = argv[2];
-  const std::string live = argv[3];
-  const auto fd_at = [&](int index) { return Fd(parse_number<int>(argv[kFirstFd + index]).value_or(-1)); };
-  Fd lock = fd_at(0);
-  Supervision supervision{
-      .init = sys::Child(parse_number<pid_t>(argv[4]).value_or(0), fd_at(1)),
-      .terminal = fd_at(2),
-      .stdout_pipe = fd_at(3),
-      .stderr_pipe = fd_at(4),
-      .log = fd_at(5),
-      .to_caller = false,
-      .proxy_signals = true,
-  };
-  for (int fd = 3; fd < argc + 8; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  const Result<sys::Exit> exit = supervise(std::move(supervision), {});
+  std::vector<Fd> fds;
+  for (int i = kFirstFd; i < argc; ++i) {
+    fds.emplace_back(parse_number<int>(argv[i]).value_or(-1));
+    if (fds.back()) ::fcntl(fds.back().get(), F_SETFD, FD_CLOEXEC);
+  }
+  const Result<sys::Exit> exit = supervise(
+      {
+          .init = sys::Child(parse_number<pid_t>(argv[3]).value_or(0), std::move(fds[1])),
+          .terminal = std::move(fds[2]),
+          .stdout_pipe = std::move(fds[3]),
+          .stderr_pipe = std::move(fds[4]),
+          .log = std::move(fds[5]),
+          .to_caller = false,
+      },
+      {});
 
   const Result<Paths> paths = find_paths();
   if (!paths.ok()) return 125;
   const std::string id = folder.substr(folder.find_last_of('/') + 1);
   Result<Container> loaded = load_container(*paths, id);
   if (!loaded.ok()) return 125;
-  OwnedContainer container = OwnedContainer::inherit(*paths, loaded->record, std::move(lock));
+  OwnedContainer container = OwnedContainer::inherit(*paths, loaded->record, std::move(fds[0]));
   loaded->state.exit_code = exit.ok() ? exit->shell_code() : 255;
   return finish(container, loaded->state, map_of(folder)).ok() ? 0 : 125;
 }

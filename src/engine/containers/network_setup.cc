@@ -1,20 +1,72 @@
+// The words of --network and -p against what this host can do.
 #include "src/engine/containers/network_setup.hh"
+
 #include "moss/sys/file.hh"
+
 namespace moss::engine {
-Result<NetworkChoice> choose_network(const RunOptions& options, const Notice&) {
-  if (options.network.empty()) return NetworkChoice{};
-  return NetworkChoice{TRY(parse_network_mode(options.network))};
+
+namespace {
+
+constexpr size_t kMaxResolvConfBytes = 1u << 20;
+
+}  // namespace
+
+Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& paths, const Notice& notice) {
+  NetworkChoice choice{.runtime_folder = paths.run};
+  choice.mode = options.network.empty() ? NetworkMode::private_ : TRY(parse_network_mode(options.network));
+  if (choice.mode != NetworkMode::private_) {
+    if (!options.publish.empty()) {
+      return Error(0, "-p ", printable(options.publish.front()), " needs a network of the container's own, not --network ",
+                   to_string(choice.mode));
+    }
+    return choice;
+  }
+  NetworkTools tools = probe_network_tools();
+  if (options.network == "pasta") tools.slirp4netns.reset();
+  if (options.network == "slirp4netns") tools.pasta.reset();
+  const Result<NetworkTool> tool = choose_network_tool(tools);
+  if (!tool.ok()) {
+    if (!options.network.empty() || !options.publish.empty()) return tool.error();
+    notice(cat("the container gets no network: ", tool.error().to_string()));
+    choice.mode = NetworkMode::none;
+    return choice;
+  }
+  choice.tool = *tool;
+  choice.program = (choice.tool == NetworkTool::pasta ? tools.pasta : tools.slirp4netns).value_or("");
+  std::vector<PublishedPort> ports;
+  for (const std::string& text : options.publish) {
+    for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text)))) ports.push_back(std::move(port));
+  }
+  choice.ports = TRY(choose_host_ports(std::move(ports), choice.tool));
+  for (const std::string& line : publish_notices(choice.ports, choice.tool)) notice(line);
+  return choice;
 }
-Result<Ok> NetworkHelperHolder::start(pid_t, const NetworkChoice&) { return Ok{}; }
-NetworkAbility probe_network() { return {}; }
-std::vector<std::string> describe_ports(const NetworkChoice&) { return {}; }
-std::string hosts_file(const NetworkChoice&, const std::string& hostname, const std::string& name) {
-  std::string text = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost localhost.localdomain\n";
-  if (!hostname.empty()) text += cat("127.0.1.1\t", hostname, " ", name, "\n");
-  return text;
+
+std::vector<std::string> describe_ports(const NetworkChoice& choice) {
+  std::vector<std::string> texts;
+  for (const PublishedPort& port : choice.ports) texts.push_back(to_string(port));
+  return texts;
 }
-Result<std::string> resolv_conf_file(const NetworkChoice& choice, size_t max_bytes) {
+
+std::string hosts_file(const NetworkChoice& choice, const std::string& hostname) {
+  // With no network of its own, or with the host's, the name leads to the container's own loopback.
+  std::string address = "127.0.1.1";
+  std::vector<HostsEntry> extra;
+  if (choice.mode == NetworkMode::private_) {
+    const std::optional<std::string> host = probe_host_address();
+    address = container_address(choice.tool, host).value_or(address);
+    if (const std::optional<std::string> gateway = host_gateway(choice.tool, host)) {
+      extra.push_back({*gateway, {"host.containers.internal"}});
+    }
+  }
+  return make_hosts(hostname, address, extra);
+}
+
+Result<std::string> resolv_conf_file(const NetworkChoice& choice) {
   if (choice.mode == NetworkMode::none) return std::string();
-  return TRY(sys::read_file_if_exists("/etc/resolv.conf", max_bytes)).value_or("");
+  const std::string host = TRY(sys::read_file_if_exists("/etc/resolv.conf", kMaxResolvConfBytes)).value_or("");
+  const bool own = choice.mode == NetworkMode::private_;
+  return make_resolv_conf(host, own ? std::optional(choice.tool) : std::nullopt, {});
 }
-}
+
+}  // namespace moss::engine

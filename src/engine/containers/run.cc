@@ -31,7 +31,6 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxPasswdBytes = 4u << 20;
-constexpr size_t kMaxResolvConfBytes = 1u << 20;
 
 // What a container is made from.
 struct Origin {
@@ -129,7 +128,6 @@ Result<Origin> origin_of_folder(const RunOptions& options, const Paths& paths) {
   return origin;
 }
 
-// --platform of an image that runs natively is no restriction; moss does not emulate.
 Result<Preparation> prepare(const RunOptions& options, const RunServices& services) {
   Preparation p;
   p.paths = TRY(find_paths());
@@ -158,7 +156,7 @@ Result<Preparation> prepare(const RunOptions& options, const RunServices& servic
     user = cat(inside(p.map.map->uids, p.host.uid), ":", inside(p.map.map->gids, p.host.gid));
   }
   p.user = TRY(resolve_user(user, p.passwd, p.group, options.group_add));
-  p.network = TRY(choose_network(options, services.notice));
+  p.network = TRY(choose_network(options, p.paths, services.notice));
   return p;
 }
 
@@ -249,8 +247,8 @@ Result<Ok> write_files(const Preparation& p, const Made& made, const OwnedContai
     // The writable layer is what "/" looks like from inside; everything else only moss sees.
     TRY(sys::make_dirs(folder, folder.ends_with("/upper") ? 0755 : 0700));
   }
-  TRY(sys::create_file(live + "/hosts", hosts_file(p.network, config.hostname, made.record.name)));
-  const std::string resolv_conf = TRY(resolv_conf_file(p.network, kMaxResolvConfBytes));
+  TRY(sys::create_file(live + "/hosts", hosts_file(p.network, config.hostname)));
+  const std::string resolv_conf = TRY(resolv_conf_file(p.network));
   TRY(sys::create_file(live + "/resolv.conf", resolv_conf));
   if (!config.hostname.empty()) TRY(sys::create_file(live + "/hostname", config.hostname + "\n"));
   return write_users(p, live);
@@ -287,7 +285,7 @@ Result<Fd> open_log(const OwnedContainer& container, const RunOptions& options) 
 
 struct Running {
   Supervision supervision;
-  NetworkHelperHolder network;
+  std::optional<NetworkHelper> network;
   ContainerState state;
 };
 
@@ -310,13 +308,20 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
     return container.write_state(running.state);
   };
   if (p.network.mode == NetworkMode::private_) {
-    launch.network = [&](pid_t init) { return running.network.start(init, p.network); };
+    launch.start_network = [&](pid_t init) -> Result<Ok> {
+      running.network = TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
+                                                 {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
+      return Ok{};
+    };
+    launch.await_network = [&] { return running.network->wait_ready(); };
   }
   runtime::Launched launched = TRY(runtime::launch(made.plan, launch));
   running.supervision.init = std::move(launched.init);
   running.supervision.terminal = std::move(launched.terminal);
   running.supervision.stdout_pipe = std::move(stdio.stdout_outside);
   running.supervision.stderr_pipe = std::move(stdio.stderr_outside);
+  // Only a next mount would look at these, and there is none; removing them now costs nobody time at the end.
+  if (options.remove) container.clear_overlay_marks();
   return running;
 }
 
@@ -331,9 +336,6 @@ Result<Ok> check_options(const RunOptions& options) {
     if (options.pull_policy != policy) continue;
     if (!options.cidfile.empty() && sys::exists(options.cidfile)) {
       return Error(0, "--cidfile ", printable(options.cidfile), " exists already; remove it first");
-    }
-    if (options.terminal && !options.detach && !::isatty(STDIN_FILENO) && options.interactive) {
-      // Podman goes on; so do we: the container gets its terminal, fed from a pipe.
     }
     return Ok{};
   }
@@ -428,7 +430,6 @@ Result<int> run_container(const RunOptions& options, const RunServices& services
   };
   Result<Made> made = make(p, options, container.id(), container.name(), container.live(), container.lasting());
   if (!made.ok()) return clean_up(std::move(made).error());
-  const std::string shown_name = options.name.empty() ? std::string() : options.name + ": ";
   Result<int> code = options.detach ? run_detached(p, *made, options, container, started)
                                     : run_attached(p, *made, options, services, container, started);
   if (!code.ok()) return clean_up(std::move(code).error());

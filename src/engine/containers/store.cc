@@ -260,19 +260,17 @@ Result<Ok> OwnedContainer::announce_end(const ContainerState& state) {
   return sys::write_all(lock_.fd(), encode(state), "the container's lock file");
 }
 
-namespace {
-
-// What most containers leave: an overlay that nothing was written to. Six calls instead of a walk.
-void remove_untouched_overlay(const std::string& folder) {
-  for (const char* name : {"/work/work", "/work/incompat/volatile", "/work/incompat", "/work", "/upper", ""}) {
-    ::rmdir(cat(folder, name).c_str());
+void OwnedContainer::clear_overlay_marks() const {
+  // The kernel made these with mode 0.
+  for (const char* name : {"/work/work", "/work/incompat", "/work/incompat/volatile"}) {
+    ::chmod((lasting() + name).c_str(), 0700);
   }
+  for (const char* name : {"/work/work", "/work/incompat/volatile", "/work/incompat"}) ::rmdir((lasting() + name).c_str());
 }
 
-}  // namespace
-
 Result<Ok> OwnedContainer::remove(const IdMap& map) {
-  remove_untouched_overlay(lasting());
+  // What most containers leave is an overlay that nothing was written to: three calls instead of a walk.
+  for (const char* name : {"/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
   Result<Ok> removed = sys::remove_tree(lasting());
   if (!removed.ok() && (removed.error().code() == EACCES || removed.error().code() == EPERM)) {
     // Folders of other owners: only root of the same mapping may empty them.
