@@ -69,8 +69,8 @@ Fd serve(int type, const char* ip, uint16_t port) {
 }
 
 // What comes back from a published port; the errno's text where nothing does.
-std::string echo(int type, const char* ip, uint16_t port) {
-  const Fd fd = make_socket(type, 5000);
+std::string echo(int type, const char* ip, uint16_t port, int timeout_ms = 5000) {
+  const Fd fd = make_socket(type, timeout_ms);
   char answer[64];
   if (connect_to(fd.get(), ip, port) != 0 || ::send(fd.get(), "hello", 5, 0) != 5) return ::strerror(errno);
   const ssize_t got = ::recv(fd.get(), answer, sizeof answer, 0);
@@ -256,7 +256,13 @@ TEST_P(Network, PublishedOnEveryAddressAnswersOnTheHostsOwn) {
   auto helper = connect(container, {{"", kOutside, kInside, PublishedPort::tcp}});
   ASSERT_OK(helper);
   ASSERT_EQ(container.command("s"), 0);
-  EXPECT_EQ(echo(SOCK_STREAM, kHostAddress, kOutside), "hello");
+  // Debian 12's pasta loses about one in fifteen of the connections that come within 0.1 s of its readiness by an
+  // address other than loopback, and never tries again; a client has to.
+  std::string answer;
+  for (int tries = 0; tries < 5 && answer != "hello"; ++tries) {
+    answer = echo(SOCK_STREAM, kHostAddress, kOutside, 1000);
+  }
+  EXPECT_EQ(answer, "hello");
 }
 
 TEST_P(Network, ReadyMeansThatTheInterfaceHasItsDefaultRoute) {
