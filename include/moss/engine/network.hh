@@ -101,6 +101,11 @@ class NetworkHelper {
 
   pid_t pid() const { return child_.pid(); }
 
+  /// For an owner that executes another program in its place (the monitor of a detached container): marks the helper's
+  /// descriptors to stay open, and gives them. While that program holds them, and as the same process, the helper
+  /// runs; it ends with the process. Errors: fcntl(2)'s.
+  Result<std::vector<int>> keep_across_exec() const;
+
  private:
   NetworkHelper(NetworkTool tool, std::vector<PublishedPort> ports) : tool_(tool), ports_(std::move(ports)) {}
   Result<Ok> start_pasta(pid_t init, const NetworkOptions& options);

@@ -278,6 +278,16 @@ Result<Ok> NetworkHelper::wait_ready() {
   return Ok{};
 }
 
+Result<std::vector<int>> NetworkHelper::keep_across_exec() const {
+  std::vector<int> kept;
+  for (const int fd : {complaint_.get(), exit_.get()}) {
+    if (fd < 0) continue;
+    if (::fcntl(fd, F_SETFD, 0) != 0) return sys_error("keep the network helper's descriptor ", fd);
+    kept.push_back(fd);
+  }
+  return kept;
+}
+
 // One connection a request: {"execute": ..., "arguments": {...}}, answered by {"return": ...} or {"error": {"desc":
 // ...}}.
 Result<Ok> NetworkHelper::publish_by_api(const PublishedPort& port) {
