@@ -72,9 +72,14 @@ class Builder {
 
 /// A mount of the config, as the two steps that make it.
 struct PlannedMount {
+  enum class When {
+    early,    ///< needs no mapped ids, and is there before the parent is done
+    as_self,  ///< made by the parent meanwhile, and opened with the caller's own ids
+    in_turn,
+  };
   Step prepare;
   Attach attach;
-  bool early = false;  ///< `prepare` needs no mapped ids
+  When when = When::in_turn;
 };
 
 // Each adds its steps, in the order they stand here. mounts.cc.
@@ -82,6 +87,8 @@ struct PlannedMount {
 Result<std::vector<PlannedMount>> decide_mounts(Builder& b);
 /// While ids are being mapped: prepares what can be, and covers what is to be hidden below /proc and /sys.
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
+/// Between the mapping of the ids and their taking.
+Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 Result<Ok> plan_rootfs(Builder& b);
 Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 Result<Ok> plan_devices(Builder& b);

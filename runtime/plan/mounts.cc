@@ -71,6 +71,8 @@ std::pair<std::string, std::string> relative_lower_dirs(const std::vector<std::s
 
 namespace {
 
+using When = PlannedMount::When;
+
 std::string root_path(const Builder& b) {
   const std::string& path = b.config().root.path;
   return path.starts_with('/') ? path : cat(b.options().bundle, '/', path);
@@ -103,9 +105,9 @@ bool needs_no_ids(const Builder& b, std::string_view type, const MountOptions& o
 
 PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
   const std::string source = mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
-  // What the engine writes into the container's own folder meanwhile is not there yet.
+  // What the engine writes into the container's own folder meanwhile is not there early.
   const bool own = source.starts_with(b.options().bundle + "/");
-  const std::optional<uint8_t> slot = own ? std::nullopt : b.early_slot();
+  const std::optional<uint8_t> slot = b.early_slot();
   return {
       .prepare =
           PrepareBind{
@@ -118,7 +120,7 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .set_recursive = options.set_recursive,
           },
       .attach = {.slot = slot.value_or(Builder::kLateSlot)},
-      .early = slot.has_value(),
+      .when = !slot ? When::in_turn : own ? When::as_self : When::early,
   };
 }
 
@@ -137,7 +139,7 @@ PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& m
               .attributes = options.set,
           },
       .attach = {.slot = slot.value_or(Builder::kLateSlot), .copy_up = options.copy_up},
-      .early = slot.has_value(),
+      .when = slot ? When::early : When::in_turn,
   };
 }
 
@@ -176,7 +178,7 @@ Result<std::vector<PlannedMount>> decide_mounts(Builder& b) {
     PlannedMount one = is_bind(mount, options) ? decide_bind(b, mount, options) : decide_new(b, type, mount, options);
     one.attach.destination = b.text(mount.destination);
     one.attach.optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end();
-    if (one.early && (type == "proc" || type == "sysfs") && is_alone(b.config(), mount.destination) &&
+    if (one.when == When::early && (type == "proc" || type == "sysfs") && is_alone(b.config(), mount.destination) &&
         (mount.destination == "/proc" || mount.destination == "/sys")) {
       b.park(mount.destination, one.attach.slot);
     }
@@ -190,7 +192,7 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
     b.then(HoldStaging{b.text(root_path(b))});
   }
   for (const PlannedMount& mount : mounts) {
-    if (!mount.early) continue;
+    if (mount.when != When::early) continue;
     b.then(mount.prepare);
     for (const char* place : {"/proc", "/sys"}) {
       if (b.parked(cat(place, "/")) == mount.attach.slot) b.then(Park{mount.attach.slot, place});
@@ -203,6 +205,13 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
   }
   for (const std::string& path : b.config().linux.masked_paths) {
     if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{below_parked(path), slot});
+  }
+  return Ok{};
+}
+
+Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
+  for (const PlannedMount& mount : mounts) {
+    if (mount.when == When::as_self) b.then(mount.prepare);
   }
   return Ok{};
 }
@@ -228,7 +237,7 @@ Result<Ok> plan_rootfs(Builder& b) {
 
 Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
-    if (!mount.early) b.then(mount.prepare);
+    if (mount.when == When::in_turn) b.then(mount.prepare);
     b.then(mount.attach);
   }
   if (const std::string& cwd = b.config().process.cwd; cwd != "/") {

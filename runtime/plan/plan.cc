@@ -89,11 +89,12 @@ bool can_set_groups(const oci::Config& config, bool new_user_namespace) {
   return !new_user_namespace || !map.is_single();
 }
 
-Result<Ok> plan_id_maps(Builder& b) {
-  if (!b.creates(Namespace::user)) return Ok{};
+Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
+  if (!b.creates(Namespace::user)) return plan_own_mounts(b, mounts);
   const oci::Linux& linux = b.config().linux;
   b.plan().id_map = IdMap{linux.uid_mappings, linux.gid_mappings};
   b.then(Await{Message::ids_mapped});
+  TRY(plan_own_mounts(b, mounts));
   const oci::User& user = b.config().process.user;
   b.then(BecomeRoot{
       .uid = maps(linux.uid_mappings, 0) ? 0 : user.uid,
@@ -139,7 +140,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   // Nothing done here reaches the host; what the host mounts meanwhile still reaches "slave" and "shared" volumes.
   b.then(SetPropagation{MS_REC | MS_SLAVE});
   TRY(plan_early_mounts(b, mounts));
-  TRY(plan_id_maps(b));
+  TRY(plan_id_maps(b, mounts));
   // From here on ids inside mean something, and files can be made.
   TRY(plan_rootfs(b));
   TRY(plan_mounts(b, mounts));

@@ -308,7 +308,7 @@ class BundleMaker {
       return Ok{};
     }
     config_.root.path = in_.live + "/rootfs";
-    bundle_.folders.push_back(config_.root.path);
+    bundle_.staging = config_.root.path;
     oci::Mount overlay{.destination = "/", .type = "overlay", .source = "overlay"};
     overlay.options.push_back("lowerdir=" + join(in_.lower_dirs, ":"));
     if (in_.writable_layer) {
@@ -436,7 +436,7 @@ class BundleMaker {
 Result<NetworkMode> parse_network_mode(const std::string& text) {
   if (text == "none") return NetworkMode::none;
   if (text == "host") return NetworkMode::host;
-  if (text == "private" || text == "pasta" || text == "slirp4netns") return NetworkMode::private_;
+  if (text == "private" || text == "pasta" || text == "slirp4netns") return NetworkMode::private_net;
   return Error(0, "--network ", printable(text), " is not supported; use private, host or none");
 }
 
@@ -446,7 +446,7 @@ const char* to_string(NetworkMode mode) {
       return "none";
     case NetworkMode::host:
       return "host";
-    case NetworkMode::private_:
+    case NetworkMode::private_net:
       return "private";
   }
   return "none";

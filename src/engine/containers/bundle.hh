@@ -14,7 +14,7 @@
 namespace moss::engine {
 
 /// Where a network namespace comes from.
-enum class NetworkMode { none, host, private_ };
+enum class NetworkMode { none, host, private_net };
 Result<NetworkMode> parse_network_mode(const std::string& text);
 const char* to_string(NetworkMode mode);
 
@@ -40,6 +40,7 @@ struct Bundle {
   std::vector<std::string> command;           ///< entrypoint and arguments
   int stop_signal = 15;
   std::vector<std::string> optional_binds;    ///< destinations that may be missing in a read-only or odd rootfs
+  std::string staging;                        ///< to be made before the launch: what the root is mounted on
   std::vector<std::string> folders;           ///< to be made before the mounts: upper and work folders
 };
 

@@ -36,8 +36,10 @@ void become_monitor(OwnedContainer& container, Supervision supervision, std::opt
   std::vector<int> kept{container.lock_fd(),           supervision.init.pidfd(),      supervision.terminal.get(),
                         supervision.stdout_pipe.get(), supervision.stderr_pipe.get(), supervision.log.get()};
   // The network helper stays our child across execve, and these keep it alive.
-  const std::vector<int> helpers = network ? network->descriptors() : std::vector<int>{};
-  kept.insert(kept.end(), helpers.begin(), helpers.end());
+  if (network) {
+    const Result<std::vector<int>> helpers = network->keep_across_exec();
+    if (helpers.ok()) kept.insert(kept.end(), helpers->begin(), helpers->end());
+  }
   std::vector<std::string> arguments{"moss", kMonitorArgument, container.folder(), std::to_string(supervision.init.pid())};
   for (const int fd : kept) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, 0);

@@ -13,8 +13,8 @@ constexpr size_t kMaxResolvConfBytes = 1u << 20;
 
 Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& paths, const Notice& notice) {
   NetworkChoice choice{.runtime_folder = paths.run};
-  choice.mode = options.network.empty() ? NetworkMode::private_ : TRY(parse_network_mode(options.network));
-  if (choice.mode != NetworkMode::private_) {
+  choice.mode = options.network.empty() ? NetworkMode::private_net : TRY(parse_network_mode(options.network));
+  if (choice.mode != NetworkMode::private_net) {
     if (!options.publish.empty()) {
       return Error(0, "-p ", printable(options.publish.front()), " needs a network of the container's own, not --network ",
                    to_string(choice.mode));
@@ -52,7 +52,7 @@ std::string hosts_file(const NetworkChoice& choice, const std::string& hostname)
   // With no network of its own, or with the host's, the name leads to the container's own loopback.
   std::string address = "127.0.1.1";
   std::vector<HostsEntry> extra;
-  if (choice.mode == NetworkMode::private_) {
+  if (choice.mode == NetworkMode::private_net) {
     const std::optional<std::string> host = probe_host_address();
     address = container_address(choice.tool, host).value_or(address);
     if (const std::optional<std::string> gateway = host_gateway(choice.tool, host)) {
@@ -65,7 +65,7 @@ std::string hosts_file(const NetworkChoice& choice, const std::string& hostname)
 Result<std::string> resolv_conf_file(const NetworkChoice& choice) {
   if (choice.mode == NetworkMode::none) return std::string();
   const std::string host = TRY(sys::read_file_if_exists("/etc/resolv.conf", kMaxResolvConfBytes)).value_or("");
-  const bool own = choice.mode == NetworkMode::private_;
+  const bool own = choice.mode == NetworkMode::private_net;
   return make_resolv_conf(host, own ? std::optional(choice.tool) : std::nullopt, {});
 }
 

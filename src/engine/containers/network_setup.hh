@@ -16,7 +16,7 @@ namespace moss::engine {
 
 struct NetworkChoice {
   NetworkMode mode = NetworkMode::none;
-  NetworkTool tool = NetworkTool::pasta;  ///< with NetworkMode::private_
+  NetworkTool tool = NetworkTool::pasta;  ///< with NetworkMode::private_net
   std::string program;
   std::vector<PublishedPort> ports;
   std::string runtime_folder;

@@ -213,7 +213,7 @@ Result<Made> make(const Preparation& p, const RunOptions& options, const std::st
                                 {
                                     .bundle = live,
                                     .built_in_init = options.built_in_init,
-                                    .await_network = p.network.mode == NetworkMode::private_,
+                                    .await_network = p.network.mode == NetworkMode::private_net,
                                     .preserve_fds = options.preserve_fds,
                                     .seccomp = std::move(seccomp.filter),
                                     .seccomp_flags = seccomp.flags,
@@ -294,6 +294,7 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   Stdio stdio = TRY(make_stdio(options));
   running.supervision.log = TRY(open_log(container, options));
   running.state = {.status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
+  if (!made.bundle.staging.empty()) TRY(sys::make_dirs(made.bundle.staging, 0700));
   runtime::LaunchOptions launch{
       .stdin_fd = stdio.null.get(),
       .stdout_fd = stdio.stdout_inside.get(),
@@ -307,7 +308,7 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
     running.state.start_ticks = start_ticks(init).value_or(0);
     return container.write_state(running.state);
   };
-  if (p.network.mode == NetworkMode::private_) {
+  if (p.network.mode == NetworkMode::private_net) {
     launch.start_network = [&](pid_t init) -> Result<Ok> {
       running.network = TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
                                                  {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
