@@ -16,13 +16,6 @@ bool sort_keys(std::vector<std::string>& keys) {
 
 namespace {
 
-/// At most `max` bytes of a text, printable, never ending inside a character.
-std::string excerpt(std::string_view text, size_t max) {
-  if (text.size() <= max) return printable(text);
-  while (max > 0 && (static_cast<unsigned char>(text[max]) & 0xc0) == 0x80) --max;
-  return cat(printable(text.substr(0, max)), "...");
-}
-
 bool is_plain_key(std::string_view key) {
   return !key.empty() && key.size() <= 64 && std::all_of(key.begin(), key.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';

@@ -9,12 +9,15 @@ namespace moss::oci {
 
 namespace {
 
+/// Longer than any valid name with tag and digest.
+constexpr size_t kMaxReferenceBytes = 1024;
+
+/// Names come from command lines and files of others: an error shows no more of them than a person would read.
+std::string quoted(std::string_view text) { return excerpt(text, 100); }
+
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Longer than any valid name with tag and digest: keeps a hostile argument out of error messages.
-constexpr size_t kMaxReferenceBytes = 1024;
 
 bool is_tag(std::string_view tag) {
   return !tag.empty() && tag.size() <= 128 && tag.front() != '.' && tag.front() != '-' &&
@@ -71,7 +74,7 @@ bool is_image_id(std::string_view text) { return Digest::parse(cat("sha256:", te
 Result<Reference> parse_parts(std::string_view text) {
   if (text.size() > kMaxReferenceBytes) return Error(0, "bad image name: longer than ", kMaxReferenceBytes, " bytes");
   const auto wrong = [text](const auto&... what) {
-    return Error(0, "bad image name \"", printable(text), "\": ", what...);
+    return Error(0, "bad image name \"", quoted(text), "\": ", what...);
   };
   if (text.empty()) return wrong("it is empty");
   if (text.find("://") != std::string_view::npos)
@@ -80,7 +83,7 @@ Result<Reference> parse_parts(std::string_view text) {
   Reference reference;
   std::string_view name = text;
   if (const size_t at = name.find('@'); at != std::string_view::npos) {
-    const Digest digest = TRY(Digest::parse(name.substr(at + 1)).context("bad image name \"", printable(text), '"'));
+    const Digest digest = TRY(Digest::parse(name.substr(at + 1)).context("bad image name \"", quoted(text), '"'));
     reference.digest = digest.text();
     name = name.substr(0, at);
   }
@@ -91,7 +94,7 @@ Result<Reference> parse_parts(std::string_view text) {
   if (tag_colon != std::string_view::npos) {
     reference.tag = name.substr(tag_colon + 1);
     if (!is_tag(reference.tag)) {
-      return wrong("bad tag \"", printable(reference.tag),
+      return wrong("bad tag \"", quoted(reference.tag),
                    "\": expected at most 128 letters, digits, '_', '.' and '-', not beginning with '.' or '-'");
     }
     name = name.substr(0, tag_colon);
@@ -105,7 +108,7 @@ Result<Reference> parse_parts(std::string_view text) {
     reference.registry = name.substr(0, slash);
     repository = name.substr(slash + 1);
     if (!is_registry(reference.registry)) {
-      return wrong("bad registry \"", printable(reference.registry), "\": expected a host, perhaps with a :port");
+      return wrong("bad registry \"", quoted(reference.registry), "\": expected a host, perhaps with a :port");
     }
   }
   if (repository.size() > kMaxRepositoryBytes) {
@@ -118,7 +121,7 @@ Result<Reference> parse_parts(std::string_view text) {
   for (const std::string_view component : split(repository, '/')) {
     ++components;
     if (is_component(component)) continue;
-    return wrong("bad part \"", printable(component),
+    return wrong("bad part \"", quoted(component),
                  "\": expected lower-case letters and digits, with '.', '_', '__' or '-' between them");
   }
   if (components == 0) return wrong("the repository is missing");
@@ -136,14 +139,14 @@ bool is_short_name(std::string_view name) {
 Result<Reference> parse_reference(std::string_view name) {
   Reference reference = TRY(parse_parts(name));
   if (reference.registry.empty()) {
-    return Error(0, "bad image name \"", printable(name), "\": it names no registry; write docker.io/", printable(name),
+    return Error(0, "bad image name \"", quoted(name), "\": it names no registry; write docker.io/", quoted(name),
                  " or the like");
   }
   if (reference.registry == "index.docker.io") reference.registry = "docker.io";
   if (reference.registry == "docker.io" && reference.repository.find('/') == std::string::npos) {
     reference.repository.insert(0, "library/");
     if (reference.repository.size() > kMaxRepositoryBytes) {
-      return Error(0, "bad image name \"", printable(name), "\": the repository is longer than ", kMaxRepositoryBytes,
+      return Error(0, "bad image name \"", quoted(name), "\": the repository is longer than ", kMaxRepositoryBytes,
                    " bytes");
     }
   }
@@ -152,10 +155,9 @@ Result<Reference> parse_reference(std::string_view name) {
 
 Result<Reference> parse_short_name(std::string_view name) {
   Reference reference = TRY(parse_parts(name));
-  if (!reference.registry.empty())
-    return Error(0, "\"", printable(name), "\" is not a short name: it names a registry");
+  if (!reference.registry.empty()) return Error(0, "\"", quoted(name), "\" is not a short name: it names a registry");
   if (is_image_id(reference.repository)) {
-    return Error(0, "bad image name \"", printable(name), "\": 64 hex digits are an image id, not a name");
+    return Error(0, "bad image name \"", quoted(name), "\": 64 hex digits are an image id, not a name");
   }
   return reference;
 }

@@ -137,5 +137,10 @@ TEST(References, LengthsAreLimited) {
   EXPECT_EQ(error_of(parse_reference("quay.io/a:" + std::string(5000, 't'))), "bad image name: longer than 1024 bytes");
 }
 
+TEST(References, ErrorsStayShort) {
+  EXPECT_LT(error_of(parse_reference("quay.io/" + std::string(1000, '\x01'))).size(), 1200u);
+  EXPECT_LT(error_of(parse_reference("quay.io/a@" + std::string(1000, '\x01'))).size(), 1200u);
+}
+
 }  // namespace
 }  // namespace moss::oci

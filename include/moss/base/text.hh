@@ -55,4 +55,8 @@ std::optional<Number> parse_number(std::string_view text, int base = 10) {
 /// Text from an untrusted place made safe to print on one line of a terminal: control bytes become \xNN.
 std::string printable(std::string_view text);
 
+/// printable(), but of no more than the first `max_bytes`, followed by "..." where there was more. Never ends inside a
+/// UTF-8 character.
+std::string excerpt(std::string_view text, size_t max_bytes);
+
 }  // namespace moss

@@ -141,7 +141,7 @@ inline constexpr std::string_view kDockerLayerGzip = "application/vnd.docker.ima
 /// Each reads one blob. Pure; the caller limits the size and has compared the digest. Errors name the document and the
 /// JSON path ("image manifest: layers[2].digest: expected …"). Unknown properties are ignored.
 /// Refused: digests that Digest::parse refuses, negative sizes, media types that are none or belong to another kind of
-/// document, schema 1, a property given twice, text with a NUL byte, and a document that could be read both as a
+/// document, schema 1, a known property given twice, text with a NUL byte, and a document that could be read both as a
 /// manifest and as an index (CVE-2021-41190), whichever of the two it is read as.
 Result<Manifest> decode_manifest(std::string_view json);
 Result<Index> decode_index(std::string_view json);
