@@ -29,7 +29,8 @@ TEST(Challenges, NonsenseGivesNone) {
   EXPECT_THAT(parse_challenges(""), IsEmpty());
   EXPECT_THAT(parse_challenges("=\"x\""), IsEmpty());
   EXPECT_THAT(parse_challenges("realm=\"x\""), IsEmpty());
-  EXPECT_THAT(parse_challenges("Bearer realm=\"never closed"), ElementsAre(Challenge{"bearer", {{"realm", "never closed"}}}));
+  EXPECT_THAT(parse_challenges("Bearer realm=\"never closed"),
+              ElementsAre(Challenge{"bearer", {{"realm", "never closed"}}}));
 }
 
 TEST(TokenUrl, AsksForServiceAndScope) {
@@ -43,7 +44,8 @@ TEST(TokenUrl, NothingIsSentOverPlainHttp) {
   const Challenge bearer{"bearer", {{"realm", "http://auth.example/token"}}};
   EXPECT_THAT(error_of(token_url(bearer, "s", false)), HasSubstr("which is not https"));
   EXPECT_TRUE(succeeded(token_url(bearer, "s", true)));
-  EXPECT_THAT(error_of(token_url({"bearer", {{"realm", "file:///etc/passwd"}}}, "s", true)), HasSubstr("which is not https"));
+  EXPECT_THAT(error_of(token_url({"bearer", {{"realm", "file:///etc/passwd"}}}, "s", true)),
+              HasSubstr("which is not https"));
 }
 
 TEST(Token, IsReadUnderBothNames) {

@@ -74,8 +74,8 @@ int run(const std::vector<std::string>& arguments) {
   const std::string first = arguments.size() > 3 ? arguments[3] : "";
   const bool verbose = ::getenv("VERBOSE") != nullptr;
   const ProgressCallback progress = [&](const Progress& p) {
-    static constexpr const char* kPhases[] = {"trying", "config", "exists",  "waiting", "downloading",
-                                              "unpacking", "done", "storing", "warning"};
+    static constexpr const char* kPhases[] = {"trying",    "config", "exists",  "waiting", "downloading",
+                                              "unpacking", "done",   "storing", "warning"};
     if (verbose) {
       ::fprintf(stderr, "%s %s %s %lld/%lld\n", kPhases[static_cast<int>(p.phase)], p.name.c_str(), p.digest.c_str(),
                 static_cast<long long>(p.done), static_cast<long long>(p.total));
@@ -84,9 +84,12 @@ int run(const std::vector<std::string>& arguments) {
   if (verb == "pull") {
     PullOptions options{.map = map, .progress = progress};
     for (size_t i = 4; i < arguments.size(); ++i) {
-      if (arguments[i] == "--creds") options.credentials = arguments[++i];
-      else if (arguments[i] == "--tls-verify=false") options.tls_verify = false;
-      else if (arguments[i] == "--retries") options.retries = ::atoi(arguments[++i].c_str());
+      if (arguments[i] == "--creds")
+        options.credentials = arguments[++i];
+      else if (arguments[i] == "--tls-verify=false")
+        options.tls_verify = false;
+      else if (arguments[i] == "--retries")
+        options.retries = ::atoi(arguments[++i].c_str());
       else if (arguments[i] == "--platform") {
         const auto platform = parse_platform(arguments[++i]);
         if (!platform.ok()) return fail(platform.error());
@@ -101,7 +104,8 @@ int run(const std::vector<std::string>& arguments) {
     if (!images.ok()) return fail(images.error());
     for (const Image& image : *images) print(image);
   } else if (verb == "import") {
-    const auto image = import_rootfs(store, first, arguments.size() > 4 ? arguments[4] : "", {.map = map, .progress = progress});
+    const auto image =
+        import_rootfs(store, first, arguments.size() > 4 ? arguments[4] : "", {.map = map, .progress = progress});
     if (!image.ok()) return fail(image.error());
     print(*image);
   } else if (verb == "find" || verb == "inspect" || verb == "prepare" || verb == "tag") {

@@ -36,8 +36,9 @@ class Load : public ImageTest {
         .file("conf.json", oci::encode_image_config(config))
         .file("one/layer.tar", tar)
         .symlink("two/layer.tar", "../one/layer.tar")
-        .file("manifest.json",
-              R"([{"Config":"conf.json","RepoTags":["app:v1","quay.io/a/b:c"],"Layers":["one/layer.tar","two/layer.tar"]}])")
+        .file(
+            "manifest.json",
+            R"([{"Config":"conf.json","RepoTags":["app:v1","quay.io/a/b:c"],"Layers":["one/layer.tar","two/layer.tar"]}])")
         .finish();
   }
   std::string file_in(const Image& image, const std::string& file) {
@@ -104,9 +105,8 @@ TEST_F(Load, WhatIsThereIsNotUnpackedTwice) {
   const std::string layout = simple_layout("app", "1");
   ASSERT_TRUE(succeeded(load(layout)));
   std::vector<engine::Progress::Phase> phases;
-  const auto again = engine::load(store(), layout, {.map = single_id(), .progress = [&](const engine::Progress& p) {
-                                                      phases.push_back(p.phase);
-                                                    }});
+  const auto again = engine::load(
+      store(), layout, {.map = single_id(), .progress = [&](const engine::Progress& p) { phases.push_back(p.phase); }});
   ASSERT_TRUE(succeeded(again));
   EXPECT_THAT(phases, ElementsAre(engine::Progress::Phase::exists, engine::Progress::Phase::storing));
 }
@@ -154,7 +154,8 @@ TEST_F(Load, TooFewDiffIdsAreRefused) {
 }
 
 TEST_F(Load, ADigestThatIsAPathIsRefused) {
-  for (const char* digest : {"sha256:../../../../etc/passwd", "md5:d41d8cd98f00b204e9800998ecf8427e", "", "sha256:ABC"}) {
+  for (const char* digest :
+       {"sha256:../../../../etc/passwd", "md5:d41d8cd98f00b204e9800998ecf8427e", "", "sha256:ABC"}) {
     EXPECT_THAT(refusal([&](LayoutWriter::Parts& parts, LayoutWriter&) { parts.manifest.layers[0].digest = digest; }),
                 HasSubstr("sha256: and 64"))
         << digest;
@@ -181,18 +182,20 @@ TEST_F(Load, UnknownMediaTypesAreRefused) {
 }
 
 TEST_F(Load, AForeignLayersAddressIsNeverUsed) {
-  EXPECT_THAT(refusal([](LayoutWriter::Parts& parts, LayoutWriter& writer) {
-                parts.manifest.layers[0].media_type = "application/vnd.oci.image.layer.nondistributable.v1.tar";
-                parts.manifest.layers[0].urls = {"file:///etc/passwd", "http://127.0.0.1:1/"};
-                ASSERT_EQ(::unlink(cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7)).c_str()), 0);
-              }),
-              HasSubstr("No such file or directory"));
+  EXPECT_THAT(
+      refusal([](LayoutWriter::Parts& parts, LayoutWriter& writer) {
+        parts.manifest.layers[0].media_type = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+        parts.manifest.layers[0].urls = {"file:///etc/passwd", "http://127.0.0.1:1/"};
+        ASSERT_EQ(::unlink(cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7)).c_str()), 0);
+      }),
+      HasSubstr("No such file or directory"));
 }
 
 TEST_F(Load, ADocumentThatIsBothIsRefused) {
   LayoutWriter writer(base() + "/both");
-  writer.add(writer.blob(std::string(oci::kOciManifest),
-                         R"({"schemaVersion":2,"config":{},"layers":[],"manifests":[]})"), "app");
+  writer.add(
+      writer.blob(std::string(oci::kOciManifest), R"({"schemaVersion":2,"config":{},"layers":[],"manifests":[]})"),
+      "app");
   writer.write_index();
   EXPECT_THAT(refusal_of(writer.path()), HasSubstr("ambiguous"));
 }
@@ -200,7 +203,8 @@ TEST_F(Load, ADocumentThatIsBothIsRefused) {
 TEST_F(Load, Schema1SaysWhatToDo) {
   LayoutWriter writer(base() + "/old");
   writer.add(writer.blob("application/vnd.docker.distribution.manifest.v1+prettyjws",
-                         R"({"schemaVersion":1,"name":"x","tag":"y","fsLayers":[],"history":[]})"), "app");
+                         R"({"schemaVersion":1,"name":"x","tag":"y","fsLayers":[],"history":[]})"),
+             "app");
   writer.write_index();
   EXPECT_THAT(refusal_of(writer.path()), HasSubstr("push it again"));
 }
@@ -232,16 +236,19 @@ TEST_F(Load, AListGivesTheImageForThePlatform) {
   }
   writer.add(writer.blob(std::string(oci::kOciIndex), oci::encode_index(index)), "app");
   writer.write_index();
-  const auto arm = engine::load(store(), writer.path(), {.map = single_id(), .platform = engine::parse_platform("arm64").value()});
+  const auto arm =
+      engine::load(store(), writer.path(), {.map = single_id(), .platform = engine::parse_platform("arm64").value()});
   ASSERT_TRUE(succeeded(arm));
   EXPECT_EQ(file_in(arm->at(0), "/f"), "arm64");
-  EXPECT_THAT(error_of(engine::load(store(), writer.path(), {.map = single_id(), .platform = engine::parse_platform("s390x").value()})),
+  EXPECT_THAT(error_of(engine::load(store(), writer.path(),
+                                    {.map = single_id(), .platform = engine::parse_platform("s390x").value()})),
               HasSubstr("no image for linux/s390x in the list; it has linux/amd64, linux/arm64"));
 }
 
 TEST_F(Load, AFifoInALayoutIsNotWaitedFor) {
   EXPECT_THAT(refusal([](LayoutWriter::Parts& parts, LayoutWriter& writer) {
-                const std::string blob = cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7));
+                const std::string blob =
+                    cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7));
                 ASSERT_EQ(::unlink(blob.c_str()), 0);
                 ASSERT_EQ(::mkfifo(blob.c_str(), 0644), 0);
               }),
@@ -251,7 +258,8 @@ TEST_F(Load, AFifoInALayoutIsNotWaitedFor) {
 TEST_F(Load, ASymlinkInALayoutStaysInside) {
   const std::string secret = write("secret", layer("f", "1"));
   EXPECT_THAT(refusal([&](LayoutWriter::Parts& parts, LayoutWriter& writer) {
-                const std::string blob = cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7));
+                const std::string blob =
+                    cat(writer.path(), "/blobs/sha256/", parts.manifest.layers[0].digest.substr(7));
                 ASSERT_EQ(::unlink(blob.c_str()), 0);
                 ASSERT_EQ(::symlink(secret.c_str(), blob.c_str()), 0);
               }),
@@ -328,12 +336,15 @@ TEST_F(Import, OfXzIsStoredAsPlainTar) {
 
 TEST_F(Import, OfADamagedTarLeavesNothing) {
   const std::string tar = gzip(layer("f", std::string(100'000, 'x')));
-  EXPECT_NE(error_of(engine::import_rootfs(store(), write("cut.gz", tar.substr(0, tar.size() / 2)), "x", {.map = single_id()})), "no error");
+  EXPECT_NE(error_of(engine::import_rootfs(store(), write("cut.gz", tar.substr(0, tar.size() / 2)), "x",
+                                           {.map = single_id()})),
+            "no error");
   EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
 }
 
 TEST(Platforms, AreReadAsUsersWriteThem) {
-  EXPECT_EQ(engine::parse_platform("linux/arm64/v8").value(), (oci::Platform{.architecture = "arm64", .os = "linux", .variant = "v8"}));
+  EXPECT_EQ(engine::parse_platform("linux/arm64/v8").value(),
+            (oci::Platform{.architecture = "arm64", .os = "linux", .variant = "v8"}));
   EXPECT_EQ(engine::parse_platform("x86_64").value(), (oci::Platform{.architecture = "amd64", .os = "linux"}));
   for (const char* wrong : {"", "/", "linux/", "a/b/c/d"}) EXPECT_FALSE(engine::parse_platform(wrong).ok()) << wrong;
 }

@@ -29,7 +29,8 @@ class Pull : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    if (!start_registry()) GTEST_SKIP() << "docker-registry and skopeo are not installed (Debian: docker-registry skopeo)";
+    if (!start_registry())
+      GTEST_SKIP() << "docker-registry and skopeo are not installed (Debian: docker-registry skopeo)";
   }
   std::string file_in(const Image& image, const std::string& file) {
     const auto lower = store().prepare_layers(image, single_id());
@@ -63,7 +64,8 @@ class Pull : public ServerTest {
 TEST_F(Pull, ByTag) {
   push(simple_layout("x", "hello"), "org/app:v1");
   std::vector<engine::Progress> progress;
-  const auto image = pull(cat(host(), "/org/app:v1"), {.progress = [&](const engine::Progress& p) { progress.push_back(p); }});
+  const auto image =
+      pull(cat(host(), "/org/app:v1"), {.progress = [&](const engine::Progress& p) { progress.push_back(p); }});
   ASSERT_TRUE(succeeded(image));
   EXPECT_THAT(image->names, ElementsAre(cat(host(), "/org/app:v1")));
   EXPECT_EQ(file_in(*image, "/f"), "hello");
@@ -113,8 +115,7 @@ TEST_F(Pull, AListGivesTheImageForThePlatform) {
 TEST_F(Pull, AnotherToolReadsTheStore) {
   push(simple_layout("x", "1"), "app:latest");
   ASSERT_TRUE(succeeded(pull(cat(host(), "/app"))));
-  const std::string inspect =
-      cat("skopeo inspect oci:", store().path(), ":", host(), "/app:latest >/dev/null 2>&1");
+  const std::string inspect = cat("skopeo inspect oci:", store().path(), ":", host(), "/app:latest >/dev/null 2>&1");
   EXPECT_EQ(::system(inspect.c_str()), 0);
   if (!sys::find_program("umoci")) GTEST_SKIP() << "umoci is not installed (Debian: umoci)";
   EXPECT_EQ(::system(cat("umoci ls --layout ", store().path(), " | grep -qx ", host(), "/app:latest").c_str()), 0);
@@ -217,9 +218,7 @@ class PullFromAMock : public ServerTest {
     }
     return error;
   }
-  std::string layer_digest() {
-    return store().list().value().at(0).layers[0].blob.digest;
-  }
+  std::string layer_digest() { return store().list().value().at(0).layers[0].blob.digest; }
   std::string layout_;
 };
 
@@ -254,9 +253,7 @@ TEST_F(PullFromAMock, EachStatusSaysWhatToDo) {
 
 TEST_F(PullFromAMock, ABusyRegistryIsAskedAgain) { EXPECT_EQ(outcome("busy"), "no error"); }
 
-TEST_F(PullFromAMock, RedirectsEnd) {
-  EXPECT_THAT(outcome("loop", {.retries = 0}), HasSubstr("too many redirects"));
-}
+TEST_F(PullFromAMock, RedirectsEnd) { EXPECT_THAT(outcome("loop", {.retries = 0}), HasSubstr("too many redirects")); }
 
 TEST_F(PullFromAMock, ARedirectToAFileIsNotFollowed) {
   EXPECT_THAT(outcome("ftp", {.retries = 0}), HasSubstr("redirects to file:///etc/passwd, which is not https"));

@@ -36,7 +36,8 @@ TEST(ShortNames, AreSearchedInTheConfiguredOrder) {
 }
 
 TEST(ShortNames, AnAliasIsTheOnlyAnswer) {
-  const auto c = conf({"unqualified-search-registries = ['quay.io']\n[aliases]\n'fedora' = 'registry.fedoraproject.org/fedora'"});
+  const auto c =
+      conf({"unqualified-search-registries = ['quay.io']\n[aliases]\n'fedora' = 'registry.fedoraproject.org/fedora'"});
   EXPECT_THAT(resolve_short_name(c, "fedora").value(), ElementsAre("registry.fedoraproject.org/fedora"));
 }
 
@@ -46,8 +47,11 @@ TEST(ShortNames, AnEmptySearchListSaysWhatToWrite) {
 }
 
 TEST(RegistriesConf, LaterFilesReplaceWhatTheyName) {
-  const auto c = conf({"unqualified-search-registries = ['a.io']\n[aliases]\nx = 'a.io/x'\ny = 'a.io/y'\n[[registry]]\nprefix = 'a.io'\nblocked = true",
-                       "unqualified-search-registries = ['b.io']\n[aliases]\nx = 'b.io/x'\ny = ''\n[[registry]]\nprefix = 'a.io'\nlocation = 'mirror.io/a'"});
+  const auto c =
+      conf({"unqualified-search-registries = ['a.io']\n[aliases]\nx = 'a.io/x'\ny = 'a.io/y'\n[[registry]]\nprefix = "
+            "'a.io'\nblocked = true",
+            "unqualified-search-registries = ['b.io']\n[aliases]\nx = 'b.io/x'\ny = ''\n[[registry]]\nprefix = "
+            "'a.io'\nlocation = 'mirror.io/a'"});
   EXPECT_THAT(resolve_short_name(c, "x").value(), ElementsAre("b.io/x"));
   EXPECT_THAT(resolve_short_name(c, "y").value(), ElementsAre("b.io/y"));
   EXPECT_THAT(places(c, "a.io/app"), ElementsAre(Endpoint{"mirror.io", "a/app", false}));
@@ -91,9 +95,10 @@ pull-from-mirror = "digest-only"
   EXPECT_THAT(places(c, "docker.io/library/alpine"),
               ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false},
                           Endpoint{"registry-1.docker.io", "library/alpine", false}));
-  EXPECT_THAT(places(c, "docker.io/library/alpine", true),
-              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false}, Endpoint{"mirror.two", "library/alpine", true},
-                          Endpoint{"registry-1.docker.io", "library/alpine", false}));
+  EXPECT_THAT(
+      places(c, "docker.io/library/alpine", true),
+      ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false}, Endpoint{"mirror.two", "library/alpine", true},
+                  Endpoint{"registry-1.docker.io", "library/alpine", false}));
 }
 
 TEST(RegistriesConf, ABlockedRegistryIsNotAsked) {
@@ -108,14 +113,16 @@ TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
   EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['https://a.io']", "r.conf")),
             "r.conf:1: unqualified-search-registries: expected host names, without http://");
   EXPECT_THAT(error_of(merge_registries_conf(c, "a = = 1", "r.conf")), HasSubstr("r.conf:1: "));
-  EXPECT_THAT(error_of(merge_registries_conf(c, "[registries.search]\nregistries = ['a']", "r.conf")), HasSubstr("version 1"));
+  EXPECT_THAT(error_of(merge_registries_conf(c, "[registries.search]\nregistries = ['a']", "r.conf")),
+              HasSubstr("version 1"));
 }
 
 TEST(Loopback, IsThisMachineAlone) {
   for (const char* host : {"127.0.0.1:5000", "127.8.9.10", "localhost", "localhost:80", "[::1]:5000", "[::1]"}) {
     EXPECT_TRUE(is_loopback(host)) << host;
   }
-  for (const char* host : {"127.0.0.1.evil.io", "localhost.evil.io", "128.0.0.1", "127.0.0.256", "[::2]", "[::1]evil", "10.0.0.1"}) {
+  for (const char* host :
+       {"127.0.0.1.evil.io", "localhost.evil.io", "128.0.0.1", "127.0.0.256", "[::2]", "[::1]evil", "10.0.0.1"}) {
     EXPECT_FALSE(is_loopback(host)) << host;
   }
 }

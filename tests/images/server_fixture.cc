@@ -75,9 +75,8 @@ bool ServerTest::start_registry() {
 }
 
 void ServerTest::push(const std::string& layout, const std::string& name) {
-  const std::string command =
-      cat("skopeo copy --quiet --all --insecure-policy --dest-tls-verify=false oci:", layout, " docker://", host_, "/", name, " >/dev/null 2>",
-          base(), "/skopeo.log");
+  const std::string command = cat("skopeo copy --quiet --all --insecure-policy --dest-tls-verify=false oci:", layout,
+                                  " docker://", host_, "/", name, " >/dev/null 2>", base(), "/skopeo.log");
   ASSERT_EQ(::system(command.c_str()), 0) << sys::read_file(base() + "/skopeo.log", 1 << 20).value();
 }
 
@@ -95,8 +94,8 @@ bool ServerTest::start_mock(const std::string& layout) {
   mock_stdin_.reset(ends[1]);
   const std::string log = base() + "/mock.log";
   const Fd output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  Result<sys::Child> started =
-      sys::spawn({*python, MOSS_SOURCE_DIR "/tests/images/mock_registry.py", layout}, {.stdin_fd = reading.get(), .stdout_fd = output.get()});
+  Result<sys::Child> started = sys::spawn({*python, MOSS_SOURCE_DIR "/tests/images/mock_registry.py", layout},
+                                          {.stdin_fd = reading.get(), .stdout_fd = output.get()});
   if (!started.ok()) return false;
   server_ = std::move(started).value();
   for (int i = 0; i < 500; ++i) {

@@ -1,7 +1,7 @@
 // Looking up, naming, preparing and removing images.
 #include <fcntl.h>
-#include <sys/file.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -128,7 +128,9 @@ TEST_F(Store, LowerFoldersAreTopmostFirst) {
 
 TEST_F(Store, ALayerThatHidesAllBelowIsTheLastLowerFolder) {
   LayoutWriter writer(base() + "/opaque");
-  writer.add(writer.image({layer("below", "1"), TarWriter().file(".wh..wh..opq").file("f", "2").finish(), layer("top", "3")}), "app");
+  writer.add(
+      writer.image({layer("below", "1"), TarWriter().file(".wh..wh..opq").file("f", "2").finish(), layer("top", "3")}),
+      "app");
   writer.write_index();
   ASSERT_TRUE(succeeded(load(writer.path())));
   const auto lower = store().prepare_layers(*store().find("app").value(), single_id());
@@ -138,7 +140,8 @@ TEST_F(Store, ALayerThatHidesAllBelowIsTheLastLowerFolder) {
 
 TEST_F(Store, ALayerIsUnpackedOnceMoreForAnotherMap) {
   const auto grants = sys::read_subordinate_ids(sys::user_name(::geteuid()), ::geteuid());
-  if (!grants.ok() || grants->empty()) GTEST_SKIP() << "no subordinate ids for this user in /etc/subuid and /etc/subgid";
+  if (!grants.ok() || grants->empty())
+    GTEST_SKIP() << "no subordinate ids for this user in /etc/subuid and /etc/subgid";
   const IdMap many{sys::id_ranges(::geteuid(), grants->uids), sys::id_ranges(::getegid(), grants->gids)};
   LayoutWriter writer(base() + "/owned");
   writer.add(writer.image({TarWriter().file_as({.name = "f", .uid = 5, .gid = 6}, "x").finish()}), "app");
@@ -250,7 +253,8 @@ TEST_F(Store, OneDamagedImageDoesNotHideTheOthers) {
 
 TEST_F(Store, ADamagedIndexIsNamed) {
   load_as("app", "1");
-  for (const char* text : {"", "{", "[]", "null", "{\"schemaVersion\":2,\"manifests\":[{}]}", "{\"schemaVersion\":3,\"manifests\":[]}"}) {
+  for (const char* text :
+       {"", "{", "[]", "null", "{\"schemaVersion\":2,\"manifests\":[{}]}", "{\"schemaVersion\":3,\"manifests\":[]}"}) {
     ASSERT_TRUE(succeeded(sys::replace_file(store().path() + "/index.json", text)));
     EXPECT_THAT(meaning("app"), HasSubstr(store().path() + "/index.json")) << text;
   }
@@ -280,7 +284,8 @@ TEST_F(Store, WhatALivingMossStagesStays) {
 }
 
 TEST_F(Store, AFullDiskIsToldAndLeavesNothing) {
-  if (::system("unshare -rm true 2>/dev/null") != 0) GTEST_SKIP() << "user namespaces are closed, or unshare(1) is missing";
+  if (::system("unshare -rm true 2>/dev/null") != 0)
+    GTEST_SKIP() << "user namespaces are closed, or unshare(1) is missing";
   LayoutWriter writer(base() + "/large");
   std::string content;
   while (content.size() < 300'000) content += sys::random_hex(128);
@@ -294,9 +299,9 @@ TEST_F(Store, AFullDiskIsToldAndLeavesNothing) {
   for (int kilobytes = 8; kilobytes <= 2008; kilobytes += 200) {
     const std::string out = base() + "/out";
     const std::string script =
-        cat("mount -t tmpfs -o size=", kilobytes, "k none ", disk, " && ", MOSS_IMAGES_TOOL, " ", disk, "/s single load ",
-            writer.path(), " >", out, " 2>&1 && exit 0; test -z \"$(ls ", disk, "/s/staging ", disk, "/s/layers ", disk,
-            "/s/blobs/* 2>/dev/null | grep -v :)\" && exit 7; ls -R ", disk, "/s; exit 8");
+        cat("mount -t tmpfs -o size=", kilobytes, "k none ", disk, " && ", MOSS_IMAGES_TOOL, " ", disk,
+            "/s single load ", writer.path(), " >", out, " 2>&1 && exit 0; test -z \"$(ls ", disk, "/s/staging ", disk,
+            "/s/layers ", disk, "/s/blobs/* 2>/dev/null | grep -v :)\" && exit 7; ls -R ", disk, "/s; exit 8");
     const int status = ::system(cat("unshare -rm sh -c '", script, "'").c_str());
     ASSERT_TRUE(WIFEXITED(status));
     const std::string said = sys::read_file(out, 1 << 20).value();
@@ -336,7 +341,8 @@ TEST_F(Store, InspectSpeaksPodmansNames) {
                             parts.config.config.labels = {{"a", "b"}};
                             parts.config.config.volumes = {"/v"};
                             parts.config.config.exposed_ports = {"80/tcp"};
-                            parts.config.history = {{.created = "2024-01-02T03:04:05Z", .created_by = "me", .empty_layer = true}};
+                            parts.config.history = {
+                                {.created = "2024-01-02T03:04:05Z", .created_by = "me", .empty_layer = true}};
                           }),
              "app");
   writer.write_index();

@@ -13,8 +13,8 @@ namespace moss::engine {
 
 struct LoadOptions {
   IdMap map;
-  std::optional<oci::Platform> platform;      ///< for archives that hold several
-  int64_t max_archive_bytes = 64LL << 30;     ///< of the archive after decompression
+  std::optional<oci::Platform> platform;   ///< for archives that hold several
+  int64_t max_archive_bytes = 64LL << 30;  ///< of the archive after decompression
   UnpackOptions unpack;
   ProgressCallback progress = {};
 };
@@ -26,7 +26,8 @@ struct LoadOptions {
 /// Names inside are kept; an image without one is known by its id. Digests, sizes and diff ids are verified.
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options);
 
-/// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input). `name` may be empty.
+/// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input). `name` may be
+/// empty.
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
                             const LoadOptions& options);
 

@@ -35,11 +35,11 @@ struct Progress {
 using ProgressCallback = std::function<void(const Progress&)>;
 
 struct PullOptions {
-  IdMap map;                          ///< the containers' usual one; layers are unpacked for it at once
+  IdMap map;                              ///< the containers' usual one; layers are unpacked for it at once
   std::optional<oci::Platform> platform;  ///< empty: the host's; see parse_platform
-  std::optional<bool> tls_verify;     ///< --tls-verify; false also allows plain HTTP
-  std::string auth_file;              ///< --authfile
-  std::string credentials;            ///< --creds: "user:password"
+  std::optional<bool> tls_verify;         ///< --tls-verify; false also allows plain HTTP
+  std::string auth_file;                  ///< --authfile
+  std::string credentials;                ///< --creds: "user:password"
   int retries = 3;
   int connections = 4;
   UnpackOptions unpack;

@@ -35,13 +35,13 @@ struct ImageLayer {
 };
 
 struct Image {
-  std::string id;                      ///< 64 hex digits: the digest of the config
-  std::string manifest_digest;         ///< "sha256:…"
-  std::vector<std::string> names;      ///< "docker.io/library/alpine:latest", "quay.io/a/b@sha256:…"; may be empty
-  std::vector<std::string> digests;    ///< further digests it was pulled by: that of the list it came from
+  std::string id;                    ///< 64 hex digits: the digest of the config
+  std::string manifest_digest;       ///< "sha256:…"
+  std::vector<std::string> names;    ///< "docker.io/library/alpine:latest", "quay.io/a/b@sha256:…"; may be empty
+  std::vector<std::string> digests;  ///< further digests it was pulled by: that of the list it came from
   oci::Manifest manifest;
   oci::ImageConfig config;
-  std::vector<ImageLayer> layers;      ///< lowest first
+  std::vector<ImageLayer> layers;  ///< lowest first
 };
 
 /// What rmi did, in the order to print it.
@@ -51,9 +51,9 @@ struct Removed {
 };
 
 struct RemoveOptions {
-  bool force = false;                                            ///< also by id where it has several names
+  bool force = false;                                             ///< also by id where it has several names
   std::function<bool(const std::string& image_id)> is_used = {};  ///< a container is made from it: never deleted
-  IdMap map;                                                     ///< for removing unpacked files of mapped owners
+  IdMap map;                                                      ///< for removing unpacked files of mapped owners
 };
 
 class ImageStore {
@@ -80,7 +80,8 @@ class ImageStore {
   /// is collected meanwhile. A store that is not there gives an empty Fd.
   Result<Fd> hold() const;
 
-  /// Gives an image one more name; whoever had it loses it. `name` is completed as in a pull ("x" is localhost/x:latest).
+  /// Gives an image one more name; whoever had it loses it. `name` is completed as in a pull ("x" is
+  /// localhost/x:latest).
   Result<Ok> tag(const Image& image, const std::string& name);
   /// Takes a name away; the image stays, without a name if that was the last.
   Result<Ok> untag(const std::string& name);

@@ -42,9 +42,7 @@ class FolderSource : public Source {
  public:
   FolderSource(Ingest& ingest, Fd root) : ingest_(ingest), root_(std::move(root)) {}
 
-  bool has(const std::string& name) const override {
-    return sys::open_beneath(root_.get(), name, O_PATH).ok();
-  }
+  bool has(const std::string& name) const override { return sys::open_beneath(root_.get(), name, O_PATH).ok(); }
   Result<std::string> read(const std::string& name, size_t max_bytes) override {
     return sys::read_file_beneath(root_.get(), name, max_bytes);
   }
@@ -102,7 +100,8 @@ class Loader {
   Loader(Ingest& ingest, Source& source, const LoadOptions& options)
       : ingest_(ingest), source_(source), options_(options) {}
 
-  Result<Image> load(const ResolvedImage& image, const std::vector<std::string>& files, const std::vector<std::string>& names) {
+  Result<Image> load(const ResolvedImage& image, const std::vector<std::string>& files,
+                     const std::vector<std::string>& names) {
     std::vector<std::string> seen;
     for (size_t i = 0; i < image.layers.size(); ++i) {
       const ImageLayer& layer = image.layers[i];
@@ -163,7 +162,8 @@ std::vector<std::string> names_of(const oci::Descriptor& entry) {
   return {};
 }
 
-Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std::string& wanted, const LoadOptions& options) {
+Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std::string& wanted,
+                                       const LoadOptions& options) {
   const std::string text = TRY(source.read("index.json", kMaxListBytes));
   const oci::Index index = TRY(oci::decode_index(text).context("index.json"));
   const FetchDocument fetch = [&](const oci::Descriptor& blob, size_t max_bytes) -> Result<std::string> {
@@ -177,7 +177,8 @@ Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std
   }
   if (entries.empty() && !wanted.empty()) return Error(0, "no image is called ", printable(wanted), " there");
   if (entries.empty()) return Error(0, "no image is in there");
-  if (entries.size() > kMaxImages) return Error(0, entries.size(), " images; moss loads at most ", kMaxImages, " at once");
+  if (entries.size() > kMaxImages)
+    return Error(0, entries.size(), " images; moss loads at most ", kMaxImages, " at once");
 
   std::vector<Image> images;
   const auto load_one = [&](const std::string& document, const std::vector<std::string>& names) -> Result<Ok> {
@@ -191,7 +192,8 @@ Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std
     return Ok{};
   };
   // Several entries without names are one image for several platforms.
-  const bool unnamed = std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return names_of(entry).empty(); });
+  const bool unnamed =
+      std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return names_of(entry).empty(); });
   if (unnamed && entries.size() > 1) {
     TRY(load_one(text, {}));
     return images;
@@ -312,7 +314,8 @@ Result<Fd> open_archive(const std::string& path) {
   if (path == "-") {
     fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
     if (!fd) return sys_error("read the standard input");
-    if (::isatty(fd.get()) == 1) return Error(0, "the standard input is a terminal; name a file with -i, or pipe one in");
+    if (::isatty(fd.get()) == 1)
+      return Error(0, "the standard input is a terminal; name a file with -i, or pipe one in");
   } else {
     fd = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_NOCTTY));
   }
@@ -341,7 +344,8 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
     FolderSource layout(ingest, std::move(fd));
     return load_layout(ingest, layout, place.image, options).context("load ", place.path);
   }
-  ArchiveFiles files = TRY(ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes).context("load ", place.path));
+  ArchiveFiles files =
+      TRY(ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes).context("load ", place.path));
   ArchiveSource archive(ingest, std::move(files));
   const bool docker = archive.has("manifest.json");
   if (docker && place.kind != Place::Kind::oci_archive) {

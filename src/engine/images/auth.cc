@@ -16,9 +16,7 @@ namespace {
 constexpr size_t kMaxAuthFileBytes = 1u << 20;
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-bool is_letter_or_digit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // RFC 9110 "tchar".
 bool is_token_char(char c) {
@@ -130,7 +128,8 @@ Result<std::string> token_url(const Challenge& bearer, const std::string& scope,
   if (realm == bearer.parameters.end()) return Error(0, "the registry asks for a token but names no realm");
   const std::string& url = realm->second;
   if (!url.starts_with("https://") && !(allow_http && url.starts_with("http://"))) {
-    return Error(0, "the registry asks for a token from ", printable(url), ", which is not https; moss sends nothing there");
+    return Error(0, "the registry asks for a token from ", printable(url),
+                 ", which is not https; moss sends nothing there");
   }
   std::string out = url;
   char separator = url.find('?') == std::string::npos ? '?' : '&';
@@ -174,7 +173,8 @@ Result<std::optional<std::string>> find_credentials(std::string_view auth_json, 
     const auto auth = entry.find("auth");
     if (auth == entry.end() || !auth->is_string()) continue;
     std::optional<std::string> decoded = base64_decode(auth->get_ref<const std::string&>());
-    if (!decoded || decoded->find(':') == std::string::npos) return Error(0, "the entry for ", key, " is not base64 of user:password");
+    if (!decoded || decoded->find(':') == std::string::npos)
+      return Error(0, "the entry for ", key, " is not base64 of user:password");
     best = prefix.size();
     found = std::move(decoded);
   }
@@ -192,7 +192,8 @@ Result<std::optional<std::string>> read_credentials(const std::string& repositor
   } else if (const std::string named = variable("REGISTRY_AUTH_FILE"); !named.empty()) {
     files.push_back(named);
   } else {
-    if (const std::string run = variable("XDG_RUNTIME_DIR"); !run.empty()) files.push_back(run + "/containers/auth.json");
+    if (const std::string run = variable("XDG_RUNTIME_DIR"); !run.empty())
+      files.push_back(run + "/containers/auth.json");
     if (const std::string home = variable("HOME"); !home.empty()) {
       files.push_back(home + "/.config/containers/auth.json");
       files.push_back(home + "/.docker/config.json");

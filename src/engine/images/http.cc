@@ -235,7 +235,8 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
   } else {
     transfer.response.transient = is_transient_status(status);
   }
-  const auto self = std::find_if(transfers.begin(), transfers.end(), [&](const auto& t) { return t.get() == &transfer; });
+  const auto self =
+      std::find_if(transfers.begin(), transfers.end(), [&](const auto& t) { return t.get() == &transfer; });
   const std::unique_ptr<Transfer> finished = std::move(*self);
   transfers.erase(self);
   finished->done(std::move(finished->response));

@@ -24,7 +24,7 @@ struct HttpRequest {
   std::string authorization;         ///< the header's value; sent to the URL's own host and no other
   bool allow_http = false;           ///< plain HTTP will do
   bool verify_tls = true;
-  int64_t from_byte = 0;             ///< asks for the rest of something
+  int64_t from_byte = 0;  ///< asks for the rest of something
 };
 
 /// What came back.
@@ -32,10 +32,10 @@ struct HttpResponse {
   int status = 0;                              ///< 0 where nothing came back
   std::map<std::string, std::string> headers;  ///< names in lower case; the last one of a name
   std::string url;                             ///< after redirects
-  std::string failure;                         ///< why there is no status, or why the body broke off, in libcurl's words
-  bool transient = false;                      ///< the same request may work in a moment
-  bool not_tls = false;                        ///< the other end does not speak TLS or there is none
-  bool stopped = false;                        ///< the sink had enough
+  std::string failure;     ///< why there is no status, or why the body broke off, in libcurl's words
+  bool transient = false;  ///< the same request may work in a moment
+  bool not_tls = false;    ///< the other end does not speak TLS or there is none
+  bool stopped = false;    ///< the sink had enough
 };
 
 /// Takes a piece of a 2xx body; false ends the transfer.

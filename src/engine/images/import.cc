@@ -31,7 +31,9 @@ Result<std::optional<std::string_view>> detect_type(int fd) {
   const ssize_t got = ::pread(fd, bytes, sizeof bytes, 0);
   if (got < 0) return sys_error("read what was copied");
   const std::string_view start(bytes, static_cast<size_t>(got));
-  if (start.starts_with("BZh") || start.starts_with("\xfd" "7zXZ")) return std::optional<std::string_view>();
+  if (start.starts_with("BZh") || start.starts_with("\xfd"
+                                                    "7zXZ"))
+    return std::optional<std::string_view>();
   if (start.starts_with("\x1f\x8b")) return std::optional(oci::kOciLayerGzip);
   if (start.starts_with("\x28\xb5\x2f\xfd")) return std::optional(oci::kOciLayerZstd);
   return std::optional(oci::kOciLayerTar);
@@ -45,7 +47,9 @@ struct Blob {
 };
 
 Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
-  Blob blob{.name = "rootfs", .content = TRY(copy_to_staging(ingest, input, "rootfs", max_bytes, "sha256")), .media_type = ""};
+  Blob blob{.name = "rootfs",
+            .content = TRY(copy_to_staging(ingest, input, "rootfs", max_bytes, "sha256")),
+            .media_type = ""};
   const std::optional<std::string_view> type = TRY(detect_type(blob.content.file.get()));
   if (!type) {
     if (::lseek(blob.content.file.get(), 0, SEEK_SET) != 0) return sys_error("read what was copied");
@@ -84,7 +88,8 @@ Result<Image> import_layer(Ingest& ingest, int input, const std::string& file, c
 
 }  // namespace
 
-Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name, const LoadOptions& options) {
+Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
+                            const LoadOptions& options) {
   std::vector<std::string> names;
   if (!name.empty()) names.push_back(TRY(full_local_name(name)));
   const Fd input = TRY(open_archive(file).context("import"));

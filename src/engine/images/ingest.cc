@@ -87,8 +87,8 @@ Result<UnpackJob> Ingest::unpack(size_t index, int input) {
 Result<Ok> Ingest::take_layer(size_t index, const ImageLayer& layer, std::string blob_file,
                               const std::optional<UnpackedLayer>& unpacked, std::optional<NameLock> lock) {
   if (unpacked && unpacked->diff_id != layer.diff_id) {
-    return Error(0, "layer ", layer.blob.digest, " unpacks to ", unpacked->diff_id, " but the config says ", layer.diff_id,
-                 "; refused");
+    return Error(0, "layer ", layer.blob.digest, " unpacks to ", unpacked->diff_id, " but the config says ",
+                 layer.diff_id, "; refused");
   }
   taken_.push_back({index, layer, std::move(blob_file), unpacked, std::move(lock)});
   return Ok{};
@@ -100,7 +100,8 @@ Result<Ok> Ingest::publish() {
   for (Taken& taken : taken_) {
     const std::string& diff_id = taken.layer.diff_id;
     if (taken.unpacked) {
-      const std::string place = layer_path(store_, diff_id, map_key(map_)) + (taken.unpacked->opaque_root ? ".opaque" : "");
+      const std::string place =
+          layer_path(store_, diff_id, map_key(map_)) + (taken.unpacked->opaque_root ? ".opaque" : "");
       const std::string size_file = cat("size-", taken.index);
       {
         const Fd file = TRY(create_file(size_file));
@@ -110,8 +111,8 @@ Result<Ok> Ingest::publish() {
         return explain(sys_error("rename ", size_file), store_);
       }
       // Another moss may have been faster with the same layer: theirs is as good.
-      if (::renameat(staging(), layer_folder(taken.index).c_str(), AT_FDCWD, place.c_str()) != 0 && errno != ENOTEMPTY &&
-          errno != EEXIST) {
+      if (::renameat(staging(), layer_folder(taken.index).c_str(), AT_FDCWD, place.c_str()) != 0 &&
+          errno != ENOTEMPTY && errno != EEXIST) {
         return explain(sys_error("rename a layer to ", place), store_);
       }
     }
@@ -137,9 +138,11 @@ Result<Ok> Ingest::write_blob(const std::string& digest, std::string_view text) 
   TRY(sys::make_dirs(place.substr(0, place.rfind('/')), 0700));
   const std::string name = cat("document-", parsed.hex());
   const Fd file = TRY(create_file(name));
-  if (Result<Ok> written = sys::write_all(file.get(), text, place); !written.ok()) return explain(written.error(), store_);
+  if (Result<Ok> written = sys::write_all(file.get(), text, place); !written.ok())
+    return explain(written.error(), store_);
   if (::fsync(file.get()) != 0) return explain(sys_error("sync ", place), store_);
-  if (::renameat(staging(), name.c_str(), AT_FDCWD, place.c_str()) != 0) return explain(sys_error("rename ", place), store_);
+  if (::renameat(staging(), name.c_str(), AT_FDCWD, place.c_str()) != 0)
+    return explain(sys_error("rename ", place), store_);
   return Ok{};
 }
 
@@ -185,7 +188,8 @@ Result<Copied> copy_to_staging(Ingest& ingest, int from, const std::string& name
     if (got < 0) return sys_error("read a blob");
     if (got == 0) break;
     copied.bytes += got;
-    if (copied.bytes > max_bytes) return Error(0, "larger than the ", max_bytes, " bytes it was promised with; refused");
+    if (copied.bytes > max_bytes)
+      return Error(0, "larger than the ", max_bytes, " bytes it was promised with; refused");
     const std::string_view piece(buffer.data(), static_cast<size_t>(got));
     digester.update(piece);
     if (Result<Ok> written = sys::write_all(copied.file.get(), piece, name); !written.ok()) {

@@ -58,11 +58,13 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
 Result<Ok> make_store(const std::string& store) {
   const auto say = [&](Error error) {
     if (error.code() == EROFS || error.code() == EACCES || error.code() == EPERM) {
-      error = Error(error.code(), "images are kept in ", store, ", which cannot be written to; name another folder in XDG_DATA_HOME");
+      error = Error(error.code(), "images are kept in ", store,
+                    ", which cannot be written to; name another folder in XDG_DATA_HOME");
     }
     return explain(std::move(error), store);
   };
-  if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0) return say(sys_error("write to ", store));
+  if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0)
+    return say(sys_error("write to ", store));
   if (Result<Ok> made = sys::make_dirs(store, 0700); !made.ok()) return say(made.error());
   for (const char* folder : {"/blobs", "/blobs/sha256", "/layers", "/staging", "/locks"}) {
     if (Result<Ok> made = sys::make_dirs(store + folder, 0700); !made.ok()) return say(made.error());

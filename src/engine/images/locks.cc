@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+#include <vector>
+
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -88,9 +91,16 @@ Result<Ok> reclaim_staging(const std::string& store, const TreeRemover& remove) 
   Result<Fd> gate = sys::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
   if (!gate.ok()) return gate.error().code() == ENOENT ? Result<Ok>(Ok{}) : gate.error();
   TRY(flock_fd(gate->get(), LOCK_EX, parent));
+  // Each is kept locked until it is gone, so that nobody else removes it too.
+  std::vector<std::pair<std::string, Fd>> dead;
   for (const std::string& name : TRY(sys::list_dir(parent))) {
     Result<Fd> dir = sys::open_at(gate->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (dir.ok() && !TRY(flock_fd(dir->get(), LOCK_EX | LOCK_NB, name))) continue;
+    dead.emplace_back(name, dir.ok() ? std::move(dir).value() : Fd());
+  }
+  // Removing may take long; nobody needs to wait for it.
+  gate->reset();
+  for (const auto& [name, lock] : dead) {
     TRY(remove(parent, name).context("remove what a killed moss left in ", parent));
   }
   return Ok{};

@@ -1,8 +1,8 @@
 // Pulling: names to registries, documents to layers, layers to files, all on one thread.
 //
-// Each layer goes through one line: bytes from libcurl are hashed and written to a file in staging; the file's pages are
-// spliced into the pipe of a child that unpacks. So a slow disk never stops the network, the unpacking is done moments
-// after the last byte, and nothing is in memory that need not be.
+// Each layer goes through one line: bytes from libcurl are hashed and written to a file in staging; the file's pages
+// are spliced into the pipe of a child that unpacks. So a slow disk never stops the network, the unpacking is done
+// moments after the last byte, and nothing is in memory that need not be.
 #include "moss/engine/pull.hh"
 
 #include <fcntl.h>
@@ -56,7 +56,7 @@ struct Download {
   int attempt = 0;
   int64_t resume_at_ms = 0;
   int64_t told_at_ms = 0;
-  bool waits = false;     ///< another moss has the lock
+  bool waits = false;  ///< another moss has the lock
 };
 
 class LayerPull {
@@ -94,7 +94,8 @@ class LayerPull {
 
  private:
   bool finished() const {
-    return std::all_of(downloads_.begin(), downloads_.end(), [](const auto& d) { return d->state == Download::State::finished; });
+    return std::all_of(downloads_.begin(), downloads_.end(),
+                       [](const auto& d) { return d->state == Download::State::finished; });
   }
   static bool is_active(const Download& d) {
     return d.state != Download::State::queued && d.state != Download::State::finished;
@@ -102,7 +103,10 @@ class LayerPull {
 
   void tell(Progress::Phase phase, const Download& download) const {
     if (!options_.progress) return;
-    options_.progress({.phase = phase, .digest = download.layer.blob.digest, .done = download.received, .total = download.layer.blob.size});
+    options_.progress({.phase = phase,
+                       .digest = download.layer.blob.digest,
+                       .done = download.received,
+                       .total = download.layer.blob.size});
   }
 
   Result<Ok> begin_more() {
@@ -164,7 +168,10 @@ class LayerPull {
     download.answered = false;
     download.state = Download::State::fetching;
     return http_.start(
-        request, [this, &download](const HttpResponse& response, std::string_view bytes) { return receive(download, response, bytes); },
+        request,
+        [this, &download](const HttpResponse& response, std::string_view bytes) {
+          return receive(download, response, bytes);
+        },
         [this, &download](HttpResponse response) {
           Result<Ok> ended = end_fetch(download, response);
           if (!ended.ok() && !failure_) failure_ = ended.error();
@@ -230,9 +237,9 @@ class LayerPull {
   void feed(Download& download) {
     while (download.pipe && download.fed < download.received) {
       loff_t offset = download.fed;
-      const ssize_t moved = ::splice(download.blob.get(), &offset, download.pipe.get(), nullptr,
-                                     static_cast<size_t>(std::min<int64_t>(download.received - download.fed, kPipeBytes)),
-                                     SPLICE_F_NONBLOCK);
+      const ssize_t moved = ::splice(
+          download.blob.get(), &offset, download.pipe.get(), nullptr,
+          static_cast<size_t>(std::min<int64_t>(download.received - download.fed, kPipeBytes)), SPLICE_F_NONBLOCK);
       if (moved > 0) {
         download.fed += moved;
       } else if (moved < 0 && errno == EINTR) {
@@ -266,7 +273,8 @@ class LayerPull {
     if (download.state == Download::State::pausing && now_ms() >= download.resume_at_ms) TRY(fetch(download));
     feed(download);
     if (!download.job) return Ok{};
-    Result<std::optional<UnpackedLayer>> read = download.job->read().context("unpack layer ", download.layer.blob.digest);
+    Result<std::optional<UnpackedLayer>> read =
+        download.job->read().context("unpack layer ", download.layer.blob.digest);
     if (!read.ok()) return explain(read.error(), ingest_.store());
     const std::optional<UnpackedLayer>& unpacked = *read;
     if (!unpacked) return Ok{};
@@ -320,11 +328,13 @@ class Puller {
     if (!name.digest.empty()) {
       const oci::Digest digest = TRY(oci::Digest::parse(name.digest));
       const std::string found = TRY(digest_of(text, digest.algorithm()));
-      if (found != name.digest) return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
+      if (found != name.digest)
+        return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
     }
     const ResolvedImage image =
         TRY(resolve_image(std::move(text), options_.platform, [&](const oci::Descriptor& blob, size_t max_bytes) {
-          return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes) : get_config(registry, blob, max_bytes);
+          return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes)
+                                   : get_config(registry, blob, max_bytes);
         }));
     LayerPull layers(ingest_, http_, registry, options_, image.layers);
     Result<Ok> pulled = layers.run();
@@ -338,7 +348,8 @@ class Puller {
   }
 
   Result<std::string> get_config(Registry& registry, const oci::Descriptor& blob, size_t max_bytes) {
-    if (options_.progress) options_.progress({.phase = Progress::Phase::config, .digest = blob.digest, .total = blob.size});
+    if (options_.progress)
+      options_.progress({.phase = Progress::Phase::config, .digest = blob.digest, .total = blob.size});
     return registry.get_blob(blob, max_bytes);
   }
 
@@ -378,8 +389,8 @@ Result<Image> pull(ImageStore& store, const std::string& text, const PullOptions
 
 oci::Platform host_platform() {
   static constexpr std::pair<std::string_view, std::string_view> kGoNames[] = {
-      {"x86_64", "amd64"}, {"i686", "386"},      {"aarch64", "arm64"},  {"armv7l", "arm"},
-      {"armv6l", "arm"},   {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"},
+      {"x86_64", "amd64"},        {"i686", "386"},        {"aarch64", "arm64"},   {"armv7l", "arm"},
+      {"armv6l", "arm"},          {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"},
       {"loongarch64", "loong64"}, {"mips64", "mips64le"}};
   utsname name{};
   ::uname(&name);
@@ -399,7 +410,8 @@ Result<oci::Platform> parse_platform(std::string_view text) {
   const std::vector<std::string_view> parts = split(text, '/');
   const bool empty_part = std::any_of(parts.begin(), parts.end(), [](std::string_view part) { return part.empty(); });
   if (parts.empty() || parts.size() > 3 || empty_part) {
-    return Error(0, "platform \"", printable(text), "\": expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64");
+    return Error(0, "platform \"", printable(text),
+                 "\": expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64");
   }
   oci::Platform platform{.os = "linux"};
   if (parts.size() == 1) {

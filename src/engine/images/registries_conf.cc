@@ -15,7 +15,9 @@ namespace {
 
 constexpr size_t kMaxConfBytes = 4u << 20;
 
-std::string at_line(const std::string& file, const toml::node& node) { return cat(file, ":", node.source().begin.line); }
+std::string at_line(const std::string& file, const toml::node& node) {
+  return cat(file, ":", node.source().begin.line);
+}
 
 // A member of a table, checked for its type; nothing where it is missing.
 template <typename T>
@@ -24,7 +26,8 @@ Result<std::optional<T>> member(const toml::table& table, std::string_view name,
   if (node == nullptr) return std::optional<T>();
   std::optional<T> value = node->value_exact<T>();
   if (!value) {
-    return Error(0, at_line(file, *node), ": ", name, ": expected ", std::is_same_v<T, bool> ? "true or false" : "a string");
+    return Error(0, at_line(file, *node), ": ", name, ": expected ",
+                 std::is_same_v<T, bool> ? "true or false" : "a string");
   }
   return value;
 }
@@ -86,7 +89,8 @@ size_t match_length(const RegistryRule& rule, std::string_view repository) {
     return host.ends_with(prefix.substr(1)) && host.size() > prefix.size() - 1 ? host.size() : 0;
   }
   if (!repository.starts_with(prefix)) return 0;
-  const bool whole = repository.size() == prefix.size() || std::string_view("/:@").find(repository[prefix.size()]) != std::string_view::npos;
+  const bool whole = repository.size() == prefix.size() ||
+                     std::string_view("/:@").find(repository[prefix.size()]) != std::string_view::npos;
   return whole ? prefix.size() : 0;
 }
 
@@ -198,7 +202,8 @@ Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, 
   }
   const std::vector<std::string> search = conf.search.value_or(std::vector<std::string>{"docker.io"});
   if (search.empty()) {
-    return Error(0, repository, " names no registry and registries.conf searches none; write docker.io/library/", repository);
+    return Error(0, repository, " names no registry and registries.conf searches none; write docker.io/library/",
+                 repository);
   }
   std::vector<std::string> out;
   for (const std::string& host : search) {
@@ -213,8 +218,9 @@ bool is_loopback(std::string_view host) {
   const std::string_view name = host.substr(0, host.find(':'));
   if (name == "localhost") return true;
   const std::vector<std::string_view> parts = split(name, '.');
-  return parts.size() == 4 && parts[0] == "127" &&
-         std::all_of(parts.begin(), parts.end(), [](std::string_view part) { return parse_number<uint8_t>(part).has_value(); });
+  return parts.size() == 4 && parts[0] == "127" && std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
+           return parse_number<uint8_t>(part).has_value();
+         });
 }
 
 }  // namespace moss::engine

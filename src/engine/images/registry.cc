@@ -45,8 +45,10 @@ HttpRequest Registry::blob_request(const std::string& digest) const {
 }
 
 Result<std::string> Registry::get_manifest(const std::string& tag_or_digest, size_t max_bytes) {
-  const std::string accept = cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
-  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept}, max_bytes, cat("manifest ", tag_or_digest));
+  const std::string accept =
+      cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
+  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept}, max_bytes,
+             cat("manifest ", tag_or_digest));
 }
 
 Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_bytes) {
@@ -103,21 +105,25 @@ Error Registry::describe(const HttpResponse& response, std::string_view what) co
   const std::string place = cat("get ", what, " of ", name_, " from ", endpoint_.host);
   switch (response.status) {
     case 0:
-      return Error(0, place, ": ", printable(response.failure),
-                   response.not_tls && !is_loopback(endpoint_.host)
-                       ? "; if the registry speaks plain HTTP: --tls-verify=false, or insecure = true in registries.conf"
-                       : "");
+      return Error(
+          0, place, ": ", printable(response.failure),
+          response.not_tls && !is_loopback(endpoint_.host)
+              ? "; if the registry speaks plain HTTP: --tls-verify=false, or insecure = true in registries.conf"
+              : "");
     case 401:
       return Error(0, place, ": unauthorized; the image does not exist or needs a login",
                    credentials_ ? " with other credentials" : " (--creds USER:PASSWORD or an auth.json)");
     case 403:
       return Error(0, place, ": denied; these credentials may not read it");
     case 404:
-      return Error(0, place, what.starts_with("manifest") ? ": manifest unknown; is the name and tag right?" : ": not there (404)");
+      return Error(
+          0, place,
+          what.starts_with("manifest") ? ": manifest unknown; is the name and tag right?" : ": not there (404)");
     case 429:
       return Error(0, place, ": too many requests (429); wait, or log in for a higher limit");
     default:
-      if (response.status / 100 == 5) return Error(0, place, ": the registry is in trouble (", response.status, "); try again later");
+      if (response.status / 100 == 5)
+        return Error(0, place, ": the registry is in trouble (", response.status, "); try again later");
       if (response.status / 100 == 2) return Error(0, place, ": broke off: ", printable(response.failure));
       return Error(0, place, ": the registry answered ", response.status);
   }

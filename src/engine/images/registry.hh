@@ -42,15 +42,16 @@ class Registry {
   Registry(HttpClient& http, Endpoint endpoint, std::string name, RegistryOptions options)
       : http_(&http), endpoint_(std::move(endpoint)), name_(std::move(name)), options_(std::move(options)) {}
   HttpRequest request(const std::string& path) const;
-  Result<std::string> get(const std::string& path, std::vector<std::string> headers, size_t max_bytes, std::string_view what);
+  Result<std::string> get(const std::string& path, std::vector<std::string> headers, size_t max_bytes,
+                          std::string_view what);
   Result<Ok> get_token(const Challenge& bearer);
 
   HttpClient* http_;
   Endpoint endpoint_;
   std::string name_;
   RegistryOptions options_;
-  bool insecure_ = false;     ///< the user allows plain HTTP and bad certificates
-  bool plain_ = false;        ///< it is plain HTTP
+  bool insecure_ = false;  ///< the user allows plain HTTP and bad certificates
+  bool plain_ = false;     ///< it is plain HTTP
   std::string authorization_;
   std::optional<std::string> credentials_;
   int authorizations_ = 0;

@@ -18,7 +18,8 @@ Result<Kind> classify(std::string_view text) {
   const auto document = nlohmann::json::parse(text, nullptr, false);
   if (!document.is_object()) return Error(0, "the manifest is not a JSON object");
   const auto type_member = document.find("mediaType");
-  const std::string type = type_member != document.end() && type_member->is_string() ? type_member->get<std::string>() : "";
+  const std::string type =
+      type_member != document.end() && type_member->is_string() ? type_member->get<std::string>() : "";
   const bool lists = document.contains("manifests");
   const bool layers = document.contains("layers") || document.contains("config");
   if (document.contains("fsLayers") || type.starts_with("application/vnd.docker.distribution.manifest.v1")) {
@@ -61,9 +62,11 @@ Result<oci::Descriptor> choose(const oci::Index& index, const oci::Platform& wan
   if (index.manifests.size() == 1 && !index.manifests[0].platform) return index.manifests[0];
   std::vector<std::string> there;
   for (const oci::Descriptor& entry : index.manifests) {
-    if (entry.platform && entry.platform->os != "unknown" && there.size() < 20) there.push_back(platform_text(*entry.platform));
+    if (entry.platform && entry.platform->os != "unknown" && there.size() < 20)
+      there.push_back(platform_text(*entry.platform));
   }
-  return Error(0, "no image for ", platform_text(wanted), " in the list; it has ", there.empty() ? "none" : join(there, ", "));
+  return Error(0, "no image for ", platform_text(wanted), " in the list; it has ",
+               there.empty() ? "none" : join(there, ", "));
 }
 
 bool is_layer_type(std::string_view type) {
@@ -73,7 +76,8 @@ bool is_layer_type(std::string_view type) {
         "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
         "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", "application/vnd.docker.image.rootfs.diff.tar",
         "application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.docker.image.rootfs.diff.tar.zstd",
-        "application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}) {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}) {
     if (type == known) return true;
   }
   return false;
@@ -109,7 +113,8 @@ Result<ResolvedImage> resolve_manifest(std::string text, const std::optional<oci
     return Error(0, "the image is for ", platform_text(image.config.platform), ", not for ", platform_text(*platform));
   }
   image.layers = TRY(match_layers(image.manifest, image.config));
-  image.descriptor.media_type = image.manifest.media_type.empty() ? std::string(oci::kOciManifest) : image.manifest.media_type;
+  image.descriptor.media_type =
+      image.manifest.media_type.empty() ? std::string(oci::kOciManifest) : image.manifest.media_type;
   image.descriptor.digest = TRY(digest_of(image.manifest_text));
   image.descriptor.size = static_cast<int64_t>(image.manifest_text.size());
   return image;

@@ -19,7 +19,6 @@ constexpr size_t kMaxConfigBytes = 8u << 20;
 constexpr size_t kMaxLayers = 500;
 constexpr int kMaxIndexDepth = 3;
 
-
 /// Gets a blob of at most `max_bytes`. The result is verified here, not by the fetcher.
 using FetchDocument = std::function<Result<std::string>(const oci::Descriptor& blob, size_t max_bytes)>;
 
@@ -36,9 +35,9 @@ struct ResolvedImage {
 /// Whether `text` is what a descriptor promises. Errors: another size or digest.
 Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
 
-/// Follows `text` (a manifest or a list, already trusted or verified) to the image for `platform`. An image whose config
-/// says another platform is taken only where nothing was asked for.
-/// Errors: not an image; schema 1; for other platforms only; anything of it that does not fit together.
+/// Follows `text` (a manifest or a list, already trusted or verified) to the image for `platform`. An image whose
+/// config says another platform is taken only where nothing was asked for. Errors: not an image; schema 1; for other
+/// platforms only; anything of it that does not fit together.
 Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
                                     const FetchDocument& fetch);
 

@@ -57,7 +57,8 @@ const oci::Descriptor* find_by_name(const oci::Index& index, const ImageName& na
 
 // Its names and digests are spread over its entries.
 void add_entry(Image& image, const oci::Descriptor& entry) {
-  if (std::string name = entry_name(entry); !name.empty() && std::find(image.names.begin(), image.names.end(), name) == image.names.end()) {
+  if (std::string name = entry_name(entry);
+      !name.empty() && std::find(image.names.begin(), image.names.end(), name) == image.names.end()) {
     image.names.push_back(std::move(name));
   }
   const auto list = entry.annotations.find(std::string(kListDigest));
@@ -136,7 +137,8 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
     Result<Image> image = read_image(path_, entry);
     if (image.ok()) {
       // One config under two manifests (pulled and loaded, say) is one image.
-      const auto same = std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
+      const auto same =
+          std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
       if (same == images.end()) {
         images.push_back(std::move(image).value());
       } else {
@@ -218,9 +220,11 @@ Result<Fd> ImageStore::hold() const {
 Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
   const std::string full = TRY(full_local_name(name));
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
-    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(),
-                                    [&](const oci::Descriptor& other) { return other.digest == image.manifest_digest; });
-    if (entry == index.manifests.end()) return Error(0, image.id.substr(0, 12), ": image not known").with_exit_code(125);
+    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), [&](const oci::Descriptor& other) {
+      return other.digest == image.manifest_digest;
+    });
+    if (entry == index.manifests.end())
+      return Error(0, image.id.substr(0, 12), ": image not known").with_exit_code(125);
     oci::Descriptor copy = *entry;
     copy.annotations.erase(std::string(kRefName));
     set_name(index, copy, full);
@@ -254,15 +258,17 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
       add_entry(*image, entry);
       manifests.push_back(entry.digest);
     }
-    const bool by_id = may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
-                       image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
+    const bool by_id =
+        may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
+        image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
     const bool whole = by_id || image->names.size() < 2;
     if (by_id && image->names.size() > 1 && !options.force) {
       return Error(0, "image ", image->id.substr(0, 12), " has several names (", join(image->names, ", "),
                    "); name one, or force its removal (-f)");
     }
     if (whole && options.is_used && options.is_used(image->id)) {
-      return Error(0, "image ", image->id.substr(0, 12), " is in use by a container; remove that first").with_exit_code(2);
+      return Error(0, "image ", image->id.substr(0, 12), " is in use by a container; remove that first")
+          .with_exit_code(2);
     }
     TRY(edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
       if (whole) {

@@ -95,7 +95,8 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
     archive_entry* entry = nullptr;
     const int got = ::archive_read_next_header(reader.get(), &entry);
     if (got == ARCHIVE_EOF) return out;
-    if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return archive_error(reader.get(), "not an archive of an image, or damaged");
+    if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
+      return archive_error(reader.get(), "not an archive of an image, or damaged");
     if (++count > kMaxEntries) return Error(0, "the archive has more than ", kMaxEntries, " files; refused");
     const char* raw_name = ::archive_entry_pathname(entry);
     if (raw_name == nullptr || std::string_view(raw_name).size() > kMaxNameBytes) continue;
