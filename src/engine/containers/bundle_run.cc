@@ -34,8 +34,8 @@ Result<int> run_bundle(const std::string& bundle, const std::string& id, const N
   const sys::Host host = TRY(sys::probe_host());
   runtime::PlanOptions options{.bundle = folder};
   if (config.linux.seccomp) {
-    runtime::SeccompFilter filter = TRY(runtime::compile_seccomp(*config.linux.seccomp).context("linux.seccomp"));
-    options.seccomp.assign(filter.instructions.begin(), filter.instructions.end());
+    const runtime::SeccompFilter filter = TRY(runtime::compile_seccomp(*config.linux.seccomp).context("linux.seccomp"));
+    options.seccomp.assign(filter.program().begin(), filter.program().end());
     options.seccomp_flags = filter.flags;
   }
   const runtime::Plan plan = TRY(runtime::plan(config, host, std::move(options)));

@@ -2,7 +2,6 @@
 #include "src/engine/containers/policy.hh"
 
 #include "moss/runtime/seccomp.hh"
-#include "moss/sys/file.hh"
 
 namespace moss::engine {
 
@@ -10,17 +9,16 @@ Result<SeccompChoice> seccomp_by_name(const std::string& name, const std::vector
                                       const Paths& paths) {
   SeccompChoice choice{.name = name};
   if (name == "unconfined") return choice;
+  const std::string cache = paths.run + "/seccomp";
   runtime::SeccompFilter filter;
   if (name.empty()) {
     choice.policy = runtime::default_seccomp_policy(capabilities);
-    filter = TRY(runtime::default_seccomp_filter(capabilities));
+    filter = TRY(runtime::default_seccomp_filter(capabilities, runtime::Compat::no, cache));
   } else {
-    const std::string cache = paths.run + "/seccomp";
-    TRY(sys::make_dirs(cache, 0700));
     choice.policy = TRY(runtime::load_seccomp_profile(name, capabilities));
-    filter = TRY(runtime::compile_seccomp_cached(*choice.policy, cache));
+    filter = TRY(runtime::seccomp_filter(*choice.policy, cache));
   }
-  choice.filter.assign(filter.instructions.begin(), filter.instructions.end());
+  choice.filter.assign(filter.program().begin(), filter.program().end());
   choice.flags = filter.flags;
   return choice;
 }
