@@ -76,7 +76,7 @@ leftovers() {
     grep -qsF "$BATS_TEST_TMPDIR" "$pid/mountinfo" 2>/dev/null && printf 'process %s: %s\n' "${pid#/proc/}" "$(tr '\0' ' ' <"$pid/cmdline")"
   done
   grep -F "$BATS_TEST_TMPDIR" /proc/self/mounts
-  [[ ! -d $XDG_RUNTIME_DIR/moss ]] || find "$XDG_RUNTIME_DIR/moss" -mindepth 2
+  [[ ! -d $XDG_RUNTIME_DIR/moss ]] || find "$XDG_RUNTIME_DIR/moss" -mindepth 2 ! -path '*/seccomp/*.bpf' # compiled profiles are kept for the next run
   return 0
 }
 
