@@ -16,7 +16,7 @@ load helpers
   mkdir -p shared/below
   cat >nested <<'END'
 mount -t tmpfs none shared/below && echo kept >shared/below/file
-"$MOSS" run --rm --network none -v "$PWD/shared:/data:ro" alpine sh -c 'cat /shared/below/file; touch /data/x; touch /data/below/x'
+"$MOSS" run --rm --network none -v "$PWD/shared:/data:ro" alpine sh -c 'cat /data/below/file; touch /data/x; touch /data/below/x'
 END
   run unshare --user --map-root-user --map-auto --mount bash nested
   ((status != 0))
