@@ -144,13 +144,24 @@ class Inside {
     return staging_ < 0 ? errno : 0;
   }
 
+  int apply(const HoldFolders& s) {
+    if (s.sources.size() > kMaxHeldFolders) return E2BIG;
+    for (size_t i = 0; i < s.sources.size(); ++i) {
+      held_[i] = ::open(s.sources[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (held_[i] < 0) return errno;
+    }
+    return 0;
+  }
+
+  int apply(const GiveToRoot& s) { return check(::chown(s.source, 0, 0)); }
+
   int apply(const BindRoot& s) {
     const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     return tree ? attach_root(tree) : errno;
   }
 
   int apply(const MountRoot& s) {
-    const Held mount(new_mount(s.type, s.type, s.options, s.attributes));
+    const Held mount(new_mount(s.type, s.type, s.options, s.attributes, s.held ? held_ : nullptr));
     return mount ? attach_root(mount) : errno;
   }
 
@@ -585,8 +596,23 @@ class Inside {
     return ::mount_setattr(mount, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
   }
 
-  // fsopen(2) … fsmount(2): a mount that is nowhere yet.
-  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes) {
+  // "/proc/self/fd/N"
+  static void write_fd_path(char* path, int fd) {
+    ::memcpy(path, "/proc/self/fd/", 14);
+    char digits[12];
+    int count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + fd % 10);
+      fd /= 10;
+    } while (fd > 0);
+    for (path += 14; count > 0; ++path) *path = digits[--count];
+    *path = '\0';
+  }
+
+  // fsopen(2) … fsmount(2): a mount that is nowhere yet. Where `held` is given, absolute paths among the options are
+  // replaced by its descriptors, one after the other.
+  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes,
+                       const int* held = nullptr) {
     const Held context(::fsopen(type, FSOPEN_CLOEXEC));
     if (!context) return -1;
     if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source, 0) != 0) return -1;
@@ -604,7 +630,13 @@ class Inside {
       }
       ::memcpy(key, option, length);
       key[length] = '\0';
-      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, equals + 1, 0) != 0) return -1;
+      const char* value = equals + 1;
+      char fd_path[32];
+      if (held != nullptr && value[0] == '/') {
+        write_fd_path(fd_path, *held++);
+        value = fd_path;
+      }
+      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) return -1;
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
     return ::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
@@ -618,6 +650,7 @@ class Inside {
   int proc_ = -1;       // a procfs of our own
   int empty_dir_ = -1;  // the tmpfs that masks folders
   int slots_[kSlots];   // prepared mounts
+  int held_[kMaxHeldFolders];
 };
 
 int take_stdio(const LaunchOptions& options) {

@@ -58,6 +58,18 @@ struct HoldStaging {
   const char* source;
 };
 
+/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
+/// closed.
+struct HoldFolders {
+  Strings sources;
+};
+inline constexpr size_t kMaxHeldFolders = 256;
+
+/// Gives a folder of the host to root inside, who is not its maker.
+struct GiveToRoot {
+  const char* source;
+};
+
 /// The rootfs is a folder: it becomes a mount of its own, bound onto itself (the staging folder).
 struct BindRoot {
   const char* source;
@@ -68,6 +80,7 @@ struct MountRoot {
   const char* type;
   Strings options;
   uint64_t attributes;  ///< MOUNT_ATTR_…
+  bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
 /// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
@@ -257,8 +270,8 @@ struct Exec {
   Strings environment;  ///< ends with a null pointer
 };
 
-using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, BindRoot,
-                          MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, Attach, Symlink,
+using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
+                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, Attach, Symlink,
                           MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
                           LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities,
                           SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds,

@@ -246,6 +246,11 @@ Result<Ok> write_files(const Preparation& p, const Made& made, const OwnedContai
   for (const std::string& folder : made.bundle.folders) {
     // The writable layer is what "/" looks like from inside; everything else only moss sees.
     TRY(sys::make_dirs(folder, folder.ends_with("/upper") ? 0755 : 0700));
+    // Real root is nobody inside: what the container writes to must belong to its own root.
+    if (p.host.uid == 0 && p.map.map && !p.map.map->uids.empty() &&
+        ::chown(folder.c_str(), p.map.map->uids.front().outside, p.map.map->gids.front().outside) != 0) {
+      return sys_error("give ", folder, " to the container's root");
+    }
   }
   TRY(sys::create_file(live + "/hosts", hosts_file(p.network, config.hostname)));
   const std::string resolv_conf = TRY(resolv_conf_file(p.network));

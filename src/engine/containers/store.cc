@@ -261,16 +261,19 @@ Result<Ok> OwnedContainer::announce_end(const ContainerState& state) {
 }
 
 void OwnedContainer::clear_overlay_marks() const {
+  const std::string incompat = lasting() + "/work/work/incompat";
   // The kernel made these with mode 0.
-  for (const char* name : {"/work/work", "/work/incompat", "/work/incompat/volatile"}) {
-    ::chmod((lasting() + name).c_str(), 0700);
+  for (const std::string& folder : {lasting() + "/work/work", incompat, incompat + "/volatile"}) {
+    ::chmod(folder.c_str(), 0700);
   }
-  for (const char* name : {"/work/work", "/work/incompat/volatile", "/work/incompat"}) ::rmdir((lasting() + name).c_str());
+  ::unlink((incompat + "/volatile/dirty").c_str());
+  ::rmdir((incompat + "/volatile").c_str());
+  ::rmdir(incompat.c_str());
 }
 
 Result<Ok> OwnedContainer::remove(const IdMap& map) {
-  // What most containers leave is an overlay that nothing was written to: three calls instead of a walk.
-  for (const char* name : {"/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
+  // What most containers leave is an overlay that nothing was written to: four calls instead of a walk.
+  for (const char* name : {"/work/work", "/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
   Result<Ok> removed = sys::remove_tree(lasting());
   if (!removed.ok() && (removed.error().code() == EACCES || removed.error().code() == EPERM)) {
     // Folders of other owners: only root of the same mapping may empty them.
