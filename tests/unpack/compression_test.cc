@@ -27,12 +27,37 @@ std::string digest(std::string_view text) {
   return result.ok() ? *result : result.error().to_string();
 }
 
-// Half a megabyte that compresses, and not too well.
+// Three megabytes that compress, and not too well.
 std::string much_text() {
   std::string text;
   uint32_t random = 1;
   while (text.size() < 3'000'000) text += cat(random = random * 1664525u + 1013904223u, ' ');
   return text;
+}
+
+// The stream itself, with both gzip libraries, from a pipe that gives it in small pieces.
+std::string drain(const std::string& layer, size_t piece, engine::GzipLibrary library) {
+  int pipe_fds[2];
+  if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return "no pipe";
+  const Fd reading(pipe_fds[0]);
+  Fd writing(pipe_fds[1]);
+  std::thread sender([&] {
+    for (size_t at = 0; at < layer.size(); at += piece) {
+      if (!sys::write_all(writing.get(), std::string_view(layer).substr(at, piece), "pipe").ok()) break;
+    }
+    writing.reset();
+  });
+  const std::string result = [&]() -> std::string {
+    auto stream = engine::LayerStream::open(reading.get(), {}, library);
+    if (!stream.ok()) return stream.error().to_string();
+    while (true) {
+      const Result<std::span<const uint8_t>> next = (*stream)->next();
+      if (!next.ok()) return next.error().to_string();
+      if (next->empty()) return (*stream)->diff_id();
+    }
+  }();
+  sender.join();
+  return result;
 }
 
 TEST_F(LayerCompression, IsToldByTheFirstBytes) {
@@ -69,14 +94,30 @@ TEST_F(LayerCompression, EmptyArchiveIsALayerWithNothing) {
 
 TEST_F(LayerCompression, CutOffIsRefusedAtEveryByte) {
   for (const std::string& whole : {gzip(tar_), zstd(tar_)}) {
-    for (size_t size = 1; size < whole.size(); ++size) EXPECT_NE(unpack(whole.substr(0, size)).error, "") << size;
+    for (size_t size = 4; size < whole.size(); ++size) {
+      for (const auto library : {engine::GzipLibrary::fastest, engine::GzipLibrary::zlib}) {
+        EXPECT_EQ(drain(whole.substr(0, size), size, library), "the layer is cut off") << size;
+      }
+    }
+    EXPECT_EQ(unpack(whole.substr(0, whole.size() - 1)).error, "the layer is cut off");
   }
 }
 
 TEST_F(LayerCompression, CutOffTarIsRefused) {
   EXPECT_NE(unpack(tar_.substr(0, 300)).error, "");
-  EXPECT_NE(unpack(tar_.substr(0, 514)).error, "");
+  EXPECT_NE(unpack(tar_.substr(0, 515)).error, "");
+  EXPECT_NE(unpack(TarWriter().file("f", "x").file("g").without_end().substr(0, 1400)).error, "");
   EXPECT_NE(unpack(gzip(tar_.substr(0, 514))).error, "");
+}
+
+TEST_F(LayerCompression, LastFileMayLackItsPadding) {
+  for (const size_t size : {516, 517, 1023}) {
+    const std::string tar = tar_.substr(0, size);
+    for (const std::string& layer : {tar, gzip(tar)}) {
+      EXPECT_EQ(unpack(layer).tree, tree_) << size;
+      EXPECT_EQ(unpack(layer).diff_id, digest(tar)) << size;
+    }
+  }
 }
 
 TEST_F(LayerCompression, SeveralMembersAreOneStream) {
@@ -89,7 +130,8 @@ TEST_F(LayerCompression, SeveralMembersAreOneStream) {
 
 TEST_F(LayerCompression, GarbageBehindIsRefused) {
   for (const std::string& whole : {gzip(tar_), zstd(tar_)}) {
-    for (const std::string& garbage : {std::string("x"), std::string(1, '\0'), std::string("\x1f"), std::string(4096, 'x')}) {
+    for (const std::string& garbage :
+         {std::string("x"), std::string(1, '\0'), std::string("\x1f"), std::string(4096, 'x')}) {
       EXPECT_NE(unpack(whole + garbage).error, "") << garbage.size();
     }
   }
@@ -99,17 +141,6 @@ TEST_F(LayerCompression, WrongChecksumIsRefused) {
   std::string layer = gzip(tar_);
   layer[layer.size() - 6] = static_cast<char>(layer[layer.size() - 6] ^ 1);
   EXPECT_THAT(unpack(layer).error, HasSubstr("incorrect data check"));
-}
-
-TEST_F(LayerCompression, FlippedBitsAreNeverAccepted) {
-  const std::string whole = gzip(tar_);
-  // From behind the header's time, flags and system, which mean nothing.
-  for (size_t bit = 80; bit < whole.size() * 8; ++bit) {
-    std::string layer = whole;
-    layer[bit / 8] = static_cast<char>(layer[bit / 8] ^ (1 << (bit % 8)));
-    const Outcome out = unpack(layer);
-    EXPECT_TRUE(out.error != "" || out.diff_id == digest(tar_)) << bit;
-  }
 }
 
 TEST_F(LayerCompression, BombIsRefusedByItsRatio) {
@@ -143,7 +174,11 @@ TEST_F(LayerCompression, ZstdSkippableFramesAreSkipped) {
 
 TEST_F(LayerCompression, OthersAreNamed) {
   EXPECT_THAT(unpack("BZh91AY&SY").error, HasSubstr("bzip2 layers are not supported"));
-  EXPECT_THAT(unpack(std::string("\xfd" "7zXZ\0\0", 7)).error, HasSubstr("xz layers are not supported"));
+  EXPECT_THAT(unpack(std::string("\xfd"
+                                 "7zXZ\0\0",
+                                 7))
+                  .error,
+              HasSubstr("xz layers are not supported"));
   EXPECT_THAT(unpack("\x04\x22\x4d\x18rest").error, HasSubstr("lz4 layers are not supported"));
   EXPECT_EQ(unpack(TarWriter().file("BZh", "x").finish()).tree, "755 /\n644 BZh: x\n");
 }
@@ -153,40 +188,29 @@ TEST_F(LayerCompression, AnythingElseIsNoArchive) {
   EXPECT_THAT(unpack(gzip(std::string(5000, 'x'))).error, HasSubstr("not a tar archive"));
 }
 
-// The stream itself, with both gzip libraries, from a pipe that gives it in small pieces.
-std::string drain(const std::string& layer, size_t piece, engine::GzipLibrary library) {
-  int pipe_fds[2];
-  if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return "no pipe";
-  const Fd reading(pipe_fds[0]);
-  Fd writing(pipe_fds[1]);
-  std::thread sender([&] {
-    for (size_t at = 0; at < layer.size(); at += piece) {
-      if (!sys::write_all(writing.get(), std::string_view(layer).substr(at, piece), "pipe").ok()) break;
-    }
-    writing.reset();
-  });
-  const std::string result = [&]() -> std::string {
-    auto stream = engine::LayerStream::open(reading.get(), {}, library);
-    if (!stream.ok()) return stream.error().to_string();
-    while (true) {
-      const Result<std::span<const uint8_t>> next = (*stream)->next();
-      if (!next.ok()) return next.error().to_string();
-      if (next->empty()) return (*stream)->diff_id();
-    }
-  }();
-  sender.join();
-  return result;
-}
-
 TEST_F(LayerCompression, ArrivesWholeInPiecesOfAnySize) {
   const std::string text = much_text();
   const std::string layer = gzip(text.substr(0, 1'000'000)) + gzip(text.substr(1'000'000));
   for (const auto library : {engine::GzipLibrary::fastest, engine::GzipLibrary::zlib}) {
-    for (const size_t piece : {size_t{61}, size_t{4096}, size_t{1} << 20}) EXPECT_EQ(drain(layer, piece, library), digest(text));
+    for (const size_t piece : {size_t{61}, size_t{4096}, size_t{1} << 20})
+      EXPECT_EQ(drain(layer, piece, library), digest(text));
   }
   EXPECT_EQ(drain(zstd(text), 61, engine::GzipLibrary::fastest), digest(text));
   EXPECT_EQ(drain(gzip(tar_), 1, engine::GzipLibrary::fastest), digest(tar_));
   EXPECT_EQ(drain(gzip(tar_), 1, engine::GzipLibrary::zlib), digest(tar_));
+}
+
+TEST_F(LayerCompression, FlippedBitsAreNeverAccepted) {
+  const std::string whole = gzip(tar_);
+  for (const auto library : {engine::GzipLibrary::fastest, engine::GzipLibrary::zlib}) {
+    // From behind the header's time, flags and system, which mean nothing.
+    for (size_t bit = 80; bit < whole.size() * 8; ++bit) {
+      std::string layer = whole;
+      layer[bit / 8] = static_cast<char>(layer[bit / 8] ^ (1 << (bit % 8)));
+      const std::string read = drain(layer, layer.size(), library);
+      EXPECT_TRUE(!read.starts_with("sha256:") || read == digest(tar_)) << bit;
+    }
+  }
 }
 
 TEST_F(LayerCompression, SmallOutputsFindEveryTrailer) {
@@ -229,15 +253,12 @@ TEST_F(LayerCompression, SlowSenderDoesNotKeepAFailedUnpack) {
   const std::string destination = base() + "/layer-stalled";
   ASSERT_TRUE(sys::make_dirs(destination).ok());
   std::thread sender([&] {
+    // More than the first buffer, so that a thread is waiting for what never comes; the rest fits in the pipe.
     const std::string layer = TarWriter().file("../x", "x").finish() + much_text();
-    EXPECT_TRUE(sys::write_all(writing.get(), layer.substr(0, 600'000), "pipe").ok());
+    EXPECT_TRUE(sys::write_all(writing.get(), layer.substr(0, 300'000), "pipe").ok());
   });
-  EXPECT_THAT(engine::unpack_layer(reading.get(), destination, {.single_id = true}).error().to_string(), HasSubstr("\"..\""));
-  // What nobody read any more.
-  ::fcntl(reading.get(), F_SETFL, O_NONBLOCK);
-  std::string rest(1 << 16, '\0');
-  while (::read(reading.get(), rest.data(), rest.size()) > 0) {
-  }
+  EXPECT_THAT(engine::unpack_layer(reading.get(), destination, {.single_id = true}).error().to_string(),
+              HasSubstr("\"..\""));
   sender.join();
 }
 

@@ -1,6 +1,5 @@
 #include "layer_fixture.hh"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,43 +17,26 @@ namespace moss::test {
 
 namespace {
 
-void describe(const std::string& root, const std::string& path, std::vector<std::string>& lines) {
-  const std::string full = path.empty() ? root : root + "/" + path;
-  struct stat s {};
-  ASSERT_EQ(::lstat(full.c_str(), &s), 0) << full;
+std::string describe_entry(const std::string& full, const std::string& path, const struct stat& s) {
   char mode[8];
   std::snprintf(mode, sizeof mode, "%o", s.st_mode & 07777u);
-  std::string line;
   if (S_ISDIR(s.st_mode)) {
-    line = cat(mode, ' ', path, '/');
-  } else if (S_ISLNK(s.st_mode)) {
+    char value[16];
+    const ssize_t size = ::lgetxattr(full.c_str(), "user.overlay.opaque", value, sizeof value);
+    const std::string opaque = size > 0 ? cat(" opaque=", std::string_view(value, static_cast<size_t>(size))) : "";
+    return cat(mode, ' ', path, '/', opaque);
+  }
+  if (S_ISLNK(s.st_mode)) {
     char target[4096];
     const ssize_t size = ::readlink(full.c_str(), target, sizeof target);
-    line = cat(path, " -> ", std::string_view(target, static_cast<size_t>(size)));
-  } else if (S_ISFIFO(s.st_mode)) {
-    line = cat("fifo ", path);
-  } else if (S_ISCHR(s.st_mode)) {
-    line = cat(s.st_rdev == 0 ? "whiteout " : "device ", path);
-  } else {
-    line = cat(mode, ' ', path);
-    if (s.st_size > 200) {
-      line += cat(": ", s.st_size, " bytes");
-    } else if (s.st_size > 0) {
-      Result<std::string> text = sys::read_file(full, 200);
-      line += ": ";
-      line += text.ok() ? *text : text.error().to_string();
-    }
+    return cat(path, " -> ", std::string_view(target, static_cast<size_t>(std::max<ssize_t>(size, 0))));
   }
-  char value[16];
-  const ssize_t size = ::lgetxattr(full.c_str(), "user.overlay.opaque", value, sizeof value);
-  if (size > 0) line += cat(" opaque=", std::string_view(value, static_cast<size_t>(size)));
-  if (s.st_uid != 0 || s.st_gid != 0) line += cat(" owner ", s.st_uid, ':', s.st_gid);
-  lines.push_back(std::move(line));
-  if (!S_ISDIR(s.st_mode)) return;
-  Result<std::vector<std::string>> names = sys::list_dir(full);
-  ASSERT_TRUE(names.ok()) << names.error().to_string();
-  std::sort(names->begin(), names->end());
-  for (const std::string& name : *names) describe(root, path.empty() ? name : path + "/" + name, lines);
+  if (S_ISFIFO(s.st_mode)) return cat("fifo ", path);
+  if (S_ISCHR(s.st_mode)) return cat(s.st_rdev == 0 ? "whiteout " : "device ", path);
+  if (s.st_size > 200) return cat(mode, ' ', path, ": ", s.st_size, " bytes");
+  if (s.st_size == 0) return cat(mode, ' ', path);
+  const Result<std::string> text = sys::read_file(full, 200);
+  return cat(mode, ' ', path, ": ", text.ok() ? *text : text.error().to_string());
 }
 
 // Everything about the victim that an attack could change, but for the time it was looked at.
@@ -66,7 +48,7 @@ std::string snapshot(const std::string& base) {
       entry.disable_recursion_pending();
       continue;
     }
-    struct stat s {};
+    struct stat s{};
     if (::lstat(entry->path().c_str(), &s) != 0) continue;
     text += cat(entry->path().string(), ' ', s.st_mode, ' ', s.st_uid, ' ', s.st_nlink, ' ', s.st_mtim.tv_sec, '.',
                 s.st_mtim.tv_nsec, ' ', s.st_ctim.tv_sec, '.', s.st_ctim.tv_nsec, ' ', s.st_size, '\n');
@@ -84,10 +66,27 @@ constexpr char kSeparator = '\x1f';
 }  // namespace
 
 std::string describe_tree(const std::string& root) {
-  std::vector<std::string> lines;
-  describe(root, "", lines);
   std::string text;
-  for (const std::string& line : lines) text += line + "\n";
+  // Depth first, by a list of what is still to do: a tree may be deeper than a stack.
+  std::vector<std::string> pending{""};
+  while (!pending.empty()) {
+    const std::string path = std::move(pending.back());
+    pending.pop_back();
+    const std::string full = path.empty() ? root : root + "/" + path;
+    struct stat s{};
+    EXPECT_EQ(::lstat(full.c_str(), &s), 0) << full;
+    text += describe_entry(full, path, s);
+    if (s.st_uid != 0 || s.st_gid != 0) text += cat(" owner ", s.st_uid, ':', s.st_gid);
+    text += '\n';
+    if (!S_ISDIR(s.st_mode)) continue;
+    Result<std::vector<std::string>> names = sys::list_dir(full);
+    if (!names.ok()) {
+      ADD_FAILURE() << names.error().to_string();
+      continue;
+    }
+    std::sort(names->rbegin(), names->rend());
+    for (const std::string& name : *names) pending.push_back(path.empty() ? name : path + "/" + name);
+  }
   return text;
 }
 

@@ -27,7 +27,7 @@ class LayerMetadata : public LayerTest {
     return text;
   }
   struct stat look(const std::string& name) {
-    struct stat status {};
+    struct stat status{};
     EXPECT_EQ(::lstat((destination() + "/" + name).c_str(), &status), 0) << name;
     return status;
   }
@@ -113,8 +113,9 @@ TEST_F(LayerMetadata, UserAttributesAreKept) {
 
 TEST_F(LayerMetadata, AttributesThatSteerTheMachineAreStripped) {
   std::string records;
-  for (const char* name : {"user.overlay.redirect", "user.overlay.opaque", "user.overlay.whiteout", "trusted.overlay.opaque",
-                           "trusted.x", "security.selinux", "security.ima", "system.posix_acl_access", "user", "nonsense"}) {
+  for (const char* name :
+       {"user.overlay.redirect", "user.overlay.opaque", "user.overlay.whiteout", "trusted.overlay.opaque", "trusted.x",
+        "security.selinux", "security.ima", "system.posix_acl_access", "user", "nonsense"}) {
     records += TarWriter::record(cat("SCHILY.xattr.", name), "y");
   }
   const Outcome out = unpack(TarWriter().pax(records).folder("d").pax(records).file("f", "x").finish());
@@ -125,7 +126,8 @@ TEST_F(LayerMetadata, AttributesThatSteerTheMachineAreStripped) {
 }
 
 TEST_F(LayerMetadata, BrokenFileCapabilityIsNoError) {
-  const Outcome out = unpack(TarWriter().pax(TarWriter::record("SCHILY.xattr.security.capability", "x")).file("f").finish());
+  const Outcome out =
+      unpack(TarWriter().pax(TarWriter::record("SCHILY.xattr.security.capability", "x")).file("f").finish());
   EXPECT_EQ(out.error, "");
   EXPECT_EQ(out.warnings, "1 file capabilities could not be kept\n");
 }
@@ -133,8 +135,8 @@ TEST_F(LayerMetadata, BrokenFileCapabilityIsNoError) {
 TEST_F(LayerMetadata, FileCapabilityIsKept) {
   // vfs_cap_data of revision 2: cap_net_bind_service, effective and permitted.
   const std::string capability("\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
-  const Outcome out =
-      unpack(TarWriter().pax(TarWriter::record("SCHILY.xattr.security.capability", capability)).file("f", "x").finish());
+  const Outcome out = unpack(
+      TarWriter().pax(TarWriter::record("SCHILY.xattr.security.capability", capability)).file("f", "x").finish());
   EXPECT_EQ(out.error, "");
   EXPECT_EQ(out.warnings, "");
   EXPECT_EQ(attributes("f").substr(0, 20), "security.capability=");
@@ -183,14 +185,17 @@ TEST_F(LayerMetadata, GlobalPaxHeaderRenamesNothingOutside) {
 }
 
 TEST_F(LayerMetadata, LyingPaxRecordsAreRefused) {
-  for (const char* records : {"999999999999999999999 path=x\n", "0 path=x\n", "5 a=\n", "9 path=xx", "path=x\n", "12 pathx\n"}) {
+  for (const char* records :
+       {"999999999999999999999 path=x\n", "0 path=x\n", "6 a=\n", "9 path=xx", "path=x\n", "12 pathx\n"}) {
     EXPECT_NE(unpack(TarWriter().pax(records).file("f", "x").finish()).error, "") << records;
   }
 }
 
 TEST_F(LayerMetadata, NulInAPaxPathStaysInside) {
-  const Outcome out =
-      unpack(TarWriter().pax(TarWriter::record("path", std::string_view("a\0/../../victim/keep", 20))).file("f", "x").finish());
+  const Outcome out = unpack(TarWriter()
+                                 .pax(TarWriter::record("path", std::string_view("a\0/../../victim/keep", 20)))
+                                 .file("f", "x")
+                                 .finish());
   // libarchive ends the name at the NUL.
   EXPECT_EQ(out.tree, "755 /\n644 a: x\n");
 }
@@ -217,14 +222,15 @@ TEST_F(LayerMetadata, BadChecksumIsRefused) {
 TEST_F(LayerMetadata, GiantNamesAreRefused) {
   EXPECT_NE(unpack(TarWriter().long_name(std::string(10'000'000, 'n')).file("f").finish()).error, "");
   EXPECT_NE(unpack(TarWriter().long_name(std::string(10'000'000, 'n'), 'K').symlink("f", "x").finish()).error, "");
-  EXPECT_NE(unpack(TarWriter().pax(TarWriter::record("path", std::string(10'000'000, 'n'))).file("f").finish()).error, "");
+  EXPECT_NE(unpack(TarWriter().pax(TarWriter::record("path", std::string(10'000'000, 'n'))).file("f").finish()).error,
+            "");
 }
 
 TEST_F(LayerMetadata, SparsePebibyteIsRefused) {
   const std::string old_sparse = [] {
     std::string header = TarWriter::block({.name = "f", .type = 'S', .size = 512, .gnu = true});
-    header.replace(386, 11, "00000000000");                           // the one piece's offset
-    header.replace(398, 11, "00000001000");                           // and length
+    header.replace(386, 11, "00000000000");                                    // the one piece's offset
+    header.replace(398, 11, "00000001000");                                    // and length
     header.replace(483, 12, std::string("\x80\0\0\0\0\0\x04\0\0\0\0\0", 12));  // real size 2^50
     return TarWriter::with_checksum(header);
   }();
@@ -232,13 +238,15 @@ TEST_F(LayerMetadata, SparsePebibyteIsRefused) {
   const std::string pax = TarWriter::record("GNU.sparse.major", "1") + TarWriter::record("GNU.sparse.minor", "0") +
                           TarWriter::record("GNU.sparse.name", "f") +
                           TarWriter::record("GNU.sparse.realsize", "1125899906842624");
-  EXPECT_THAT(unpack(TarWriter().pax(pax).file("x", std::string("1\n0\n1\n") + std::string(506, '\0') + "x").finish()).error,
-              HasSubstr("limit"));
+  EXPECT_THAT(
+      unpack(TarWriter().pax(pax).file("x", std::string("1\n0\n1\n") + std::string(506, '\0') + "x").finish()).error,
+      HasSubstr("limit"));
 }
 
 TEST_F(LayerMetadata, SparseFilesKeepTheirHoles) {
   const std::string pax = TarWriter::record("GNU.sparse.major", "1") + TarWriter::record("GNU.sparse.minor", "0") +
-                          TarWriter::record("GNU.sparse.name", "f") + TarWriter::record("GNU.sparse.realsize", "1000000000");
+                          TarWriter::record("GNU.sparse.name", "f") +
+                          TarWriter::record("GNU.sparse.realsize", "1000000000");
   std::string body = "1\n500000000\n4\n";
   body.resize(512, '\0');
   const Outcome out = unpack(TarWriter().pax(pax).file("x", body + "data").finish());

@@ -52,7 +52,8 @@ TEST_F(Whiteouts, OfFoldersReplacedLaterGoWithThem) {
 
 TEST_F(Whiteouts, BadNamesAreRefused) {
   for (const char* name : {".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh..", "d/.wh...", ".wh.d/f", "a/.wh.b/.wh.c"}) {
-    EXPECT_THAT(unpack(TarWriter().file(name).finish()).error, HasSubstr("not a name that a whiteout may have")) << name;
+    EXPECT_THAT(unpack(TarWriter().file(name).finish()).error, HasSubstr("not a name that a whiteout may have"))
+        << name;
   }
 }
 
@@ -82,7 +83,8 @@ TEST_F(Whiteouts, AreRegularFiles) {
 }
 
 TEST_F(Whiteouts, RawOnesAreRefused) {
-  EXPECT_THAT(unpack(TarWriter().header({.name = "f", .type = '3'}).finish()).error, HasSubstr("raw overlayfs whiteout"));
+  EXPECT_THAT(unpack(TarWriter().header({.name = "f", .type = '3'}).finish()).error,
+              HasSubstr("raw overlayfs whiteout"));
 }
 
 TEST_F(Whiteouts, HideInAnOverlayMount) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace moss::engine {
@@ -22,8 +23,8 @@ constexpr size_t kInputBytes = 256u << 10;
 LayerStream::LayerStream(int input_fd, const UnpackOptions& options, Digester digester)
     : input_fd_(input_fd),
       options_(options),
-      digester_(std::move(digester)),
-      input_(2 * kInputHeadroom + kInputBytes) {}
+      input_(2 * kInputHeadroom + kInputBytes),
+      digester_(std::move(digester)) {}
 
 Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const UnpackOptions& options,
                                                        GzipLibrary library) {
@@ -109,7 +110,6 @@ Result<size_t> LayerStream::fill(std::span<uint8_t> out) {
     TRY(refill());
   }
   const size_t filled = out.size() - rest.size();
-  digester_.update(out.data(), filled);
   bytes_ += filled;
   TRY(check_limits());
   return filled;
@@ -127,30 +127,40 @@ Result<Ok> LayerStream::check_limits() const {
   return Ok{};
 }
 
+// Hashes the oldest piece that is not hashed yet, without the lock meanwhile.
+void LayerStream::hash_one(std::unique_lock<std::mutex>& lock) {
+  const Buffer& buffer = ring_[hashed_ % kBuffers];
+  hashing_ = true;
+  lock.unlock();
+  digester_.update(buffer.data.get(), buffer.size);
+  lock.lock();
+  hashing_ = false;
+  ++hashed_;
+  changed_.notify_all();
+}
+
 void LayerStream::work() {
-  while (true) {
-    uint64_t index = 0;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stop_ || produced_ - consumed_ < kBuffers; });
-      if (stop_) return;
-      index = produced_;
-    }
-    Buffer& buffer = ring_[index % kBuffers];
-    Result<size_t> filled = fill({buffer.data.get(), kBufferBytes});
-    {
-      const std::lock_guard lock(mutex_);
-      if (!filled.ok()) {
-        error_ = std::move(filled).error();
-        ended_ = true;
-      } else {
+  std::unique_lock lock(mutex_);
+  while (!stop_ && !ended_) {
+    if (produced_ - std::min(consumed_, hashed_) < kBuffers) {
+      Buffer& buffer = ring_[produced_ % kBuffers];
+      lock.unlock();
+      Result<size_t> filled = fill({buffer.data.get(), kBufferBytes});
+      lock.lock();
+      if (filled.ok()) {
         buffer.size = *filled;
         if (*filled > 0) ++produced_;
         ended_ = *filled < kBufferBytes;
+      } else {
+        error_ = std::move(filled).error();
+        ended_ = true;
       }
+      changed_.notify_all();
+    } else if (may_hash()) {
+      hash_one(lock);
+    } else {
+      changed_.wait(lock);
     }
-    changed_.notify_all();
-    if (ended_) return;
   }
 }
 
@@ -161,14 +171,21 @@ Result<std::span<const uint8_t>> LayerStream::next() {
     ++consumed_;
     changed_.notify_all();
   }
-  changed_.wait(lock, [&] { return ended_ || consumed_ < produced_; });
-  if (consumed_ < produced_) {
-    holds_buffer_ = true;
-    const Buffer& buffer = ring_[consumed_ % kBuffers];
-    return std::span<const uint8_t>(buffer.data.get(), buffer.size);
+  while (true) {
+    if (consumed_ < produced_) {
+      holds_buffer_ = true;
+      const Buffer& buffer = ring_[consumed_ % kBuffers];
+      return std::span<const uint8_t>(buffer.data.get(), buffer.size);
+    }
+    if (error_) return *error_;
+    if (may_hash()) {
+      hash_one(lock);
+    } else if (ended_ && hashed_ == produced_) {
+      return std::span<const uint8_t>();
+    } else {
+      changed_.wait(lock);
+    }
   }
-  if (error_) return *error_;
-  return std::span<const uint8_t>();
 }
 
 std::string LayerStream::diff_id() { return digester_.finish(); }

@@ -22,7 +22,8 @@ namespace moss::engine {
 /// Reads the compressed input, inflates it and hashes what comes out, in pieces of one buffer.
 ///
 /// A layer that fits in the first buffer never sees a second thread. For a larger one the thread works ahead, at most
-/// the ring of buffers, while the caller parses and writes.
+/// the ring of buffers, while the caller parses and writes. Hashing is done by whichever of the two would otherwise
+/// wait for the other: which one that is depends on the compression and on the file system.
 class LayerStream {
  public:
   static Result<std::unique_ptr<LayerStream>> open(int input_fd, const UnpackOptions& options,
@@ -45,13 +46,14 @@ class LayerStream {
   Result<Ok> refill();
   Result<size_t> fill(std::span<uint8_t> out);
   Result<Ok> check_limits() const;
+  bool may_hash() const { return !hashing_ && hashed_ < produced_; }
+  void hash_one(std::unique_lock<std::mutex>& lock);
   void work();
 
   const int input_fd_;
   const UnpackOptions options_;
 
   // Of the producing side: the thread's while it runs, else the caller's.
-  Digester digester_;
   std::unique_ptr<Inflater> inflater_;
   std::vector<uint8_t> input_;
   std::span<const uint8_t> unread_;
@@ -65,6 +67,7 @@ class LayerStream {
     size_t size = 0;
   };
   std::vector<Buffer> ring_;
+  Digester digester_;  ///< of whoever set hashing_
   Fd stop_event_;
   std::thread thread_;
 
@@ -73,6 +76,8 @@ class LayerStream {
   std::condition_variable changed_;
   uint64_t produced_ = 0;  ///< buffers filled since the start
   uint64_t consumed_ = 0;  ///< buffers given back
+  uint64_t hashed_ = 0;    ///< buffers in the digest
+  bool hashing_ = false;   ///< somebody is at it
   bool ended_ = false;
   bool stop_ = false;
   std::optional<Error> error_;

@@ -3,7 +3,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -120,9 +119,18 @@ class LayerUnpacker {
         return -1;
       }
       piece = *next;
+      if (piece.empty() && unpacker.body_is_complete_) piece = unpacker.missing_padding();
     }
     *data = piece.data();
     return static_cast<la_ssize_t>(piece.size());
+  }
+
+  // Some tools (umoci's insert) stop right after the last file's content; Go's reader and GNU tar accept that. What is
+  // missing of the content itself is never made up.
+  std::span<const uint8_t> missing_padding() {
+    static constexpr uint8_t kZeros[512] = {};
+    const size_t missing = std::exchange(padded_, true) ? 0 : (512 - stream_.bytes() % 512) % 512;
+    return {kZeros, missing};
   }
 
   // Names are taken byte for byte. libarchive converts a pax name to the locale's characters, and where it cannot (moss
@@ -228,7 +236,9 @@ class LayerUnpacker {
       }
       TRY(write_at(fd.get(), {static_cast<const char*>(data), count}, offset, path));
       end = offset + static_cast<int64_t>(count);
+      body_is_complete_ = end == size;
     }
+    body_is_complete_ = false;
     if (end < size && ::ftruncate(fd.get(), size) != 0) return sys_error("unpack ", printable(path));
     return tree_.end_file(fd, path, metadata_);
   }
@@ -253,6 +263,8 @@ class LayerUnpacker {
   Metadata metadata_;
   uint64_t entries_ = 0;
   uint64_t file_bytes_ = 0;
+  bool body_is_complete_ = false;  ///< of the current file only the padding to a whole block is left
+  bool padded_ = false;
 };
 
 Result<Fd> open_destination(const std::string& path) {
