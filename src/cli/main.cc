@@ -12,6 +12,7 @@
 #include "moss/cli/cli.hh"
 #include "src/cli/command.hh"
 #include "src/cli/oci_command.hh"
+#include "src/cli/options.hh"
 
 namespace moss::cli {
 
@@ -152,6 +153,7 @@ std::string nearest_command(std::string_view name) {
 int run_command(const Command& command, int argc, char** argv) {
   CLI::App app(command.summary, cat("moss ", command.name));
   app.set_help_flag("--help", "print this text");
+  set_typed_words(argc, argv);
   command.define(app);
   try {
     app.parse(argc, argv);

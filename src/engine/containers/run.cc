@@ -128,6 +128,20 @@ Result<Origin> origin_of_folder(const RunOptions& options, const Paths& paths) {
   return origin;
 }
 
+// Groups that /etc/group gives the user but the map does not hold stay away; those asked for are an error.
+Result<Ok> leave_out_unmapped_groups(ResolvedUser& user, const IdMap& map, const std::vector<std::string>& asked) {
+  if (!asked.empty() && map.is_single()) {
+    return Error(0, "--group-add ", printable(asked.front()), ": with one id mapped there are no groups to add; get ",
+                 "subordinate ids (/etc/subuid, /etc/subgid)");
+  }
+  std::erase_if(user.groups, [&](uint32_t gid) {
+    return map.is_single() || std::none_of(map.gids.begin(), map.gids.end(), [&](const IdRange& range) {
+             return gid >= range.inside && gid - range.inside < range.count;
+           });
+  });
+  return Ok{};
+}
+
 Result<Preparation> prepare(const RunOptions& options, const RunServices& services) {
   Preparation p;
   p.paths = TRY(find_paths());
@@ -156,6 +170,7 @@ Result<Preparation> prepare(const RunOptions& options, const RunServices& servic
     user = cat(inside(p.map.map->uids, p.host.uid), ":", inside(p.map.map->gids, p.host.gid));
   }
   p.user = TRY(resolve_user(user, p.passwd, p.group, options.group_add));
+  if (p.map.map) TRY(leave_out_unmapped_groups(p.user, *p.map.map, options.group_add));
   p.network = TRY(choose_network(options, p.paths, services.notice));
   return p;
 }
