@@ -8,8 +8,8 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <ostream>
+#include <span>
 #include <stdexcept>
 
 namespace moss::test {
@@ -33,14 +33,28 @@ inline Verdict run_filter(std::span<const sock_filter> program, const seccomp_da
         if (step.k + 4 > sizeof call) throw std::runtime_error("load outside seccomp_data");
         std::memcpy(&accumulator, reinterpret_cast<const char*>(&call) + step.k, 4);
         break;
-      case BPF_ALU | BPF_AND | BPF_K: accumulator &= step.k; break;
-      case BPF_JMP | BPF_JA: at += step.k; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: branch(accumulator == step.k); break;
-      case BPF_JMP | BPF_JGT | BPF_K: branch(accumulator > step.k); break;
-      case BPF_JMP | BPF_JGE | BPF_K: branch(accumulator >= step.k); break;
-      case BPF_JMP | BPF_JSET | BPF_K: branch((accumulator & step.k) != 0); break;
-      case BPF_RET | BPF_K: return {step.k & SECCOMP_RET_ACTION_FULL, step.k & SECCOMP_RET_DATA, steps};
-      default: throw std::runtime_error("an instruction that no filter of ours uses");
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator &= step.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        branch(accumulator == step.k);
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        branch(accumulator > step.k);
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        branch(accumulator >= step.k);
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        branch((accumulator & step.k) != 0);
+        break;
+      case BPF_RET | BPF_K:
+        return {step.k & SECCOMP_RET_ACTION_FULL, step.k & SECCOMP_RET_DATA, steps};
+      default:
+        throw std::runtime_error("an instruction that no filter of ours uses");
     }
   }
   throw std::runtime_error("the program ran off its end");

@@ -1,4 +1,6 @@
 // Users' filters are compiled once, and nothing in the cache is believed that somebody else could have put there.
+#include "cache.hh"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -9,7 +11,6 @@
 #include <functional>
 
 #include "bpf_evaluator.hh"
-#include "cache.hh"
 #include "compile.hh"
 #include "moss/base/text.hh"
 #include "moss/runtime/seccomp.hh"
@@ -63,7 +64,7 @@ TEST_F(SeccompCache, TheSecondTimeNothingIsCompiled) {
 
 TEST_F(SeccompCache, AnEntryIsForItsOwnerAlone) {
   plant();
-  struct stat st {};
+  struct stat st{};
   ASSERT_EQ(::stat(entry().c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 07777, 0600U);
 }
@@ -71,7 +72,7 @@ TEST_F(SeccompCache, AnEntryIsForItsOwnerAlone) {
 TEST_F(SeccompCache, AMissingFolderIsMadePrivate) {
   const std::string inner = dir() + "/a/b";
   ASSERT_TRUE(seccomp_filter(policy_, inner).ok());
-  struct stat st {};
+  struct stat st{};
   ASSERT_EQ(::stat(inner.c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 07777, 0700U);
   EXPECT_TRUE(read_cached(inner, key()));

@@ -1,9 +1,10 @@
 // Policies of runtime-spec become filters, or one error that names what is wrong.
+#include "compile.hh"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "bpf_evaluator.hh"
-#include "compile.hh"
 #include "moss/runtime/seccomp.hh"
 
 namespace moss::runtime {
@@ -77,8 +78,8 @@ TEST(CompileSeccomp, EachOperatorComparesWhole64Bits) {
        {Case{"SCMP_CMP_NE", true, false, true}, Case{"SCMP_CMP_LT", true, false, false},
         Case{"SCMP_CMP_LE", true, true, false}, Case{"SCMP_CMP_EQ", false, true, false},
         Case{"SCMP_CMP_GE", false, true, true}, Case{"SCMP_CMP_GT", false, false, true}}) {
-    const auto from = policy("SCMP_ACT_KILL_PROCESS",
-                             {{.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{2, big, 0, op}}}});
+    const auto from =
+        policy("SCMP_ACT_KILL_PROCESS", {{.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{2, big, 0, op}}}});
     EXPECT_EQ(ask(from, kClone, {0, 0, 5}) == kAllow, below) << op;
     EXPECT_EQ(ask(from, kClone, {0, 0, big}) == kAllow, equal) << op;
     EXPECT_EQ(ask(from, kClone, {0, 0, big + (1ULL << 32)}) == kAllow, above) << op;
@@ -86,28 +87,26 @@ TEST(CompileSeccomp, EachOperatorComparesWhole64Bits) {
 }
 
 TEST(CompileSeccomp, MaskedEqualityMasksTheArgument) {
-  const auto from = policy("SCMP_ACT_KILL_PROCESS", {{.names = {"clone"},
-                                                      .action = "SCMP_ACT_ALLOW",
-                                                      .args = {{0, 0x7e020000, 0, "SCMP_CMP_MASKED_EQ"}}}});
+  const auto from =
+      policy("SCMP_ACT_KILL_PROCESS",
+             {{.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{0, 0x7e020000, 0, "SCMP_CMP_MASKED_EQ"}}}});
   EXPECT_EQ(ask(from, kClone, {0x11}), kAllow);
   EXPECT_NE(ask(from, kClone, {0x10000011}), kAllow);
 }
 
 TEST(CompileSeccomp, DifferentArgumentsMustAllMatch) {
-  const auto from = policy("SCMP_ACT_KILL_PROCESS",
-                           {{.names = {"clone"},
-                             .action = "SCMP_ACT_ALLOW",
-                             .args = {{0, 1, 0, "SCMP_CMP_EQ"}, {1, 2, 0, "SCMP_CMP_EQ"}}}});
+  const auto from = policy(
+      "SCMP_ACT_KILL_PROCESS",
+      {{.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{0, 1, 0, "SCMP_CMP_EQ"}, {1, 2, 0, "SCMP_CMP_EQ"}}}});
   EXPECT_EQ(ask(from, kClone, {1, 2}), kAllow);
   EXPECT_NE(ask(from, kClone, {1, 3}), kAllow);
   EXPECT_NE(ask(from, kClone, {0, 2}), kAllow);
 }
 
 TEST(CompileSeccomp, ConditionsOnOneArgumentAreAlternatives) {
-  const auto from = policy("SCMP_ACT_KILL_PROCESS",
-                           {{.names = {"clone"},
-                             .action = "SCMP_ACT_ALLOW",
-                             .args = {{0, 1, 0, "SCMP_CMP_EQ"}, {0, 2, 0, "SCMP_CMP_EQ"}}}});
+  const auto from = policy(
+      "SCMP_ACT_KILL_PROCESS",
+      {{.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{0, 1, 0, "SCMP_CMP_EQ"}, {0, 2, 0, "SCMP_CMP_EQ"}}}});
   EXPECT_EQ(ask(from, kClone, {1}), kAllow);
   EXPECT_EQ(ask(from, kClone, {2}), kAllow);
   EXPECT_NE(ask(from, kClone, {3}), kAllow);
@@ -160,13 +159,11 @@ TEST(CompileSeccomp, FlagsBecomeTheKernels) {
 TEST(CompileSeccomp, WhatIsWrongIsNamed) {
   EXPECT_EQ(complaint(policy("SCMP_ACT_MAYBE")), "seccomp: unknown action \"SCMP_ACT_MAYBE\"");
   EXPECT_EQ(complaint(policy("SCMP_ACT_ALLOW", {{.names = {"read"}, .action = ""}})), "seccomp: unknown action \"\"");
-  EXPECT_EQ(complaint(policy("SCMP_ACT_ERRNO", {{.names = {"read"},
-                                                 .action = "SCMP_ACT_ALLOW",
-                                                 .args = {{0, 0, 0, "SCMP_CMP_LIKE"}}}})),
+  EXPECT_EQ(complaint(policy("SCMP_ACT_ERRNO",
+                             {{.names = {"read"}, .action = "SCMP_ACT_ALLOW", .args = {{0, 0, 0, "SCMP_CMP_LIKE"}}}})),
             "seccomp: unknown operator \"SCMP_CMP_LIKE\"");
-  EXPECT_EQ(complaint(policy("SCMP_ACT_ERRNO", {{.names = {"read"},
-                                                 .action = "SCMP_ACT_ALLOW",
-                                                 .args = {{6, 0, 0, "SCMP_CMP_EQ"}}}})),
+  EXPECT_EQ(complaint(policy("SCMP_ACT_ERRNO",
+                             {{.names = {"read"}, .action = "SCMP_ACT_ALLOW", .args = {{6, 0, 0, "SCMP_CMP_EQ"}}}})),
             "seccomp: there is no argument 6; the last is 5");
   auto from = policy("SCMP_ACT_ALLOW");
   from.architectures = {"SCMP_ARCH_Z80"};
@@ -201,7 +198,8 @@ TEST(CompileSeccomp, ArchitecturesOfTheOtherByteOrderAreAnError) {
 TEST(CompileSeccomp, ATooLargePolicyIsAnErrorNotAKernelRefusal) {
   auto from = policy("SCMP_ACT_KILL_PROCESS", {{.names = {"getpid"}, .action = "SCMP_ACT_ALLOW"}});
   for (uint64_t i = 0; i < 2500; ++i) {
-    from.syscalls.push_back({.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{0, i << 32 | (i + 1), 0, "SCMP_CMP_EQ"}}});
+    from.syscalls.push_back(
+        {.names = {"clone"}, .action = "SCMP_ACT_ALLOW", .args = {{0, i << 32 | (i + 1), 0, "SCMP_CMP_EQ"}}});
   }
   EXPECT_THAT(complaint(from), HasSubstr("the kernel takes 4096"));
 }

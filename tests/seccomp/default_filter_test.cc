@@ -29,9 +29,9 @@ using moss::test::Verdict;
 using Capabilities = std::vector<std::string>;
 using Args = std::array<uint64_t, 6>;
 
-const Capabilities kPodmanDefault = {"CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FOWNER",  "CAP_FSETID",
-                                     "CAP_KILL",    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID",
-                                     "CAP_SETPCAP", "CAP_SETUID",       "CAP_SYS_CHROOT"};
+const Capabilities kPodmanDefault = {"CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+                                     "CAP_KILL",    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP",   "CAP_SETGID",
+                                     "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
 
 Capabilities all_capabilities() {
   Capabilities out;
@@ -72,9 +72,10 @@ class DefaultFilter : public testing::TestWithParam<Machine> {
 };
 
 TEST_P(DefaultFilter, AllowsEverydayCalls) {
-  for (const char* name : {"read", "write", "openat", "close", "mmap", "execve", "clone", "clone3", "futex", "exit_group",
-                           "wait4", "getuid", "setuid", "chown", "prctl", "seccomp", "epoll_ctl", "rseq", "ptrace",
-                           "keyctl", "mount", "unshare", "setns", "pivot_root", "renameat2", "memfd_create"}) {
+  for (const char* name :
+       {"read",       "write",  "openat", "close",   "mmap",  "execve",     "clone",     "clone3",      "futex",
+        "exit_group", "wait4",  "getuid", "setuid",  "chown", "prctl",      "seccomp",   "epoll_ctl",   "rseq",
+        "ptrace",     "keyctl", "mount",  "unshare", "setns", "pivot_root", "renameat2", "memfd_create"}) {
     if (number_of(GetParam().audit, name) < 0) continue;
     EXPECT_EQ(call(name), kAllow) << name;
   }
@@ -176,7 +177,9 @@ TEST_P(DefaultFilter, KnownDangersAnswerEperm) {
 
 TEST_P(DefaultFilter, CapabilitiesOpenTheirCalls) {
   const std::multimap<std::string, const char*> calls = {
-      {"CAP_SYS_ADMIN", "bpf"},   {"CAP_SYS_ADMIN", "sethostname"}, {"CAP_SYS_PTRACE", "kcmp"},
+      {"CAP_SYS_ADMIN", "bpf"},
+      {"CAP_SYS_ADMIN", "sethostname"},
+      {"CAP_SYS_PTRACE", "kcmp"},
       {"CAP_SYS_CHROOT", "chroot"},
   };
   for (const auto& [capability, name] : calls) {
@@ -198,8 +201,9 @@ TEST_P(DefaultFilter, UnknownCallsAnswerEnosys) {
 }
 
 TEST_P(DefaultFilter, ForeignArchitecturesAnswerEnosys) {
-  for (const uint32_t arch : std::initializer_list<uint32_t>{AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM,
-                              AUDIT_ARCH_RISCV64, AUDIT_ARCH_MIPS64, AUDIT_ARCH_S390X}) {
+  for (const uint32_t arch :
+       std::initializer_list<uint32_t>{AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM,
+                                       AUDIT_ARCH_RISCV64, AUDIT_ARCH_MIPS64, AUDIT_ARCH_S390X}) {
     if (arch == GetParam().audit) continue;
     for (uint32_t number = 0; number < 600; ++number) {
       ASSERT_EQ(run_filter(program(), arch, number), refused(ENOSYS)) << std::hex << arch;
@@ -237,7 +241,8 @@ TEST_P(DefaultFilter, ACompatArchitectureComesInWhenAsked) {
   // The native half is what it was.
   for (uint32_t number = 0; number < 600; ++number) {
     for (const Args& args : {Args{}, Args{40, 0x5412, 9}, Args{16, 1, 12}}) {
-      EXPECT_EQ(run_filter(compat, GetParam().audit, number, args), run_filter(program(), GetParam().audit, number, args));
+      EXPECT_EQ(run_filter(compat, GetParam().audit, number, args),
+                run_filter(program(), GetParam().audit, number, args));
     }
   }
 }
@@ -289,14 +294,15 @@ TEST_P(DefaultFilter, DiffersFromPodmansOnlyWhereItSaysSo) {
   const auto profile = parse_profile(*text);
   ASSERT_TRUE(profile.ok()) << profile.error().to_string();
   for (const Capabilities& held : {kPodmanDefault, Capabilities{}, all_capabilities()}) {
-    const auto podman = compile_program(select(*profile, {std::string(GetParam().name), false, held, {6, 1}}),
-                                        GetParam().name);
+    const auto podman =
+        compile_program(select(*profile, {std::string(GetParam().name), false, held, {6, 1}}), GetParam().name);
     ASSERT_TRUE(podman.ok()) << podman.error().to_string();
     for (uint32_t number = 0; number <= 600; ++number) {
       std::unique_ptr<char, decltype(&std::free)> name(
           seccomp_syscall_resolve_num_arch(GetParam().audit, static_cast<int>(number)), &std::free);
       const std::string_view call_name = name ? name.get() : "";
-      for (const Args& args : {Args{}, Args{2, 0x5401, 0}, Args{16, 3, 0}, Args{8}, Args{0xffffffff}, Args{40, 0x5412}}) {
+      for (const Args& args :
+           {Args{}, Args{2, 0x5401, 0}, Args{16, 3, 0}, Args{8}, Args{0xffffffff}, Args{40, 0x5412}}) {
         const bool tightened = (call_name.starts_with("socket") && args[0] != 2 && args[0] != 16) ||
                                (call_name == "ioctl" && args[1] == 0x5412);
         if (tightened) continue;

@@ -1,4 +1,6 @@
 // Users' profile files: our form, Podman's, Docker's.
+#include "profile.hh"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +9,6 @@
 #include "default.hh"
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
-#include "profile.hh"
 
 namespace moss::runtime {
 namespace {
@@ -80,7 +81,8 @@ TEST(SeccompProfiles, ErrnosMayBeNamed) {
 }
 
 TEST(SeccompProfiles, ACasesValuesAreAlternativesAndItsArgumentsAllMatch) {
-  const auto policy = chosen(R"({"format": "moss-seccomp-1", "default": "ENOSYS", "constants": {"TWO": 2, "HEX": "0x10"},
+  const auto policy =
+      chosen(R"({"format": "moss-seccomp-1", "default": "ENOSYS", "constants": {"TWO": 2, "HEX": "0x10"},
     "groups": [{"name": "n", "why": "w", "calls": ["socket"], "cases": [
       {"arg0": [1, "TWO"], "arg2": ["HEX"], "do": "allow"},
       {"arg0": [9], "without": ["CAP_SYS_ADMIN"], "do": "EINVAL"},
@@ -88,14 +90,15 @@ TEST(SeccompProfiles, ACasesValuesAreAlternativesAndItsArgumentsAllMatch) {
   const auto equals = [](uint32_t index, uint64_t value) {
     return oci::SeccompArg{index, 0xffffffff, value, "SCMP_CMP_MASKED_EQ"};
   };
-  EXPECT_THAT(policy.syscalls,
-              ElementsAre(
-                  oci::SeccompRule{.names = {"socket"}, .action = "SCMP_ACT_ALLOW", .args = {equals(0, 1), equals(2, 16)}},
-                  oci::SeccompRule{.names = {"socket"}, .action = "SCMP_ACT_ALLOW", .args = {equals(0, 2), equals(2, 16)}},
-                  oci::SeccompRule{.names = {"socket"},
-                                   .action = "SCMP_ACT_ERRNO",
-                                   .errno_ret = EPERM,
-                                   .args = {{0, 0, 0, "SCMP_CMP_GE"}}}));
+  EXPECT_THAT(
+      policy.syscalls,
+      ElementsAre(
+          oci::SeccompRule{.names = {"socket"}, .action = "SCMP_ACT_ALLOW", .args = {equals(0, 1), equals(2, 16)}},
+          oci::SeccompRule{.names = {"socket"}, .action = "SCMP_ACT_ALLOW", .args = {equals(0, 2), equals(2, 16)}},
+          oci::SeccompRule{.names = {"socket"},
+                           .action = "SCMP_ACT_ERRNO",
+                           .errno_ret = EPERM,
+                           .args = {{0, 0, 0, "SCMP_CMP_GE"}}}));
   EXPECT_THAT(policy.architectures, ElementsAre("SCMP_ARCH_X86_64"));
 }
 
