@@ -64,6 +64,9 @@ class Held {
   int fd_;
 };
 
+// The file itself, and nothing that was mounted over it (CVE-2025-52881).
+constexpr uint64_t kProcFile = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+
 int check(long result) { return result < 0 ? errno : 0; }
 
 int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t resolve) {
@@ -290,7 +293,15 @@ class Inside {
 
   // ---- the kernel's switches ----
 
+  int apply(const HoldProcFile& s) {
+    const int file = open_at_with(slots_[s.slot], s.file, O_WRONLY, 0, kProcFile);
+    if (file < 0) return errno;
+    proc_files_[s.index] = file;
+    return 0;
+  }
+
   int apply(const WriteProc& s) {
+    if (s.held != kNotHeld) return check(::write(proc_files_[s.held], s.text, ::strlen(s.text)));
     if (proc_ < 0) {
       proc_ = new_mount("proc", "proc", {}, 0);
       // Without a pid namespace of its own a container may not mount one; the host's is not the image's, so it serves.
@@ -299,7 +310,7 @@ class Inside {
       if (proc_ < 0 || ::fstatfs(proc_, &status) != 0) return errno;
       if (status.f_type != PROC_SUPER_MAGIC) return EXDEV;
     }
-    const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS));
+    const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, kProcFile));
     if (!file) return errno;
     return check(::write(file.get(), s.text, ::strlen(s.text)));
   }
@@ -507,7 +518,8 @@ class Inside {
   // What a mask covers: below the root, or below a mount that is parked on the host's place for it.
   int open_below(uint8_t below, const char* path) {
     if (below == kBelowRoot) return open_in_root(path, O_PATH);
-    return open_at_with(slots_[below], path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    const char* inside = ::strchr(path + 1, '/');
+    return open_at_with(slots_[below], inside, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   }
 
   int fill(uint8_t slot, int fd) {
@@ -651,6 +663,7 @@ class Inside {
   int empty_dir_ = -1;  // the tmpfs that masks folders
   int slots_[kSlots];   // prepared mounts
   int held_[kMaxHeldFolders];
+  int proc_files_[kHeldProcFiles];
 };
 
 int take_stdio(const LaunchOptions& options) {

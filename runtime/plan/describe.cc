@@ -101,6 +101,7 @@ std::string describe(const Step& step) {
           },
           [](const PrepareDevice& s) { return cat("copy the mount of device ", printable(s.source)); },
           [](const Park& s) { return cat("lay it over ", s.source, " until the root is there"); },
+          [](const HoldProcFile& s) { return cat("open /proc/", s.file, " for later"); },
           [](const Attach& s) { return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : ""); },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
@@ -116,7 +117,7 @@ std::string describe(const Step& step) {
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },
-          [](const SetUmask& s) { return cat("set umask ", s.mask); },
+          [](const SetUmask& s) { return cat("set umask 0", s.mask >> 6 & 7, s.mask >> 3 & 7, s.mask & 7); },
           [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
           [](const SetIds& s) {
             std::string groups;

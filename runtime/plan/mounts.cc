@@ -221,13 +221,16 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
       if (b.parked(cat(place, "/")) == mount.attach.slot) b.then(Park{mount.attach.slot, place});
     }
   }
-  // A path below a parked mount is relative to it.
-  const auto below_parked = [&](const std::string& path) { return b.text(std::string_view(path).substr(path.find('/', 1))); };
+  if (const uint8_t proc = b.parked("/proc/"); proc != kBelowRoot) {
+    for (const KernelSetting& setting : b.settings()) {
+      if (setting.held != kNotHeld) b.then(HoldProcFile{setting.held, proc, setting.file});
+    }
+  }
   for (const std::string& path : b.config().linux.readonly_paths) {
-    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(ReadonlyPath{below_parked(path), slot});
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(ReadonlyPath{b.text(path), slot});
   }
   for (const std::string& path : b.config().linux.masked_paths) {
-    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{below_parked(path), slot});
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{b.text(path), slot});
   }
   return Ok{};
 }

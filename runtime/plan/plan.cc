@@ -104,9 +104,11 @@ Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
   return Ok{};
 }
 
-Result<Ok> plan_kernel_settings(Builder& b) {
+// Which files below /proc are written. Those that mean the same before the ids are mapped are opened early.
+void decide_kernel_settings(Builder& b) {
+  std::vector<KernelSetting>& settings = b.settings();
   for (const auto& [key, offset] : b.config().linux.time_offsets) {
-    b.then(WriteProc{"self/timens_offsets", b.text(cat(key, ' ', offset.secs, ' ', offset.nanosecs, '\n'))});
+    settings.push_back({"self/timens_offsets", b.text(cat(key, ' ', offset.secs, ' ', offset.nanosecs, '\n'))});
   }
   for (const auto& [key, value] : b.config().linux.sysctl) {
     std::string file = cat("sys/", key);
@@ -114,11 +116,20 @@ Result<Ok> plan_kernel_settings(Builder& b) {
     if (key.find('/') == std::string::npos) {
       for (char& c : file) c = c == '.' ? '/' : c;
     }
-    b.then(WriteProc{b.text(file), b.text(value)});
+    settings.push_back({b.text(file), b.text(value)});
   }
   if (const auto score = b.config().process.oom_score_adj) {
-    b.then(WriteProc{"self/oom_score_adj", b.text(std::to_string(*score))});
+    settings.push_back({"self/oom_score_adj", b.text(std::to_string(*score))});
   }
+  if (b.parked("/proc/") == kBelowRoot) return;
+  for (size_t i = 0; i < settings.size() && i < kHeldProcFiles; ++i) {
+    // A network's parameters belong to the namespace, a process's own files to its owner of the moment.
+    if (std::string_view(settings[i].file).starts_with("sys/")) settings[i].held = static_cast<uint8_t>(i);
+  }
+}
+
+Result<Ok> plan_kernel_settings(Builder& b) {
+  for (const KernelSetting& setting : b.settings()) b.then(WriteProc{setting.file, setting.text, setting.held});
   return Ok{};
 }
 
@@ -136,6 +147,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   }
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
+  decide_kernel_settings(b);
   TRY(plan_namespaces(b));
   // Nothing done here reaches the host; what the host mounts meanwhile still reaches "slave" and "shared" volumes.
   b.then(SetPropagation{MS_REC | MS_SLAVE});

@@ -168,7 +168,7 @@ inline constexpr uint8_t kBelowRoot = UINT8_MAX;
 /// Puts something empty over a path: /dev/null over a file, an empty read-only tmpfs over a folder. Absent: nothing.
 struct Mask {
   const char* path;
-  uint8_t below;  ///< slot of the parked mount that `path` starts from, or kBelowRoot
+  uint8_t below;  ///< slot of the mount parked at the first part of `path`, or kBelowRoot
 };
 
 /// Binds a path onto itself, read-only. Absent: nothing to do.
@@ -179,10 +179,23 @@ struct ReadonlyPath {
 
 struct ReadonlyRoot {};
 
-/// Writes below /proc through a procfs that nobody else can reach. `file` is relative to it.
+/// How many files of /proc may be held open for writing.
+inline constexpr uint8_t kHeldProcFiles = 16;
+inline constexpr uint8_t kNotHeld = UINT8_MAX;
+
+/// Opens a file of the parked procfs for a later WriteProc: before the file is covered, and without a second procfs.
+struct HoldProcFile {
+  uint8_t index;
+  uint8_t slot;  ///< where the procfs is
+  const char* file;
+};
+
+/// Writes below /proc: to a held file, else through a procfs of its own that nobody else can reach. `file` is relative
+/// to it.
 struct WriteProc {
   const char* file;
   const char* text;
+  uint8_t held;  ///< index of the held file, or kNotHeld
 };
 
 struct SetHostname {
@@ -271,7 +284,8 @@ struct Exec {
 };
 
 using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
-                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, Attach, Symlink,
+                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, HoldProcFile,
+                          Attach, Symlink,
                           MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
                           LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities,
                           SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds,

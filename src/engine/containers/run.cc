@@ -16,6 +16,7 @@
 #include "moss/engine/store.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/runtime/plan.hh"
+#include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "src/engine/containers/bundle.hh"
@@ -323,6 +324,11 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   launch.meanwhile = [&](pid_t init) -> Result<Ok> {
     TRY(write_files(p, made, container));
     TRY(container.write_record(made.record));
+    if (made.record.seccomp_profile.empty()) {
+      // For whoever runs the bundle next; ours is compiled already.
+      made.bundle.config.linux.seccomp =
+          runtime::default_seccomp_policy(made.bundle.config.process.capabilities->bounding);
+    }
     TRY(sys::create_file(container.folder() + "/config.json", oci::encode_config(made.bundle.config), 0600));
     running.state.pid = init;
     running.state.start_ticks = start_ticks(init).value_or(0);
