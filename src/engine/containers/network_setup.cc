@@ -27,7 +27,7 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   const Result<NetworkTool> tool = choose_network_tool(tools);
   if (!tool.ok()) {
     if (!options.network.empty() || !options.publish.empty()) return tool.error();
-    notice(cat("the container gets no network: ", tool.error().to_string()));
+    choice.why_none = tool.error().to_string();
     choice.mode = NetworkMode::none;
     return choice;
   }

@@ -143,12 +143,20 @@ Result<Ok> leave_out_unmapped_groups(ResolvedUser& user, const IdMap& map, const
   return Ok{};
 }
 
+// What is missing on this host is told once a boot, not at every run.
+void note_once(const Paths& paths, const Notice& notice, const char* what, const std::string& text) {
+  const std::string told = paths.run + "/told";
+  if (!sys::make_dirs(told, 0700).ok()) return notice(text);
+  const Result<Ok> first = sys::create_file(told + "/" + what, "");
+  if (first.ok() || first.error().code() != EEXIST) notice(text);
+}
+
 Result<Preparation> prepare(const RunOptions& options, const RunServices& services) {
   Preparation p;
   p.paths = TRY(find_paths());
   p.host = TRY(sys::probe_host());
   p.map = TRY(choose_id_map(options, p.host));
-  if (!p.map.notice.empty()) services.notice(p.map.notice);
+  if (!p.map.notice.empty()) note_once(p.paths, services.notice, "ids", p.map.notice);
   if (p.map.map) {
     const std::vector<std::string> groups = TRY(check_remaining_groups(*p.map.map, options.allow_groups));
     if (!groups.empty()) {
@@ -173,6 +181,9 @@ Result<Preparation> prepare(const RunOptions& options, const RunServices& servic
   p.user = TRY(resolve_user(user, p.passwd, p.group, options.group_add));
   if (p.map.map) TRY(leave_out_unmapped_groups(p.user, *p.map.map, options.group_add));
   p.network = TRY(choose_network(options, p.paths, services.notice));
+  if (!p.network.why_none.empty()) {
+    note_once(p.paths, services.notice, "network", cat("containers get no network: ", p.network.why_none));
+  }
   return p;
 }
 
