@@ -69,6 +69,13 @@ std::string_view word(Message message) {
   return "";
 }
 
+// As everybody writes it: 022.
+std::string octal(uint32_t mask) {
+  std::string digits;
+  for (int shift = 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mask >> shift & 7));
+  return digits;
+}
+
 std::string limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
 
 }  // namespace
@@ -114,7 +121,7 @@ std::string describe(const Step& step) {
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },
-          [](const SetUmask& s) { return cat("set umask ", s.mask); },
+          [](const SetUmask& s) { return cat("set umask ", octal(s.mask)); },
           [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
           [](const SetIds& s) {
             std::string groups;
