@@ -78,8 +78,9 @@ Result<Received> receive(int socket) {
   ssize_t got;
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0 && errno != ECONNRESET) return sys_error("listen to the container's process");
+    // ECONNRESET: the child ended with a message of ours unread. It comes once, before what the child said last.
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got < 0) return sys_error("listen to the container's process");
   received.end = got <= 0;
   if (!received.end && got != sizeof received.packet) return Error(EPROTO, "listen to the container's process");
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {

@@ -69,6 +69,13 @@ std::string_view word(Message message) {
   return "";
 }
 
+// As everybody writes it: 022.
+std::string octal(uint32_t mask) {
+  std::string digits;
+  for (int shift = 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mask >> shift & 7));
+  return digits;
+}
+
 std::string limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
 
 }  // namespace
@@ -85,8 +92,6 @@ std::string describe(const Step& step) {
           },
           [](const SetPropagation&) { return std::string("make every mount private"); },
           [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
-          [](const HoldFolders& s) { return cat("open the root's folders: ", joined(s.sources, ":")); },
-          [](const GiveToRoot& s) { return cat("give folder ", s.source, " to root inside"); },
           [](const BindRoot& s) { return cat("use folder ", s.source, " as the root"); },
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
@@ -117,7 +122,7 @@ std::string describe(const Step& step) {
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },
-          [](const SetUmask& s) { return cat("set umask 0", s.mask >> 6 & 7, s.mask >> 3 & 7, s.mask & 7); },
+          [](const SetUmask& s) { return cat("set umask ", octal(s.mask)); },
           [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
           [](const SetIds& s) {
             std::string groups;
