@@ -92,6 +92,8 @@ std::string describe(const Step& step) {
           },
           [](const SetPropagation&) { return std::string("make every mount private"); },
           [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
+          [](const HoldFolders& s) { return cat("open the root's folders: ", joined(s.sources, ":")); },
+          [](const GiveToRoot& s) { return cat("give folder ", s.source, " to root inside"); },
           [](const BindRoot& s) { return cat("use folder ", s.source, " as the root"); },
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
