@@ -29,6 +29,11 @@ const char* const kMaskedPaths[] = {
 
 const char* const kReadonlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
+bool lies_in_proc(std::string_view path) {
+  const std::string clean = clean_path(path);
+  return clean == "/proc" || clean.starts_with("/proc/");
+}
+
 bool maps_id(const std::vector<IdRange>& ranges, uint32_t id) {
   return ranges.empty() || std::any_of(ranges.begin(), ranges.end(), [&](const IdRange& range) {
            return id >= range.inside && id - range.inside < range.count;
@@ -109,7 +114,7 @@ class BundleMaker {
     if (!cwd.empty()) {
       if (!cwd.starts_with('/')) return Error(0, "working folder ", printable(cwd), " is not absolute");
       // CVE-2024-21626: a folder by descriptor number would be the host's.
-      if (cwd == "/proc" || cwd.starts_with("/proc/")) return Error(0, "working folder ", printable(cwd), " lies in /proc");
+      if (lies_in_proc(cwd)) return Error(0, "working folder ", printable(cwd), " lies in /proc");
       process.cwd = cwd;
     }
     const std::string& stop = options().stop_signal.empty() ? in_.image.stop_signal : options().stop_signal;
@@ -401,7 +406,7 @@ class BundleMaker {
   Result<Ok> image_volume(const std::string& path, bool taken) {
     const std::vector<std::string_view> parts = split(path, '/');
     const bool dots = std::find(parts.begin(), parts.end(), "..") != parts.end();
-    if (!path.starts_with('/') || path == "/" || dots || path == "/proc" || path.starts_with("/proc/")) {
+    if (!path.starts_with('/') || clean_path(path) == "/" || dots || lies_in_proc(path)) {
       return Error(0, "the image's volume ", printable(path), " is no place for one; choose another image");
     }
     if (options().read_only && !taken) {

@@ -16,6 +16,7 @@
 #include "src/engine/containers/store.hh"
 #include "src/engine/containers/supervise.hh"
 #include "src/engine/containers/users.hh"
+#include "src/engine/containers/volumes.hh"
 
 namespace moss::engine {
 
@@ -70,7 +71,7 @@ Result<oci::Process> process_of(const Container& container, const ExecOptions& o
   for (const std::string& variable : options.env) environment.add_from_caller(variable);
   process.env = std::move(environment).take();
   if (!options.working_dir.empty()) {
-    if (!options.working_dir.starts_with('/') || options.working_dir.starts_with("/proc/")) {
+    if (!options.working_dir.starts_with('/') || clean_path(options.working_dir).starts_with("/proc/")) {
       return Error(0, "working folder ", printable(options.working_dir), " is not absolute, or lies in /proc");
     }
     process.cwd = options.working_dir;

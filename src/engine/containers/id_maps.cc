@@ -205,7 +205,7 @@ Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host
     const std::string name = caller_name(host.uid);
     const sys::SubordinateIds ids = TRY(sys::read_subordinate_ids(name, host.uid));
     ChosenMap chosen{.keeps_id = true};
-    if (ids.empty() || !sys::find_program("newuidmap")) {
+    if (ids.empty() || !sys::find_program("newuidmap") || !sys::find_program("newgidmap")) {
       chosen.map = IdMap{{{uid, host.uid, 1}}, {{gid, host.gid, 1}}};
       chosen.notice = TRY(default_id_map(host)).why_single;
       return chosen;

@@ -12,9 +12,6 @@
 
 namespace moss::engine {
 
-namespace {
-
-// "a/../b" and the like, without looking at the disk.
 std::string clean_path(std::string_view path) {
   std::vector<std::string_view> parts;
   for (const std::string_view part : split(path, '/')) {
@@ -29,6 +26,8 @@ std::string clean_path(std::string_view path) {
   for (const std::string_view part : parts) out += cat("/", part);
   return out.empty() ? "/" : out;
 }
+
+namespace {
 
 Result<std::string> clean_destination(std::string_view text, const std::string& option) {
   if (!text.starts_with('/')) return Error(0, option, ": the path inside must be absolute: ", printable(text));
