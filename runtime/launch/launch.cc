@@ -142,6 +142,15 @@ Result<Fd> until_exec(const Plan& plan, int socket) {
   }
 }
 
+// What the child has said of its end, where it has; never waits.
+std::optional<Error> last_word(const Plan& plan, int socket) {
+  Packet packet{};
+  while (::recv(socket, &packet, sizeof packet, MSG_DONTWAIT) == sizeof packet) {
+    if (packet.message == Message::failed) return failure_of(plan, packet);
+  }
+  return std::nullopt;
+}
+
 Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
@@ -183,18 +192,12 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   }
   Launched launched{sys::Child(pid, Fd(pidfd)), {}};
   pair.child.reset();
-  const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
-  Result<Fd> terminal = Fd();
-  if (led.ok()) {
-    terminal = until_exec(plan, pair.parent.get());
-  } else {
-    // If the child has said why it gave up, that is the cause and our broken pipe the symptom.
-    if (led.error().code() == EPIPE || led.error().code() == ECONNRESET) {
-      terminal = until_exec(plan, pair.parent.get());
-      if (!terminal.ok()) return std::move(terminal).error();
-    }
-    return led.error();
+  if (const Result<Ok> led = lead(plan, options, pid, pair.parent.get()); !led.ok()) {
+    // If the child has said why it gave up, that is the cause and our trouble with it only the symptom.
+    const std::optional<Error> cause = last_word(plan, pair.parent.get());
+    return cause ? *cause : led.error();
   }
+  Result<Fd> terminal = until_exec(plan, pair.parent.get());
   launched.terminal = TRY(std::move(terminal));
   return launched;
 }

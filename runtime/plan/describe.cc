@@ -90,7 +90,7 @@ std::string describe(const Step& step) {
           [](const BecomeRoot& s) {
             return cat("become id ", s.uid, ":", s.gid, s.drop_groups ? " and drop every group" : "");
           },
-          [](const SetPropagation&) { return std::string("make every mount private"); },
+          [](const SetPropagation&) { return std::string("keep what is mounted from reaching the host"); },
           [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
           [](const HoldFolders& s) { return cat("open the root's folders: ", joined(s.sources, ":")); },
           [](const GiveToRoot& s) { return cat("give folder ", s.source, " to root inside"); },
