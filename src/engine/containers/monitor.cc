@@ -81,6 +81,7 @@ int monitor_main(int argc, char** argv) {
           .stderr_pipe = std::move(fds[4]),
           .log = std::move(fds[5]),
           .to_caller = false,
+          .long_wait = true,
       },
       {});
 

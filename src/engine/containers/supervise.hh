@@ -24,6 +24,7 @@ struct Supervision {
   bool to_caller = true;     ///< output goes to our stdout and stderr as well
   bool from_caller = false;  ///< our stdin goes to the terminal
   bool proxy_signals = true;
+  bool long_wait = false;    ///< memory that is not needed to wait is given back first
 };
 
 /// Blocks the signals that supervise() reads; to be called before the launch, so that none is lost in between.
