@@ -142,6 +142,17 @@ Result<Fd> until_exec(const Plan& plan, int socket) {
   }
 }
 
+// What the child gave up for, if it has: without waiting, for it may be alive and the failure ours alone.
+std::optional<Error> last_word(const Plan& plan, int socket) {
+  Packet packet{};
+  while (true) {
+    const ssize_t got = ::recv(socket, &packet, sizeof packet, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
+    if (got != sizeof packet) return std::nullopt;
+    if (packet.message == Message::failed) return failure_of(plan, packet);
+  }
+}
+
 Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
@@ -184,18 +195,12 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   Launched launched{sys::Child(pid, Fd(pidfd)), {}};
   pair.child.reset();
   const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
-  Result<Fd> terminal = Fd();
-  if (led.ok()) {
-    terminal = until_exec(plan, pair.parent.get());
-  } else {
-    // If the child has said why it gave up, that is the cause and our broken pipe the symptom.
-    if (led.error().code() == EPIPE || led.error().code() == ECONNRESET) {
-      terminal = until_exec(plan, pair.parent.get());
-      if (!terminal.ok()) return std::move(terminal).error();
-    }
+  if (!led.ok()) {
+    // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
+    if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
     return led.error();
   }
-  launched.terminal = TRY(std::move(terminal));
+  launched.terminal = TRY(until_exec(plan, pair.parent.get()));
   return launched;
 }
 
