@@ -142,13 +142,15 @@ Result<Fd> until_exec(const Plan& plan, int socket) {
   }
 }
 
-// What the child has said of its end, where it has; never waits.
+// What the child gave up for, if it has: without waiting, for it may be alive and the failure ours alone.
 std::optional<Error> last_word(const Plan& plan, int socket) {
   Packet packet{};
-  while (::recv(socket, &packet, sizeof packet, MSG_DONTWAIT) == sizeof packet) {
+  while (true) {
+    const ssize_t got = ::recv(socket, &packet, sizeof packet, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
+    if (got != sizeof packet) return std::nullopt;
     if (packet.message == Message::failed) return failure_of(plan, packet);
   }
-  return std::nullopt;
 }
 
 Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
@@ -192,13 +194,13 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   }
   Launched launched{sys::Child(pid, Fd(pidfd)), {}};
   pair.child.reset();
-  if (const Result<Ok> led = lead(plan, options, pid, pair.parent.get()); !led.ok()) {
-    // If the child has said why it gave up, that is the cause and our trouble with it only the symptom.
-    const std::optional<Error> cause = last_word(plan, pair.parent.get());
-    return cause ? *cause : led.error();
+  const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
+  if (!led.ok()) {
+    // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
+    if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
+    return led.error();
   }
-  Result<Fd> terminal = until_exec(plan, pair.parent.get());
-  launched.terminal = TRY(std::move(terminal));
+  launched.terminal = TRY(until_exec(plan, pair.parent.get()));
   return launched;
 }
 
