@@ -80,6 +80,64 @@ leftovers() {
   return 0
 }
 
+# --- images and hosts to test with ---
+
+sha256_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+# Puts file $2 among the blobs of layout $1 and prints its descriptor, with media type $3.
+add_blob() {
+  local digest
+  digest=$(sha256_of "$2")
+  cp "$2" "$1/blobs/sha256/$digest"
+  printf '{"mediaType":"%s","digest":"sha256:%s","size":%d}' "$3" "$digest" "$(stat -c %s "$2")"
+}
+
+# An OCI layout in folder $1: an image "test" with the config's "config" member $2 and the layers (plain tars) $3...
+make_layout() {
+  local layout=$1 config=$2 layer diff_ids='' layers=''
+  shift 2
+  mkdir -p "$layout/blobs/sha256"
+  printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+  for layer; do
+    diff_ids+=${diff_ids:+,}"\"sha256:$(sha256_of "$layer")\""
+    layers+=${layers:+,}$(add_blob "$layout" "$layer" application/vnd.oci.image.layer.v1.tar)
+  done
+  printf '{"architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":[%s]}}' \
+    "$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')" "$config" "$diff_ids" >"$layout.part"
+  config=$(add_blob "$layout" "$layout.part" application/vnd.oci.image.config.v1+json)
+  printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' \
+    "$config" "$layers" >"$layout.part"
+  printf '{"schemaVersion":2,"manifests":[%s]}' "$(add_blob "$layout" "$layout.part" \
+    application/vnd.oci.image.manifest.v1+json | sed 's/}$/,"annotations":{"org.opencontainers.image.ref.name":"test"}}/')" \
+    >"$layout/index.json"
+  rm "$layout.part"
+}
+
+# Alpine once more, with the config's "config" member $2 and more layers $3..., as image $1.
+make_image() {
+  local name=$1 config=$2
+  shift 2
+  zcat "$(rootfs_tarball)" >alpine.tar
+  make_layout "$name.layout" "$config" alpine.tar "$@"
+  sed -i "s|ref.name\":\"test\"|ref.name\":\"localhost/$name:latest\"|" "$name.layout/index.json"
+  moss load --quiet --input "$name.layout" >/dev/null
+}
+
+# Alpine's root filesystem in folder $1, owned by the caller.
+make_rootfs() {
+  mkdir -p "$1"
+  tar -xzf "$(rootfs_tarball)" -C "$1" --no-same-owner --exclude='./dev/*'
+}
+
+# A folder that no container may change, and what is in it with all that can be changed.
+make_victim() {
+  mkdir -p "$1/dir"
+  echo precious >"$1/file"
+  echo precious >"$1/dir/file"
+  chmod 640 "$1/file"
+}
+picture_of() { (cd "$1" && find . -printf '%p %y %m %U %G %s %T@ %l\n' | sort && find . -type f -exec sha256sum {} +); }
+
 # --- what a test says ---
 
 fail() {
@@ -117,4 +175,32 @@ wait_for() {
     ((SECONDS < end)) || fail "timed out: $*" || return
     sleep 0.05
   done
+}
+
+# The words run in a container with the image alpine and --network none: in_alpine OPTION... -- COMMAND...
+in_alpine() {
+  local options=()
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  moss run --rm --network none "${options[@]}" alpine "$@"
+}
+
+# moss refuses: exit 125 and one line that has $1, nothing else: refuses TEXT ARG... (arguments of moss)
+refuses() {
+  local text=$1
+  shift
+  run moss "$@"
+  assert_status 125
+  ((${#lines[@]} == 1)) || fail "expected one line, got:" "$output"
+  assert_has "$text"
+}
+
+# No container is known and nothing of one is left.
+assert_no_containers() {
+  run moss ps --all --quiet
+  assert_success
+  assert_output ""
 }
