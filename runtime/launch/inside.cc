@@ -9,8 +9,6 @@
 // owner may swap folders while we look.
 #include "runtime/launch/inside.hh"
 
-#include "runtime/launch/copy_tree.hh"
-
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
@@ -34,6 +32,8 @@
 
 #include <cerrno>
 #include <climits>
+
+#include "runtime/launch/copy_tree.hh"
 
 namespace moss::runtime {
 
@@ -458,7 +458,7 @@ class Inside {
   }
 
   int apply(const ResetSignals&) {
-    struct sigaction standard {};
+    struct sigaction standard{};
     standard.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal) (void)::sigaction(signal, &standard, nullptr);
     sigset_t none;
@@ -466,9 +466,7 @@ class Inside {
     return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
 
-  int apply(const CloseFds& s) {
-    return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC));
-  }
+  int apply(const CloseFds& s) { return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC)); }
 
   // ---- the workload ----
 

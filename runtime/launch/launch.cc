@@ -119,7 +119,8 @@ Error failure_of(const Plan& plan, const Packet& packet) {
   }
   Error error(packet.error, "step ", packet.index + 1, " of ", plan.steps.size(), ", ", describe(step),
               remedy(step, packet.error));
-  if (std::holds_alternative<ChangeDir>(step)) return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
+  if (std::holds_alternative<ChangeDir>(step))
+    return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
   return error;
 }
 
@@ -161,7 +162,8 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
     const Received received = TRY(receive(socket));
     if (received.end) return Error(EPIPE, "wait for the container's namespaces");
     if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
-    if (received.packet.message != Message::namespaces_ready) return Error(EPROTO, "wait for the container's namespaces");
+    if (received.packet.message != Message::namespaces_ready)
+      return Error(EPROTO, "wait for the container's namespaces");
   }
   if (mapping) TRY(mapping->finish());
   if (options.start_network) TRY(options.start_network(init));
@@ -182,9 +184,10 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   if (pid < 0) {
     const int code = errno;
     if (code == EPERM || code == ENOSPC || code == EACCES) {
-      return Error(code, "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                         "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                         "where they exist)");
+      return Error(code,
+                   "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
+                   "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
+                   "where they exist)");
     }
     return Error(code, "make the container's namespaces");
   }
@@ -212,9 +215,9 @@ Result<int> namespaces_to_join(pid_t container) {
     const char* file;
     int flag;
   };
-  static constexpr Entry kEntries[] = {{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},
-                                       {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET},
-                                       {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
+  static constexpr Entry kEntries[] = {
+      {"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},       {"ipc", CLONE_NEWIPC},
+      {"uts", CLONE_NEWUTS},   {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
   int flags = 0;
   for (const Entry& entry : kEntries) {
     struct stat ours;

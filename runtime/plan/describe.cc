@@ -109,7 +109,9 @@ std::string describe(const Step& step) {
           [](const PrepareDevice& s) { return cat("copy the mount of device ", printable(s.source)); },
           [](const Park& s) { return cat("lay it over ", s.source, " until the root is there"); },
           [](const HoldProcFile& s) { return cat("open /proc/", s.file, " for later"); },
-          [](const Attach& s) { return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : ""); },
+          [](const Attach& s) {
+            return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : "");
+          },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },

@@ -125,7 +125,9 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .set_recursive = options.set_recursive,
           },
       .attach = {.slot = slot.value_or(Builder::kLateSlot)},
-      .when = !slot ? When::in_turn : own ? When::as_self : When::early,
+      .when = !slot ? When::in_turn
+              : own ? When::as_self
+                    : When::early,
   };
 }
 
@@ -258,10 +260,12 @@ Result<Ok> plan_rootfs(Builder& b) {
   if (is_bind(*mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
   if (uses_classic_mount(b, *mount)) {
     const auto [data, parent] = relative_lower_dirs(options.data);
-    b.then(MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
+    b.then(
+        MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
     return Ok{};
   }
-  const std::vector<std::string> data = mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
+  const std::vector<std::string> data =
+      mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
   // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
   if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0) {
     for (const std::string& option : options.data) {

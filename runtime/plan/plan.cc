@@ -22,7 +22,9 @@ Strings Plan::list(const std::vector<std::string>& values) {
   return Strings(pointers.data(), values.size());
 }
 
-std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) { return numbers_.emplace_back(std::move(values)); }
+std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) {
+  return numbers_.emplace_back(std::move(values));
+}
 
 std::span<const sock_filter> Plan::filter(std::vector<sock_filter> instructions) {
   return filters_.emplace_back(std::move(instructions));
@@ -67,7 +69,8 @@ Result<Ok> plan_namespaces(Builder& b) {
     if (b.creates(kind)) b.plan().clone_flags |= static_cast<uint64_t>(kind);
   }
   int unshared = 0;
-  for (const Namespace kind : {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
+  for (const Namespace kind :
+       {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
     if (b.creates(kind)) unshared |= static_cast<int>(kind);
   }
   if (unshared != 0) b.then(Unshare{unshared});

@@ -20,6 +20,7 @@ using engine::Status;
 namespace {
 
 std::string status_text(const Container& container) {
+  if (!container.state.error.empty()) return "Damaged";
   switch (container.state.status) {
     case Status::created:
       return "Created";

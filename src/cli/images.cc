@@ -67,7 +67,8 @@ void define_pull(CLI::App& app) {
   add_option(app, "--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
   add_option(app, "--arch", options->arch, "the same by architecture");
   add_option(app, "--os", options->os, "the same by operating system");
-  add_option(app, "--tls-verify", options->tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
+  add_option(app, "--tls-verify", options->tls_verify,
+             "false also takes plain HTTP and certificates nobody vouches for");
   add_option(app, "--authfile", options->auth_file, "credentials of registries, as podman login writes them");
   add_option(app, "--creds", options->credentials, "USER:PASSWORD");
   add_option(app, "--retry", options->retries, "how often a failed download is tried again (3)");
@@ -88,7 +89,8 @@ void define_pull(CLI::App& app) {
         }
         ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
         engine::PullOptions pull{.map = TRY(usual_map())};
-        if (!options->platform.empty()) pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
+        if (!options->platform.empty())
+          pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
         pull.tls_verify = options->tls_verify;
         pull.auth_file = options->auth_file;
         pull.credentials = options->credentials;
@@ -128,7 +130,8 @@ void define_import(CLI::App& app) {
     bool quiet = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")->required();
+  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")
+      ->required();
   app.add_option("NAME", options->name, "the image's name");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   app.callback([options] {
@@ -176,7 +179,8 @@ void define_images(CLI::App& app) {
       }
       if (options->format == "json") {
         std::string out;
-        for (const Image& image : images) out += cat(out.empty() ? "" : ",\n", engine::inspect_image_json(store, image));
+        for (const Image& image : images)
+          out += cat(out.empty() ? "" : ",\n", engine::inspect_image_json(store, image));
         print(cat("[", out, "]\n"));
         return 0;
       }
@@ -239,12 +243,14 @@ void define_rmi(CLI::App& app) {
           const Result<std::optional<Image>> image = store.find(name);
           if (!image.ok()) return image.error();
           for (const engine::Container& container : containers) {
-            if (*image && container.record.image_id == (*image)->id) TRY(engine::remove_container(paths, container, true, 0));
+            if (*image && container.record.image_id == (*image)->id)
+              TRY(engine::remove_container(paths, container, true, 0));
           }
         } else {
           remove.is_used = [&](const std::string& image_id) {
-            return std::any_of(containers.begin(), containers.end(),
-                               [&](const engine::Container& container) { return container.record.image_id == image_id; });
+            return std::any_of(containers.begin(), containers.end(), [&](const engine::Container& container) {
+              return container.record.image_id == image_id;
+            });
           };
         }
         const Result<engine::Removed> removed = store.remove(name, remove);

@@ -28,7 +28,8 @@ engine::RunServices run_services(bool quiet) {
         engine::ImageStore store(paths.data);
         ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
         engine::PullOptions pull{.map = TRY(engine::default_id_map(host)).map};
-        if (!options.platform.empty()) pull.platform = TRY(engine::parse_platform(options.platform).context("--platform"));
+        if (!options.platform.empty())
+          pull.platform = TRY(engine::parse_platform(options.platform).context("--platform"));
         pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
         TRY(engine::pull(store, image, pull));
         return Ok{};

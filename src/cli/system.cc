@@ -26,7 +26,8 @@ void define_version(CLI::App& app) {
       utsname host;
       ::uname(&host);
       if (*format == "json") {
-        print(cat("{\"Client\": {\"Version\": \"", kVersion, "\", \"OsArch\": \"linux/", std::string_view(host.machine), "\"}}\n"));
+        print(cat("{\"Client\": {\"Version\": \"", kVersion, "\", \"OsArch\": \"linux/", std::string_view(host.machine),
+                  "\"}}\n"));
       } else {
         print(cat("Version:  ", kVersion, "\nOS/Arch:  linux/", std::string_view(host.machine), "\n"));
       }

@@ -70,7 +70,10 @@ TEST(Excerpt, NeverEndsInsideACharacter) {
   EXPECT_EQ(excerpt("abc", 3), "abc");
   EXPECT_EQ(excerpt("abcd", 3), "abc...");
   EXPECT_EQ(excerpt("ab\xc3\xa4", 3), "ab...");
-  EXPECT_EQ(excerpt("\xe2\x82\xac" "1", 3), "\xe2\x82\xac...");
+  EXPECT_EQ(excerpt("\xe2\x82\xac"
+                    "1",
+                    3),
+            "\xe2\x82\xac...");
   EXPECT_EQ(excerpt("\x80\x80\x80", 2), "...");
 }
 

@@ -179,11 +179,13 @@ TEST_F(BundleOf, AUsersMountReplacesOurs) {
   const oci::Config c = config();
   EXPECT_EQ(mount_at(c, "/dev/shm")->type, "bind");
   EXPECT_EQ(mount_at(c, "/etc/hosts")->source, "/etc/hostname");
-  EXPECT_EQ(std::count_if(c.mounts.begin(), c.mounts.end(), [](const auto& m) { return m.destination == "/dev/shm"; }), 1);
+  EXPECT_EQ(std::count_if(c.mounts.begin(), c.mounts.end(), [](const auto& m) { return m.destination == "/dev/shm"; }),
+            1);
 }
 
 TEST_F(BundleOf, SecurityOptions) {
-  options_.security_opts = {"no-new-privileges", "mask=/a:/b", "unmask=/proc/kcore", "label=disable", "seccomp=unconfined"};
+  options_.security_opts = {"no-new-privileges", "mask=/a:/b", "unmask=/proc/kcore", "label=disable",
+                            "seccomp=unconfined"};
   const oci::Config c = config();
   EXPECT_TRUE(c.process.no_new_privileges);
   EXPECT_THAT(c.linux.masked_paths, Contains("/a"));
@@ -204,7 +206,8 @@ TEST_F(BundleOf, WrongWordsAreRefusedInTheirOwn) {
     set(options_);
     return error();
   };
-  EXPECT_EQ(refused([](RunOptions& o) { o.pid = "container:x"; }), "--pid container:x is not supported; use private or host");
+  EXPECT_EQ(refused([](RunOptions& o) { o.pid = "container:x"; }),
+            "--pid container:x is not supported; use private or host");
   EXPECT_EQ(refused([](RunOptions& o) { o.umask = "8"; }), "--umask 8: expected octal digits, 0000 to 0777");
   EXPECT_EQ(refused([](RunOptions& o) { o.ulimits = {"fun=1"}; }), "--ulimit fun=1: no such limit");
   EXPECT_EQ(refused([](RunOptions& o) { o.ulimits = {"core=2:1"}; }),
@@ -220,9 +223,11 @@ TEST_F(BundleOf, WrongWordsAreRefusedInTheirOwn) {
 TEST(NetworkModes, AreFewAndTheRestIsRefused) {
   EXPECT_EQ(*parse_network_mode("none"), NetworkMode::none);
   EXPECT_EQ(*parse_network_mode("host"), NetworkMode::host);
-  for (const char* text : {"private", "pasta", "slirp4netns"}) EXPECT_EQ(*parse_network_mode(text), NetworkMode::private_net);
+  for (const char* text : {"private", "pasta", "slirp4netns"})
+    EXPECT_EQ(*parse_network_mode(text), NetworkMode::private_net);
   for (const char* text : {"", "bridge", "container:x", "Host", "ns:/proc/1/ns/net"}) {
-    EXPECT_EQ(error_of(parse_network_mode(text)), cat("--network ", text, " is not supported; use private, host or none"));
+    EXPECT_EQ(error_of(parse_network_mode(text)),
+              cat("--network ", text, " is not supported; use private, host or none"));
   }
 }
 

@@ -53,7 +53,8 @@ TEST_F(EnvironmentOf, AFileHasOneALine) {
 
 TEST_F(EnvironmentOf, AMissingFileIsAnError) {
   Environment env;
-  EXPECT_EQ(error_of(env.add_file(path("none"))), cat("--env-file: open ", path("none"), ": No such file or directory"));
+  EXPECT_EQ(error_of(env.add_file(path("none"))),
+            cat("--env-file: open ", path("none"), ": No such file or directory"));
   EXPECT_THAT(std::move(env).take(), IsEmpty());
 }
 

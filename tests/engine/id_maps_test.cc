@@ -37,7 +37,8 @@ std::string with_uidmap(std::vector<std::string> uidmap, std::vector<std::string
 }
 
 TEST(IdMapChoice, WithoutSubordinateIdsTheCallerIsRootAlone) {
-  for (const char* userns : {"", "private", "host"}) EXPECT_EQ(with_userns(userns), "0:1954321:1 0:1954322:1") << userns;
+  for (const char* userns : {"", "private", "host"})
+    EXPECT_EQ(with_userns(userns), "0:1954321:1 0:1954322:1") << userns;
   EXPECT_THAT(choose_id_map({}, kUnknown)->notice, StartsWith("no subordinate ids for 1954321: one id only"));
 }
 
@@ -48,8 +49,8 @@ TEST(IdMapChoice, KeepIdKeepsTheCallersOrTheGivenId) {
 }
 
 TEST(IdMapChoice, KeepIdHasAGrammar) {
-  for (const char* userns : {"keep-id:uid", "keep-id:uid=", "keep-id:uid=-1", "keep-id:uid=2147483648", "keep-id:size=5",
-                             "keep-id:uid=5;gid=6", "keep-id:uid=5,"}) {
+  for (const char* userns : {"keep-id:uid", "keep-id:uid=", "keep-id:uid=-1", "keep-id:uid=2147483648",
+                             "keep-id:size=5", "keep-id:uid=5;gid=6", "keep-id:uid=5,"}) {
     EXPECT_EQ(with_userns(userns), cat("error: --userns ", userns, ": expected keep-id:uid=N,gid=N"));
   }
   EXPECT_EQ(with_userns("keep-id", kRoot), "error: --userns keep-id: root has no id to keep; run as an ordinary user");
@@ -59,10 +60,12 @@ TEST(IdMapChoice, UidmapCountsInTheIdsTheCallerHas) {
   // 0 is the caller; nothing else is theirs. One option alone serves for both kinds.
   EXPECT_EQ(with_uidmap({"5:0:1"}), "5:1954321:1 5:1954322:1");
   EXPECT_EQ(with_uidmap({"5:0"}, {"6:0:1"}), "5:1954321:1 6:1954322:1");
-  EXPECT_EQ(with_uidmap({"0:1:1"}), "error: --uidmap: id 1 is not among yours (0 is you, 1 and up are your subordinate "
-                                    "ids: 0:1954321:1)");
-  EXPECT_EQ(with_uidmap({"0:0:2"}), "error: --uidmap: id 1 is not among yours (0 is you, 1 and up are your subordinate "
-                                    "ids: 0:1954321:1)");
+  EXPECT_EQ(with_uidmap({"0:1:1"}),
+            "error: --uidmap: id 1 is not among yours (0 is you, 1 and up are your subordinate "
+            "ids: 0:1954321:1)");
+  EXPECT_EQ(with_uidmap({"0:0:2"}),
+            "error: --uidmap: id 1 is not among yours (0 is you, 1 and up are your subordinate "
+            "ids: 0:1954321:1)");
 }
 
 TEST(IdMapChoice, RootsUidmapIsTakenAtItsWord) {

@@ -37,9 +37,7 @@ class Logs : public TemporaryTest {
   Container container_;
 };
 
-TEST_F(Logs, GiveEverythingAsItWasWritten) {
-  EXPECT_EQ(log({}), "one\n[e:two][e:\n]three\n\n spaces  stay \n");
-}
+TEST_F(Logs, GiveEverythingAsItWasWritten) { EXPECT_EQ(log({}), "one\n[e:two][e:\n]three\n\n spaces  stay \n"); }
 
 TEST_F(Logs, TailCountsLinesNotRecords) {
   EXPECT_EQ(log({.tail = 0}), "");

@@ -70,15 +70,16 @@ TEST(ContainerStates, SurviveBeingWrittenAndRead) {
 
 TEST(ContainerRecords, DamagedOnesAreAnErrorThatNamesTheFile) {
   const std::string good = encode(full_record());
-  for (const std::string& text : {std::string(), std::string("{}"), std::string("[]"), std::string("null"), std::string("7"),
-                                  good.substr(0, good.size() / 2), std::string("{\"id\":7}")}) {
+  for (const std::string& text : {std::string(), std::string("{}"), std::string("[]"), std::string("null"),
+                                  std::string("7"), good.substr(0, good.size() / 2), std::string("{\"id\":7}")}) {
     EXPECT_THAT(error_of(decode_record(text, "/the/file")), StartsWith("read /the/file: ")) << text;
     EXPECT_THAT(error_of(decode_state(text, "/the/file")), StartsWith("read /the/file: ")) << text;
   }
 }
 
 TEST(Moments, AreRfc3339InUtc) {
-  EXPECT_THAT(now_rfc3339(), MatchesRegex("20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{9}Z"));
+  EXPECT_THAT(now_rfc3339(),
+              MatchesRegex("20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{9}Z"));
 }
 
 class Store : public TemporaryTest {
@@ -101,7 +102,8 @@ class Store : public TemporaryTest {
     return container;
   }
   static ContainerState running() {
-    return {.status = Status::running, .pid = ::getpid(), .start_ticks = *start_ticks(::getpid()), .boot_id = boot_id()};
+    return {
+        .status = Status::running, .pid = ::getpid(), .start_ticks = *start_ticks(::getpid()), .boot_id = boot_id()};
   }
   Paths paths_;
 };
@@ -125,8 +127,9 @@ TEST_F(Store, IsFoundByNameIdOrItsBeginning) {
   EXPECT_EQ(find_container(paths_, "one")->record.id, one.id());
   EXPECT_EQ(find_container(paths_, two.id())->record.name, "two");
   EXPECT_EQ(find_container(paths_, two.id().substr(0, 40))->record.name, "two");
-  EXPECT_EQ(error_of(find_container(paths_, "three")), "no container with name or id \"three\"; see: moss ps -a: No such "
-                                                       "file or directory");
+  EXPECT_EQ(error_of(find_container(paths_, "three")),
+            "no container with name or id \"three\"; see: moss ps -a: No such "
+            "file or directory");
   EXPECT_FALSE(find_container(paths_, "").ok());
   EXPECT_EQ(latest_container(paths_)->record.name, "two");
 }
@@ -134,9 +137,9 @@ TEST_F(Store, IsFoundByNameIdOrItsBeginning) {
 TEST_F(Store, ANameIsTakenOnceAndFreeAgainAfterwards) {
   std::optional<OwnedContainer> first = create(false, "web");
   const std::string id = first->id();
-  EXPECT_EQ(error_of(OwnedContainer::create(paths_, false, "web", false)),
-            cat("the name web is in use by container ", id.substr(0, 12),
-                "; remove it with: moss rm web, or use --replace"));
+  EXPECT_EQ(
+      error_of(OwnedContainer::create(paths_, false, "web", false)),
+      cat("the name web is in use by container ", id.substr(0, 12), "; remove it with: moss rm web, or use --replace"));
   // The one that failed left nothing.
   EXPECT_THAT(*sys::list_dir(paths_.live_containers()), SizeIs(1));
   EXPECT_TRUE(first->remove({}).ok());
@@ -152,7 +155,9 @@ TEST_F(Store, ANameLeftByNobodyIsFree) {
 
 TEST_F(Store, ReplaceRemovesTheOldOne) {
   std::string old;
-  { old = create(false, "web").id(); }
+  {
+    old = create(false, "web").id();
+  }
   const OwnedContainer replacement = create(false, "web", true);
   EXPECT_NE(replacement.id(), old);
   EXPECT_FALSE(sys::exists(cat(paths_.lasting_containers(), "/", old)));
@@ -197,7 +202,9 @@ TEST_F(Store, OneThatRemovesItselfIsGoneWithItsHolder) {
 }
 
 TEST_F(Store, OneThatNeverCameToBeIsSweptAway) {
-  { const OwnedContainer half = *OwnedContainer::create(paths_, false, "", false); }
+  {
+    const OwnedContainer half = *OwnedContainer::create(paths_, false, "", false);
+  }
   ASSERT_TRUE(sweep(paths_).ok());
   EXPECT_THAT(*sys::list_dir(paths_.live_containers()), IsEmpty());
   EXPECT_THAT(*sys::list_dir(paths_.lasting_containers()), IsEmpty());
@@ -220,15 +227,24 @@ TEST_F(Store, SweepingNothingIsFine) {
   EXPECT_EQ(error_of(latest_container(paths_)), "there are no containers");
 }
 
-TEST_F(Store, ADamagedRecordIsOneErrorThatNamesIt) {
+TEST_F(Store, ADamagedRecordHarmsNobodyElseAndMayBeRemoved) {
+  std::string id;
   std::string folder;
   {
     OwnedContainer container = create();
+    id = container.id();
     folder = container.folder();
     ASSERT_TRUE(container.retire({.status = Status::exited}).ok());
   }
+  OwnedContainer healthy = create(false, "healthy");
   write(folder + "/container.json", "{\"id\":");
-  EXPECT_THAT(error_of(list_containers(paths_)), StartsWith(cat("read ", folder, "/container.json: ")));
+  ASSERT_TRUE(sweep(paths_).ok());
+  ASSERT_EQ(list_containers(paths_)->size(), 2U);
+  const Result<Container> damaged = find_container(paths_, id);
+  EXPECT_THAT(damaged->state.error, StartsWith(cat("read ", folder, "/container.json: ")));
+  EXPECT_TRUE(remove_container(paths_, *damaged, false, 0).ok());
+  ASSERT_EQ(list_containers(paths_)->size(), 1U);
+  EXPECT_FALSE(sys::exists(folder));
 }
 
 TEST_F(Store, ARunningContainerIsRemovedByForceOnly) {
@@ -280,17 +296,21 @@ TEST_F(StoreInUserNamespace, FilesOfOtherOwnersAreRemovedToo) {
   const uid_t uid = ::geteuid();
   const Result<sys::SubordinateIds> ids = sys::read_subordinate_ids(sys::user_name(uid), uid);
   ASSERT_TRUE(ids.ok());
-  if (ids->empty() || !sys::find_program("newuidmap")) GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
+  if (ids->empty() || !sys::find_program("newuidmap"))
+    GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
   const IdMap map{sys::id_ranges(uid, ids->uids), sys::id_ranges(::getegid(), ids->gids)};
   OwnedContainer container = create(true);
   const std::string folder = container.lasting() + "/upper";
   make_dir(folder + "/theirs/inner");
-  ASSERT_EQ(*sys::run_in_user_namespace(map, [&] {
-    return ::chown((folder + "/theirs/inner").c_str(), 5, 5) == 0 && ::chown((folder + "/theirs").c_str(), 5, 5) == 0 &&
-                   ::chmod((folder + "/theirs").c_str(), 0700) == 0
-               ? 0
-               : 1;
-  }), 0);
+  ASSERT_EQ(*sys::run_in_user_namespace(map,
+                                        [&] {
+                                          return ::chown((folder + "/theirs/inner").c_str(), 5, 5) == 0 &&
+                                                         ::chown((folder + "/theirs").c_str(), 5, 5) == 0 &&
+                                                         ::chmod((folder + "/theirs").c_str(), 0700) == 0
+                                                     ? 0
+                                                     : 1;
+                                        }),
+            0);
   const Result<Ok> removed = container.remove(map);
   EXPECT_TRUE(removed.ok()) << error_of(removed);
   // Nothing of it was moved elsewhere and forgotten.

@@ -88,7 +88,8 @@ TEST_F(Volumes, NothingGoesOverTheRootOrProc) {
               cat("error: -v ", source_, ":", place, ": the root itself cannot be mounted over"));
   }
   for (const char* place : {"/proc", "/proc/", "/proc/self", "/x/../proc", "/../proc/1"}) {
-    EXPECT_EQ(volume(cat(source_, ":", place)), cat("error: -v ", source_, ":", place, ": nothing may be mounted over /proc"));
+    EXPECT_EQ(volume(cat(source_, ":", place)),
+              cat("error: -v ", source_, ":", place, ": nothing may be mounted over /proc"));
   }
   EXPECT_EQ(volume(source_ + ":/process"), cat("bind ", source_, " /process rbind\n"));
 }
@@ -111,7 +112,8 @@ TEST_F(Volumes, OnePlaceTakesOneMount) {
 TEST_F(Volumes, MountOptionOfTypeBind) {
   EXPECT_EQ(mount(cat("type=bind,source=", source_, ",destination=/d")), cat("bind ", source_, " /d rbind\n"));
   EXPECT_EQ(mount(cat("type=bind,src=", source_, ",dst=/d,ro")), cat("bind ", source_, " /d rbind,rro\n"));
-  EXPECT_EQ(mount(cat("type=bind,src=", source_, ",target=/d,readonly=true")), cat("bind ", source_, " /d rbind,rro\n"));
+  EXPECT_EQ(mount(cat("type=bind,src=", source_, ",target=/d,readonly=true")),
+            cat("bind ", source_, " /d rbind,rro\n"));
   EXPECT_EQ(mount(cat("type=bind,src=", source_, ",dst=/d,ro=false")), cat("bind ", source_, " /d rbind\n"));
   EXPECT_EQ(mount(cat("type=bind,src=", source_, ",dst=/d,rw=false")), cat("bind ", source_, " /d rbind,rro\n"));
   EXPECT_EQ(mount(cat("type=bind,src=", source_, ",dst=/d,bind-propagation=rshared,bind-nonrecursive")),
@@ -144,13 +146,14 @@ TEST_F(Volumes, Tmpfs) {
   EXPECT_EQ(tmpfs("t"), "error: --tmpfs t: the path inside must be absolute: t");
   EXPECT_EQ(tmpfs("/t:mode=rwx"), "error: --tmpfs /t:mode=rwx: mode is a number, not rwx");
   EXPECT_EQ(tmpfs("/t:huge=always"), "error: --tmpfs /t:huge=always: option huge=always is not supported");
-  EXPECT_EQ(tmpfs("/t:size=big"), "error: --tmpfs /t:size=big: size big: expected a number of bytes, or one with k, m, g "
-                                  "or t behind it");
+  EXPECT_EQ(tmpfs("/t:size=big"),
+            "error: --tmpfs /t:size=big: size big: expected a number of bytes, or one with k, m, g "
+            "or t behind it");
 }
 
 TEST(ParseSize, TakesBytesAndUnits) {
-  const std::pair<const char*, uint64_t> sizes[] = {{"0", 0},         {"1000", 1000},       {"5b", 5},
-                                                    {"512k", 524288}, {"64M", 64ull << 20}, {"64mb", 64ull << 20},
+  const std::pair<const char*, uint64_t> sizes[] = {{"0", 0},           {"1000", 1000},       {"5b", 5},
+                                                    {"512k", 524288},   {"64M", 64ull << 20}, {"64mb", 64ull << 20},
                                                     {"1g", 1ull << 30}, {"2T", 2ull << 40}};
   for (const auto& [text, bytes] : sizes) {
     ASSERT_TRUE(parse_size(text).ok()) << text;
@@ -159,8 +162,8 @@ TEST(ParseSize, TakesBytesAndUnits) {
 }
 
 TEST(ParseSize, RefusesTheRest) {
-  for (const char* text : {"", "b", "k", "kb", "-1", "+1", "1.5g", "1 k", "0x10", "18446744073709551616",
-                           "99999999999g", "1kk", "1p"}) {
+  for (const char* text :
+       {"", "b", "k", "kb", "-1", "+1", "1.5g", "1 k", "0x10", "18446744073709551616", "99999999999g", "1kk", "1p"}) {
     EXPECT_FALSE(parse_size(text).ok()) << text;
   }
 }

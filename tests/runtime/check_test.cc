@@ -21,19 +21,21 @@ TEST(Check, AllComplaintsComeAtOnceWithTheirPaths) {
   config.mounts.push_back({.destination = "data", .type = "tmpfs"});
   config.mounts.push_back({.destination = "/a/../../b", .type = "bind", .options = {"tmpcopyup"}});
   config.linux.sysctl = {{"kernel.panic", "1"}};
-  config.process.rlimits = {{.type = "RLIMIT_CORE", .hard = 1, .soft = 2}, {.type = "RLIMIT_CORE", .hard = 1, .soft = 1}};
+  config.process.rlimits = {{.type = "RLIMIT_CORE", .hard = 1, .soft = 2},
+                            {.type = "RLIMIT_CORE", .hard = 1, .soft = 1}};
   config.linux.mount_label = "label";
   EXPECT_THAT(
       check(config, kNewHost),
-      ElementsAre("linux.namespaces[7]: a second uts", "linux.namespaces[8].type: unknown: dream",
-                  "process.user.uid: 70000 is not in linux.uidMappings; grant more ids in /etc/subuid and /etc/subgid or "
-                  "choose another",
-                  "root.path: missing", "process.cwd: not absolute: relative", "mounts[9].destination: not absolute: data",
-                  "mounts[10].destination: has \"..\": /a/../../b", "mounts[10].options: tmpcopyup is for tmpfs only",
-                  "linux.mountLabel: SELinux is not supported",
-                  "linux.sysctl: kernel.panic belongs to the whole host; only net.*, kernel.msg*, kernel.shm*, kernel.sem "
-                  "and fs.mqueue.* may be set",
-                  "process.rlimits[0]: soft above hard", "process.rlimits[1]: a second RLIMIT_CORE"));
+      ElementsAre(
+          "linux.namespaces[7]: a second uts", "linux.namespaces[8].type: unknown: dream",
+          "process.user.uid: 70000 is not in linux.uidMappings; grant more ids in /etc/subuid and /etc/subgid or "
+          "choose another",
+          "root.path: missing", "process.cwd: not absolute: relative", "mounts[9].destination: not absolute: data",
+          "mounts[10].destination: has \"..\": /a/../../b", "mounts[10].options: tmpcopyup is for tmpfs only",
+          "linux.mountLabel: SELinux is not supported",
+          "linux.sysctl: kernel.panic belongs to the whole host; only net.*, kernel.msg*, kernel.shm*, kernel.sem "
+          "and fs.mqueue.* may be set",
+          "process.rlimits[0]: soft above hard", "process.rlimits[1]: a second RLIMIT_CORE"));
 }
 
 TEST(Check, ComplaintsAreSafeToPrint) {
@@ -49,10 +51,8 @@ std::vector<std::string> complaints_of_map(std::vector<IdRange> ranges) {
 }
 
 TEST(Check, MapsMayNotOverlapOrLeaveTheRangeOfIds) {
-  EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {5, 5000, 10}}),
-              ElementsAre("linux.uidMappings[1]: overlaps [0]"));
-  EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {10, 1009, 1}}),
-              ElementsAre("linux.uidMappings[1]: overlaps [0]"));
+  EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {5, 5000, 10}}), ElementsAre("linux.uidMappings[1]: overlaps [0]"));
+  EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {10, 1009, 1}}), ElementsAre("linux.uidMappings[1]: overlaps [0]"));
   EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {10, 1010, 1}}), IsEmpty());
   EXPECT_THAT(complaints_of_map({{0, 4294967290, 10}}), ElementsAre("linux.uidMappings[0]: beyond 2^32-2"));
   EXPECT_THAT(complaints_of_map({{0, 4294967290, 5}}), IsEmpty());
@@ -79,9 +79,10 @@ TEST(Check, SettingsOfASharedNamespaceWouldReachTheHost) {
   erase_namespace(config, "network");
   erase_namespace(config, "ipc");
   config.linux.sysctl = {{"kernel.shmmax", "1"}, {"net.core.somaxconn", "1"}};
-  EXPECT_THAT(check(config, kNewHost),
-              ElementsAre("linux.sysctl: kernel.shmmax would change the host: the container shares that namespace",
-                          "linux.sysctl: net.core.somaxconn would change the host: the container shares that namespace"));
+  EXPECT_THAT(
+      check(config, kNewHost),
+      ElementsAre("linux.sysctl: kernel.shmmax would change the host: the container shares that namespace",
+                  "linux.sysctl: net.core.somaxconn would change the host: the container shares that namespace"));
   config = default_config();
   erase_namespace(config, "uts");
   EXPECT_THAT(check(config, kNewHost), ElementsAre("hostname: needs a uts namespace of its own"));

@@ -114,7 +114,8 @@ TEST(Golden, TmpfsAndBindOptions) {
   config.mounts.push_back(
       {.destination = "/data", .type = "bind", .source = "/home/me/data", .options = {"rbind", "rro", "rslave"}});
   config.mounts.push_back({.destination = "/plain", .type = "bind", .source = "file", .options = {"bind"}});
-  config.mounts.push_back({.destination = "/proc/meminfo", .type = "bind", .source = "/home/me/meminfo", .options = {"bind"}});
+  config.mounts.push_back(
+      {.destination = "/proc/meminfo", .type = "bind", .source = "/home/me/meminfo", .options = {"bind"}});
   expect_golden("tmpfs_and_binds", config, kNewHost, {.bundle = "/run/c", .optional_binds = {"/etc/hosts"}});
 }
 
@@ -215,8 +216,7 @@ TEST(Plan, PathFromTheEnvironmentDecidesWhereACommandIsLookedFor) {
   EXPECT_EQ(candidates({"PATH=/a:/b"}, "sh"), "/a/sh /b/sh ");
   EXPECT_EQ(candidates({"PATH=/a:"}, "sh"), "/a/sh sh ");
   EXPECT_EQ(candidates({"PATH=/a"}, "./sh"), "./sh ");
-  EXPECT_EQ(candidates({}, "sh"),
-            "/usr/local/sbin/sh /usr/local/bin/sh /usr/sbin/sh /usr/bin/sh /sbin/sh /bin/sh ");
+  EXPECT_EQ(candidates({}, "sh"), "/usr/local/sbin/sh /usr/local/bin/sh /usr/sbin/sh /usr/bin/sh /sbin/sh /bin/sh ");
 }
 
 }  // namespace

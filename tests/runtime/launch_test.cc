@@ -181,7 +181,8 @@ TEST_F(Launch, MaskedPathsLookEmptyAndReadOnlyOnesRefuseWrites) {
   make_dir(path("rootfs/hidden"));
   write(path("rootfs/hidden/key"), "key");
   make_dir(path("rootfs/fixed"));
-  oci::Config c = config({"paths", "/secret", "/hidden", "/hidden/key", "/fixed", "/work", "/nothere", "/proc/sys/kernel/ostype"});
+  oci::Config c =
+      config({"paths", "/secret", "/hidden", "/hidden/key", "/fixed", "/work", "/nothere", "/proc/sys/kernel/ostype"});
   c.linux.masked_paths = {"/secret", "/hidden", "/proc/kcore", "/nothere"};
   c.linux.readonly_paths = {"/fixed", "/proc/sys", "/nothere"};
   EXPECT_EQ(output_of(c),
@@ -195,7 +196,8 @@ TEST_F(Launch, AReadOnlyRootIsReadOnlyAndItsTmpfsNot) {
   EXPECT_EQ(output_of(config({"exit", "0"})), "");
   oci::Config c = config({"paths", "/work", "/dev/shm", "/etc/hosts"});
   c.root.readonly = true;
-  EXPECT_EQ(output_of(c), "/work: folder, Read-only file system\n/dev/shm: folder, writable\n/etc/hosts: 127.0.0.1 box\n");
+  EXPECT_EQ(output_of(c),
+            "/work: folder, Read-only file system\n/dev/shm: folder, writable\n/etc/hosts: 127.0.0.1 box\n");
 }
 
 TEST_F(Launch, ATmpfsCopiesUpWhatTheRootHas) {
@@ -238,7 +240,8 @@ TEST_F(Launch, NamespacesAreTheContainersOwn) {
 TEST_F(Launch, SubordinateIdsGiveOtherUsersAndTheirGroups) {
   const Result<sys::SubordinateIds> ids = sys::read_subordinate_ids(sys::user_name(host_.uid), host_.uid);
   ASSERT_TRUE(ids.ok());
-  if (ids->empty() || !sys::find_program("newuidmap")) GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
+  if (ids->empty() || !sys::find_program("newuidmap"))
+    GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
   ASSERT_EQ(::chmod(root().c_str(), 0755), 0);
   ASSERT_EQ(::chmod(path("rootfs").c_str(), 0755), 0);
   oci::Config c = config({"process"});
@@ -383,15 +386,16 @@ TEST_F(Launch, AnErrorOfTheParentIsTheErrorAndNothingStays) {
 TEST_F(Launch, TheNetworkIsReadiedWhereIdsAreMappedAndBeforeTheWorkload) {
   std::string order;
   const Plan p = planned(config({"exit", "0"}), {.await_network = true});
-  Result<Launched> launched = launch(p, {.start_network = [&](pid_t init) -> Result<Ok> {
-                                           order += "start ";
-                                           order += *sys::read_kernel_file(cat("/proc/", init, "/uid_map")) == "" ? "unmapped " : "mapped ";
-                                           return Ok{};
-                                         },
-                                         .await_network = [&]() -> Result<Ok> {
-                                           order += "await";
-                                           return Ok{};
-                                         }});
+  Result<Launched> launched =
+      launch(p, {.start_network = [&](pid_t init) -> Result<Ok> {
+                   order += "start ";
+                   order += *sys::read_kernel_file(cat("/proc/", init, "/uid_map")) == "" ? "unmapped " : "mapped ";
+                   return Ok{};
+                 },
+                 .await_network = [&]() -> Result<Ok> {
+                   order += "await";
+                   return Ok{};
+                 }});
   ASSERT_TRUE(launched.ok()) << error_of(launched);
   EXPECT_EQ(launched->init.wait()->shell_code(), 0);
   EXPECT_EQ(order, "start mapped await");
@@ -454,7 +458,8 @@ TEST_F(LaunchFailure, BeforeAnyStepWithAnInitAndANetwork) {
 TEST_F(LaunchFailure, BeforeAnyStepWithSubordinateIds) {
   const Result<sys::SubordinateIds> ids = sys::read_subordinate_ids(sys::user_name(host_.uid), host_.uid);
   ASSERT_TRUE(ids.ok());
-  if (ids->empty() || !sys::find_program("newuidmap")) GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
+  if (ids->empty() || !sys::find_program("newuidmap"))
+    GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
   oci::Config c = config({"exit", "0"});
   c.linux.uid_mappings = sys::id_ranges(host_.uid, ids->uids);
   c.linux.gid_mappings = sys::id_ranges(host_.gid, ids->gids);

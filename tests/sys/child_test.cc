@@ -50,9 +50,9 @@ TEST_F(Spawn, StdioIsDevNullUnlessGiven) {
 TEST_F(Spawn, OnlyInheritedDescriptorsAreOpenUnderTheirNumbers) {
   const Fd kept(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
   const Fd closed(::open("/dev/full", O_RDONLY | O_CLOEXEC));
-  const std::string text = output_of(cat("readlink /proc/self/fd/", kept.get(), "; readlink /proc/self/fd/",
-                                         closed.get(), "; true"),
-                                     {.inherit = {kept.get()}});
+  const std::string text =
+      output_of(cat("readlink /proc/self/fd/", kept.get(), "; readlink /proc/self/fd/", closed.get(), "; true"),
+                {.inherit = {kept.get()}});
   EXPECT_EQ(text, "/dev/zero\n");
 }
 

@@ -25,8 +25,7 @@ TEST_F(ReadFile, GivesTheWholeTextUpToTheLimit) {
   const std::string text(10000, 'x');
   write(path("f"), text);
   EXPECT_EQ(*read_file(path("f"), 10000), text);
-  EXPECT_EQ(error_of(read_file(path("f"), 9999)),
-            cat("read ", path("f"), ": larger than 9999 bytes: File too large"));
+  EXPECT_EQ(error_of(read_file(path("f"), 9999)), cat("read ", path("f"), ": larger than 9999 bytes: File too large"));
   write(path("empty"), "");
   EXPECT_EQ(*read_file(path("empty"), 0), "");
 }
@@ -170,7 +169,9 @@ TEST_F(Locks, OneHolderAtATime) {
   Result<FileLock> held = FileLock::acquire(path("lock"));
   ASSERT_TRUE(held.ok());
   EXPECT_EQ(FileLock::try_acquire(path("lock"))->has_value(), false);
-  { const FileLock gone = std::move(held).value(); }
+  {
+    const FileLock gone = std::move(held).value();
+  }
   EXPECT_EQ(FileLock::try_acquire(path("lock"))->has_value(), true);
 }
 

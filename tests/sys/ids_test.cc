@@ -22,8 +22,8 @@ TEST(SubordinateIds, AreTheUsersLinesByNameOrNumber) {
 }
 
 TEST(SubordinateIds, LinesThatAreNotWellFormedGrantNothing) {
-  for (const char* line : {"u1", "u1:1", "u1:1:2:3", "u1:x:1", "u1:1:x", "u1:1:0", "u1:-1:5", "u1: 1:5", "u1:4294967295:1",
-                           "u1:4294967290:6", "u1:4294967296:1", "u10:1:5", "#u1:1:5", ""}) {
+  for (const char* line : {"u1", "u1:1", "u1:1:2:3", "u1:x:1", "u1:1:x", "u1:1:0", "u1:-1:5", "u1: 1:5",
+                           "u1:4294967295:1", "u1:4294967290:6", "u1:4294967296:1", "u10:1:5", "#u1:1:5", ""}) {
     EXPECT_THAT(parse_subordinate_ids(line, "u1", 1001), IsEmpty()) << line;
   }
   EXPECT_THAT(parse_subordinate_ids("  u1:4294967290:5 \r\n", "u1", 1001), ElementsAre(IdRange{0, 4294967290, 5}));
@@ -36,7 +36,8 @@ TEST(IdRanges, RootInsideIsTheCallerOutside) {
 
 TEST(IdRanges, SeveralGrantsFollowWithoutGaps) {
   const IdRange grants[] = {{.outside = 100000, .count = 10}, {.outside = 500000, .count = 20}};
-  EXPECT_THAT(id_ranges(1001, grants), ElementsAre(IdRange{0, 1001, 1}, IdRange{1, 100000, 10}, IdRange{11, 500000, 20}));
+  EXPECT_THAT(id_ranges(1001, grants),
+              ElementsAre(IdRange{0, 1001, 1}, IdRange{1, 100000, 10}, IdRange{11, 500000, 20}));
   EXPECT_THAT(id_ranges(7, {}), ElementsAre(IdRange{0, 7, 1}));
 }
 
@@ -74,9 +75,14 @@ TEST_F(UserNamespace, SubordinateIdsAreThereWhereTheUserHasThem) {
   if (ids->empty() || !find_program("newuidmap")) GTEST_SKIP() << "this user has no subordinate ids, or no newuidmap";
   const IdMap map{id_ranges(::geteuid(), ids->uids), id_ranges(::getegid(), ids->gids)};
   const std::string file = path("f");
-  ASSERT_EQ(*run_in_user_namespace(map, [&] {
-    return create_file(file, "x").ok() && ::chown(file.c_str(), 1, 1) == 0 && ::getgroups(0, nullptr) == 0 ? 0 : 1;
-  }), 0);
+  ASSERT_EQ(*run_in_user_namespace(map,
+                                   [&] {
+                                     return create_file(file, "x").ok() && ::chown(file.c_str(), 1, 1) == 0 &&
+                                                    ::getgroups(0, nullptr) == 0
+                                                ? 0
+                                                : 1;
+                                   }),
+            0);
   struct stat status;
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, ids->uids.front().outside);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/filter.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -284,12 +285,11 @@ struct Exec {
 };
 
 using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
-                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, HoldProcFile,
-                          Attach, Symlink,
-                          MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
-                          LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities,
-                          SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds,
-                          ForkFromInit, Exec>;
+                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice,
+                          Park, HoldProcFile, Attach, Symlink, MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot,
+                          WriteProc, SetHostname, SetDomainname, LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir,
+                          SetIds, DropBounding, SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession,
+                          DieWithParent, ResetSignals, CloseFds, ForkFromInit, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

@@ -91,8 +91,9 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   const oci::Process process = TRY(process_of(container, options, std::move(config.process)));
   SeccompChoice seccomp;
   if (!options.privileged) {
-    seccomp = TRY(seccomp_by_name(container.record.seccomp_profile,
-                                  process.capabilities ? process.capabilities->bounding : std::vector<std::string>{}, paths));
+    seccomp =
+        TRY(seccomp_by_name(container.record.seccomp_profile,
+                            process.capabilities ? process.capabilities->bounding : std::vector<std::string>{}, paths));
   }
   const sys::Host host = TRY(sys::probe_host());
   const bool can_set_groups = !IdMap{config.linux.uid_mappings, config.linux.gid_mappings}.is_single();
@@ -118,9 +119,8 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
     launched.init.release();
     return 0;
   }
-  const std::optional<RawTerminal> raw = options.terminal && options.interactive
-                                             ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO)
-                                             : std::nullopt;
+  const std::optional<RawTerminal> raw =
+      options.terminal && options.interactive ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO) : std::nullopt;
   const sys::Exit exit = TRY(supervise(
       {
           .init = std::move(launched.init),

@@ -1,6 +1,7 @@
 // moss run, from the words to the exit code.
 //
-//   find the image -> choose the ids -> make the folders -> write the bundle -> plan -> launch -> look after it -> clean up
+//   find the image -> choose the ids -> make the folders -> write the bundle -> plan -> launch -> look after it ->
+//   clean up
 //
 // In the foreground all of it happens in one process. Detached, the process forks before the launch, so that the
 // monitor is the container's parent, and hears from the monitor how the launch went.
@@ -60,8 +61,8 @@ Result<Image> find_or_pull(const ImageStore& store, const RunOptions& options, c
   if (policy != "always" && policy != "newer") {
     if (std::optional<Image> image = TRY(store.find(options.image))) return std::move(*image);
     if (policy == "never") {
-      return Error(0, "no image ", printable(options.image), " here, and --pull never forbids fetching it; try: moss pull ",
-                   printable(options.image));
+      return Error(0, "no image ", printable(options.image),
+                   " here, and --pull never forbids fetching it; try: moss pull ", printable(options.image));
     }
   }
   TRY(services.pull(options.image, options));
@@ -85,7 +86,8 @@ Result<std::string> skeleton(const Paths& paths) {
   }
   if (::rename(staged.path().c_str(), path.c_str()) == 0) staged.keep();
   // Somebody else was quicker: theirs is as good.
-  else if (errno != ENOTEMPTY && errno != EEXIST) return sys_error("make ", path);
+  else if (errno != ENOTEMPTY && errno != EEXIST)
+    return sys_error("make ", path);
   return path;
 }
 
@@ -257,11 +259,13 @@ Result<Ok> write_users(const Preparation& p, const std::string& live) {
   };
   const std::string name = p.map.keeps_id ? sys::user_name(p.host.uid) : std::to_string(p.user.uid);
   if (!p.user.in_passwd) {
-    TRY(sys::create_file(live + "/passwd", cat(with_newline(p.passwd), name, ":*:", p.user.uid, ":", p.user.gid, ":", name,
-                                               ":", p.user.home, ":/bin/sh\n")));
+    TRY(sys::create_file(live + "/passwd", cat(with_newline(p.passwd), name, ":*:", p.user.uid, ":", p.user.gid, ":",
+                                               name, ":", p.user.home, ":/bin/sh\n")));
   }
   if (!p.user.in_group) {
-    TRY(sys::create_file(live + "/group", cat(with_newline(p.group), p.user.gid == p.user.uid ? name : cat("group", p.user.gid), ":x:", p.user.gid, ":\n")));
+    TRY(sys::create_file(live + "/group",
+                         cat(with_newline(p.group), p.user.gid == p.user.uid ? name : cat("group", p.user.gid),
+                             ":x:", p.user.gid, ":\n")));
   }
   return Ok{};
 }
@@ -325,7 +329,8 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   Running running;
   Stdio stdio = TRY(make_stdio(options));
   running.supervision.log = TRY(open_log(container, options));
-  running.state = {.status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
+  running.state = {
+      .status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
   if (!made.bundle.staging.empty()) TRY(sys::make_dirs(made.bundle.staging, 0700));
   runtime::LaunchOptions launch{
       .stdin_fd = stdio.null.get(),
@@ -347,8 +352,9 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   };
   if (p.network.mode == NetworkMode::private_net) {
     launch.start_network = [&](pid_t init) -> Result<Ok> {
-      running.network = TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
-                                                 {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
+      running.network =
+          TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
+                                   {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
       return Ok{};
     };
     launch.await_network = [&] { return running.network->wait_ready(); };
@@ -399,8 +405,9 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
   running.supervision.from_caller = options.terminal && options.interactive;
   sys::Exit exit;
   {
-    const std::optional<RawTerminal> raw =
-        options.terminal && options.interactive ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO) : std::nullopt;
+    const std::optional<RawTerminal> raw = options.terminal && options.interactive
+                                               ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO)
+                                               : std::nullopt;
     exit = TRY(supervise(std::move(running.supervision), services.notice));
   }
   running.state.exit_code = exit.shell_code();

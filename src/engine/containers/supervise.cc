@@ -27,8 +27,8 @@ namespace {
 sigset_t supervised_signals() {
   sigset_t set;
   ::sigfillset(&set);
-  for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS,
-                           SIGPROF, SIGCHLD}) {
+  for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
+                           SIGSYS, SIGPROF, SIGCHLD}) {
     ::sigdelset(&set, signal);
   }
   return set;
@@ -57,9 +57,8 @@ class LogWriter {
       const bool whole = end != std::string_view::npos;
       prefix[length - 2] = whole ? 'F' : 'P';
       const std::string_view line = data.substr(0, whole ? end : data.size());
-      const iovec parts[3] = {{prefix, length},
-                              {const_cast<char*>(line.data()), line.size()},
-                              {const_cast<char*>("\n"), 1}};
+      const iovec parts[3] = {
+          {prefix, length}, {const_cast<char*>(line.data()), line.size()}, {const_cast<char*>("\n"), 1}};
       // A full disk loses log lines, never the container.
       (void)!::writev(fd_.get(), parts, 3);
       data.remove_prefix(whole ? end + 1 : data.size());

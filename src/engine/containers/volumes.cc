@@ -225,7 +225,8 @@ class Collector {
     }
     for (const char* known : {"mode", "uid", "gid", "nr_inodes"}) {
       if (key != known || !value) continue;
-      if (!parse_number<uint64_t>(*value)) return Error(0, option, ": ", known, " is a number, not ", printable(*value));
+      if (!parse_number<uint64_t>(*value))
+        return Error(0, option, ": ", known, " is a number, not ", printable(*value));
       mount.options.emplace_back(word);
       return Ok{};
     }
@@ -284,11 +285,24 @@ Result<uint64_t> parse_size(std::string_view text) {
   uint64_t unit = 1;
   if (!digits.empty()) {
     switch (digits.back()) {
-      case 'k': case 'K': unit = 1ull << 10; break;
-      case 'm': case 'M': unit = 1ull << 20; break;
-      case 'g': case 'G': unit = 1ull << 30; break;
-      case 't': case 'T': unit = 1ull << 40; break;
-      default: break;
+      case 'k':
+      case 'K':
+        unit = 1ull << 10;
+        break;
+      case 'm':
+      case 'M':
+        unit = 1ull << 20;
+        break;
+      case 'g':
+      case 'G':
+        unit = 1ull << 30;
+        break;
+      case 't':
+      case 'T':
+        unit = 1ull << 40;
+        break;
+      default:
+        break;
     }
   }
   if (unit != 1) digits.remove_suffix(1);
