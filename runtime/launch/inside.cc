@@ -9,8 +9,6 @@
 // owner may swap folders while we look.
 #include "runtime/launch/inside.hh"
 
-#include "runtime/launch/copy_tree.hh"
-
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
@@ -34,6 +32,8 @@
 
 #include <cerrno>
 #include <climits>
+
+#include "runtime/launch/copy_tree.hh"
 
 namespace moss::runtime {
 
@@ -63,6 +63,9 @@ class Held {
  private:
   int fd_;
 };
+
+// The file itself, and nothing that was mounted over it (CVE-2025-52881).
+constexpr uint64_t kProcFile = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
 
 int check(long result) { return result < 0 ? errno : 0; }
 
@@ -144,13 +147,24 @@ class Inside {
     return staging_ < 0 ? errno : 0;
   }
 
+  int apply(const HoldFolders& s) {
+    if (s.sources.size() > kMaxHeldFolders) return E2BIG;
+    for (size_t i = 0; i < s.sources.size(); ++i) {
+      held_[i] = ::open(s.sources[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (held_[i] < 0) return errno;
+    }
+    return 0;
+  }
+
+  int apply(const GiveToRoot& s) { return check(::chown(s.source, 0, 0)); }
+
   int apply(const BindRoot& s) {
     const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     return tree ? attach_root(tree) : errno;
   }
 
   int apply(const MountRoot& s) {
-    const Held mount(new_mount(s.type, s.type, s.options, s.attributes));
+    const Held mount(new_mount(s.type, s.type, s.options, s.attributes, s.held ? held_ : nullptr));
     return mount ? attach_root(mount) : errno;
   }
 
@@ -279,7 +293,15 @@ class Inside {
 
   // ---- the kernel's switches ----
 
+  int apply(const HoldProcFile& s) {
+    const int file = open_at_with(slots_[s.slot], s.file, O_WRONLY, 0, kProcFile);
+    if (file < 0) return errno;
+    proc_files_[s.index] = file;
+    return 0;
+  }
+
   int apply(const WriteProc& s) {
+    if (s.held != kNotHeld) return check(::write(proc_files_[s.held], s.text, ::strlen(s.text)));
     if (proc_ < 0) {
       proc_ = new_mount("proc", "proc", {}, 0);
       // Without a pid namespace of its own a container may not mount one; the host's is not the image's, so it serves.
@@ -288,7 +310,7 @@ class Inside {
       if (proc_ < 0 || ::fstatfs(proc_, &status) != 0) return errno;
       if (status.f_type != PROC_SUPER_MAGIC) return EXDEV;
     }
-    const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS));
+    const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, kProcFile));
     if (!file) return errno;
     return check(::write(file.get(), s.text, ::strlen(s.text)));
   }
@@ -436,7 +458,7 @@ class Inside {
   }
 
   int apply(const ResetSignals&) {
-    struct sigaction standard {};
+    struct sigaction standard{};
     standard.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal) (void)::sigaction(signal, &standard, nullptr);
     sigset_t none;
@@ -444,9 +466,7 @@ class Inside {
     return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
 
-  int apply(const CloseFds& s) {
-    return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC));
-  }
+  int apply(const CloseFds& s) { return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC)); }
 
   // ---- the workload ----
 
@@ -496,7 +516,8 @@ class Inside {
   // What a mask covers: below the root, or below a mount that is parked on the host's place for it.
   int open_below(uint8_t below, const char* path) {
     if (below == kBelowRoot) return open_in_root(path, O_PATH);
-    return open_at_with(slots_[below], path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    const char* inside = ::strchr(path + 1, '/');
+    return open_at_with(slots_[below], inside, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   }
 
   int fill(uint8_t slot, int fd) {
@@ -585,8 +606,23 @@ class Inside {
     return ::mount_setattr(mount, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
   }
 
-  // fsopen(2) … fsmount(2): a mount that is nowhere yet.
-  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes) {
+  // "/proc/self/fd/N"
+  static void write_fd_path(char* path, int fd) {
+    ::memcpy(path, "/proc/self/fd/", 14);
+    char digits[12];
+    int count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + fd % 10);
+      fd /= 10;
+    } while (fd > 0);
+    for (path += 14; count > 0; ++path) *path = digits[--count];
+    *path = '\0';
+  }
+
+  // fsopen(2) … fsmount(2): a mount that is nowhere yet. Where `held` is given, absolute paths among the options are
+  // replaced by its descriptors, one after the other.
+  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes,
+                       const int* held = nullptr) {
     const Held context(::fsopen(type, FSOPEN_CLOEXEC));
     if (!context) return -1;
     if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source, 0) != 0) return -1;
@@ -604,7 +640,13 @@ class Inside {
       }
       ::memcpy(key, option, length);
       key[length] = '\0';
-      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, equals + 1, 0) != 0) return -1;
+      const char* value = equals + 1;
+      char fd_path[32];
+      if (held != nullptr && value[0] == '/') {
+        write_fd_path(fd_path, *held++);
+        value = fd_path;
+      }
+      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) return -1;
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
     return ::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
@@ -618,6 +660,8 @@ class Inside {
   int proc_ = -1;       // a procfs of our own
   int empty_dir_ = -1;  // the tmpfs that masks folders
   int slots_[kSlots];   // prepared mounts
+  int held_[kMaxHeldFolders];
+  int proc_files_[kHeldProcFiles];
 };
 
 int take_stdio(const LaunchOptions& options) {

@@ -78,8 +78,9 @@ Result<Received> receive(int socket) {
   ssize_t got;
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0 && errno != ECONNRESET) return sys_error("listen to the container's process");
+    // ECONNRESET: the child ended with a message of ours unread. It comes once, before what the child said last.
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got < 0) return sys_error("listen to the container's process");
   received.end = got <= 0;
   if (!received.end && got != sizeof received.packet) return Error(EPROTO, "listen to the container's process");
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
@@ -118,7 +119,8 @@ Error failure_of(const Plan& plan, const Packet& packet) {
   }
   Error error(packet.error, "step ", packet.index + 1, " of ", plan.steps.size(), ", ", describe(step),
               remedy(step, packet.error));
-  if (std::holds_alternative<ChangeDir>(step)) return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
+  if (std::holds_alternative<ChangeDir>(step))
+    return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
   return error;
 }
 
@@ -141,6 +143,17 @@ Result<Fd> until_exec(const Plan& plan, int socket) {
   }
 }
 
+// What the child gave up for, if it has: without waiting, for it may be alive and the failure ours alone.
+std::optional<Error> last_word(const Plan& plan, int socket) {
+  Packet packet{};
+  while (true) {
+    const ssize_t got = ::recv(socket, &packet, sizeof packet, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
+    if (got != sizeof packet) return std::nullopt;
+    if (packet.message == Message::failed) return failure_of(plan, packet);
+  }
+}
+
 Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
@@ -149,7 +162,8 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
     const Received received = TRY(receive(socket));
     if (received.end) return Error(EPIPE, "wait for the container's namespaces");
     if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
-    if (received.packet.message != Message::namespaces_ready) return Error(EPROTO, "wait for the container's namespaces");
+    if (received.packet.message != Message::namespaces_ready)
+      return Error(EPROTO, "wait for the container's namespaces");
   }
   if (mapping) TRY(mapping->finish());
   if (options.start_network) TRY(options.start_network(init));
@@ -170,9 +184,10 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   if (pid < 0) {
     const int code = errno;
     if (code == EPERM || code == ENOSPC || code == EACCES) {
-      return Error(code, "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                         "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                         "where they exist)");
+      return Error(code,
+                   "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
+                   "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
+                   "where they exist)");
     }
     return Error(code, "make the container's namespaces");
   }
@@ -183,18 +198,12 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   Launched launched{sys::Child(pid, Fd(pidfd)), {}};
   pair.child.reset();
   const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
-  Result<Fd> terminal = Fd();
-  if (led.ok()) {
-    terminal = until_exec(plan, pair.parent.get());
-  } else {
-    // If the child has said why it gave up, that is the cause and our broken pipe the symptom.
-    if (led.error().code() == EPIPE || led.error().code() == ECONNRESET) {
-      terminal = until_exec(plan, pair.parent.get());
-      if (!terminal.ok()) return std::move(terminal).error();
-    }
+  if (!led.ok()) {
+    // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
+    if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
     return led.error();
   }
-  launched.terminal = TRY(std::move(terminal));
+  launched.terminal = TRY(until_exec(plan, pair.parent.get()));
   return launched;
 }
 
@@ -206,9 +215,9 @@ Result<int> namespaces_to_join(pid_t container) {
     const char* file;
     int flag;
   };
-  static constexpr Entry kEntries[] = {{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},
-                                       {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET},
-                                       {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
+  static constexpr Entry kEntries[] = {
+      {"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},       {"ipc", CLONE_NEWIPC},
+      {"uts", CLONE_NEWUTS},   {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
   int flags = 0;
   for (const Entry& entry : kEntries) {
     struct stat ours;

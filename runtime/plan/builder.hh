@@ -27,6 +27,13 @@ enum class Namespace : int {
 /// The spec's name for a namespace ("network"), or nothing.
 std::optional<Namespace> parse_namespace(std::string_view name);
 
+/// A file below /proc and what is written to it.
+struct KernelSetting {
+  const char* file;
+  const char* text;
+  uint8_t held = kNotHeld;  ///< where its descriptor waits, when it can be opened early
+};
+
 class Builder {
  public:
   Builder(const oci::Config& config, const sys::Host& host, PlanOptions options)
@@ -59,6 +66,8 @@ class Builder {
   uint8_t parked(std::string_view path) const;
   void park(const std::string& path, uint8_t slot) { parked_.emplace_back(path, slot); }
 
+  std::vector<KernelSetting>& settings() { return settings_; }
+
   Plan finish() && { return std::move(plan_); }
 
  private:
@@ -68,6 +77,7 @@ class Builder {
   Plan plan_;
   uint8_t early_slots_ = 0;
   std::vector<std::pair<std::string, uint8_t>> parked_;
+  std::vector<KernelSetting> settings_;
 };
 
 /// A mount of the config, as the two steps that make it.

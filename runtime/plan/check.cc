@@ -36,10 +36,13 @@ void check_map(Checker& c, std::string_view path, const std::vector<IdRange>& ra
   for (size_t i = 0; i < ranges.size(); ++i) {
     const IdRange& a = ranges[i];
     if (a.count == 0) c.complain(path, "[", i, "].size: 0");
-    if (a.count > UINT32_MAX - a.inside || a.count > UINT32_MAX - a.outside) c.complain(path, "[", i, "]: beyond 2^32-2");
+    if (a.count > UINT32_MAX - a.inside || a.count > UINT32_MAX - a.outside)
+      c.complain(path, "[", i, "]: beyond 2^32-2");
     for (size_t k = 0; k < i; ++k) {
       const IdRange& b = ranges[k];
-      const auto overlap = [&](uint32_t x, uint32_t y) { return x < uint64_t{y} + b.count && y < uint64_t{x} + a.count; };
+      const auto overlap = [&](uint32_t x, uint32_t y) {
+        return x < uint64_t{y} + b.count && y < uint64_t{x} + a.count;
+      };
       if (overlap(a.inside, b.inside) || overlap(a.outside, b.outside)) {
         c.complain(path, "[", i, "]: overlaps [", k, "]");
       }
@@ -85,7 +88,8 @@ void check_paths(Checker& c, const oci::Config& config) {
     if (!mount.destination.starts_with('/')) {
       c.complain("mounts[", i, "].destination: not absolute: ", printable(mount.destination));
     }
-    if (has_dots(mount.destination)) c.complain("mounts[", i, "].destination: has \"..\": ", printable(mount.destination));
+    if (has_dots(mount.destination))
+      c.complain("mounts[", i, "].destination: has \"..\": ", printable(mount.destination));
     if (!mount.uid_mappings.empty() || !mount.gid_mappings.empty()) {
       c.complain("mounts[", i, "].uidMappings: idmapped mounts are not supported");
     }
@@ -101,11 +105,12 @@ void check_sysctls(Checker& c, const oci::Config& config, const Builder& b) {
   for (const auto& [key, value] : config.linux.sysctl) {
     const std::string_view name = key;
     const bool net = name.starts_with("net.") || name.starts_with("net/");
-    const bool ipc = name.starts_with("fs.mqueue.") || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") ||
-                     name == "kernel.sem";
+    const bool ipc = name.starts_with("fs.mqueue.") || name.starts_with("kernel.shm") ||
+                     name.starts_with("kernel.msg") || name == "kernel.sem";
     const bool uts = name == "kernel.hostname" || name == "kernel.domainname";
     if (!net && !ipc && !uts) {
-      c.complain("linux.sysctl: ", printable(name), " belongs to the whole host; only net.*, kernel.msg*, kernel.shm*, ",
+      c.complain("linux.sysctl: ", printable(name),
+                 " belongs to the whole host; only net.*, kernel.msg*, kernel.shm*, ",
                  "kernel.sem and fs.mqueue.* may be set");
     } else if ((net && !b.creates(Namespace::network)) || (ipc && !b.creates(Namespace::ipc)) ||
                (uts && !b.creates(Namespace::uts))) {

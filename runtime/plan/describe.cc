@@ -69,6 +69,13 @@ std::string_view word(Message message) {
   return "";
 }
 
+// As everybody writes it: 022.
+std::string octal(uint32_t mask) {
+  std::string digits;
+  for (int shift = 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mask >> shift & 7));
+  return digits;
+}
+
 std::string limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
 
 }  // namespace
@@ -83,8 +90,10 @@ std::string describe(const Step& step) {
           [](const BecomeRoot& s) {
             return cat("become id ", s.uid, ":", s.gid, s.drop_groups ? " and drop every group" : "");
           },
-          [](const SetPropagation&) { return std::string("make every mount private"); },
+          [](const SetPropagation&) { return std::string("keep what is mounted from reaching the host"); },
           [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
+          [](const HoldFolders& s) { return cat("open the root's folders: ", joined(s.sources, ":")); },
+          [](const GiveToRoot& s) { return cat("give folder ", s.source, " to root inside"); },
           [](const BindRoot& s) { return cat("use folder ", s.source, " as the root"); },
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
@@ -99,7 +108,10 @@ std::string describe(const Step& step) {
           },
           [](const PrepareDevice& s) { return cat("copy the mount of device ", printable(s.source)); },
           [](const Park& s) { return cat("lay it over ", s.source, " until the root is there"); },
-          [](const Attach& s) { return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : ""); },
+          [](const HoldProcFile& s) { return cat("open /proc/", s.file, " for later"); },
+          [](const Attach& s) {
+            return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : "");
+          },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },
@@ -114,7 +126,7 @@ std::string describe(const Step& step) {
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },
-          [](const SetUmask& s) { return cat("set umask ", s.mask); },
+          [](const SetUmask& s) { return cat("set umask ", octal(s.mask)); },
           [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
           [](const SetIds& s) {
             std::string groups;

@@ -12,12 +12,12 @@ namespace moss::runtime {
 struct MountOptions {
   bool bind = false;
   bool recursive_bind = false;
-  uint64_t set = 0;              ///< MOUNT_ATTR_…
-  uint64_t clear = 0;            ///< MOUNT_ATTR_…
-  bool set_recursive = false;    ///< one of the r… forms ("rro")
-  uint64_t propagation = 0;      ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE
+  uint64_t set = 0;            ///< MOUNT_ATTR_…
+  uint64_t clear = 0;          ///< MOUNT_ATTR_…
+  bool set_recursive = false;  ///< one of the r… forms ("rro")
+  uint64_t propagation = 0;    ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE
   bool propagation_recursive = false;
-  bool copy_up = false;          ///< tmpcopyup
+  bool copy_up = false;           ///< tmpcopyup
   std::vector<std::string> data;  ///< for the filesystem itself: "mode=755"
 };
 

@@ -84,6 +84,15 @@ const oci::Mount* root_mount(const Builder& b) {
   return found == mounts.end() ? nullptr : &*found;
 }
 
+// Root inside is whom the caller's own folders belong to.
+bool root_is_caller(const Builder& b) {
+  if (!b.creates(Namespace::user)) return true;
+  const std::vector<IdRange>& uids = b.config().linux.uid_mappings;
+  const std::vector<IdRange>& gids = b.config().linux.gid_mappings;
+  return uids.front().inside == 0 && uids.front().outside == b.host().uid && gids.front().inside == 0 &&
+         gids.front().outside == b.host().gid;
+}
+
 bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
   return mount.type == "overlay" && !b.host().has_overlay_lowerdir_append();
 }
@@ -93,14 +102,10 @@ bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
 bool needs_no_ids(const Builder& b, std::string_view type, const MountOptions& options) {
   if (type == "proc" || type == "sysfs" || type == "mqueue" || type == "cgroup2") return true;
   if (type != "tmpfs") return false;
-  const std::vector<IdRange>& uids = b.config().linux.uid_mappings;
-  const std::vector<IdRange>& gids = b.config().linux.gid_mappings;
-  const bool root_is_caller = b.creates(Namespace::user) && uids.front() == IdRange{0, b.host().uid, uids.front().count} &&
-                              gids.front() == IdRange{0, b.host().gid, gids.front().count};
   const bool names_ids = std::any_of(options.data.begin(), options.data.end(), [](const std::string& option) {
     return option.starts_with("uid=") || option.starts_with("gid=");
   });
-  return root_is_caller && !names_ids;
+  return root_is_caller(b) && !names_ids;
 }
 
 PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
@@ -120,7 +125,9 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .set_recursive = options.set_recursive,
           },
       .attach = {.slot = slot.value_or(Builder::kLateSlot)},
-      .when = !slot ? When::in_turn : own ? When::as_self : When::early,
+      .when = !slot ? When::in_turn
+              : own ? When::as_self
+                    : When::early,
   };
 }
 
@@ -187,6 +194,24 @@ Result<std::vector<PlannedMount>> decide_mounts(Builder& b) {
   return planned;
 }
 
+namespace {
+
+// The folders an overlay's options name, in the order MountRoot meets them.
+std::vector<std::string> folders_of(const oci::Mount& mount) {
+  std::vector<std::string> folders;
+  for (const std::string& option : append_lower_dirs_singly(parse_mount_options(mount.options).data)) {
+    const auto [key, value] = cut(option, '=');
+    if (value && value->starts_with('/')) folders.emplace_back(*value);
+  }
+  return folders;
+}
+
+bool needs_held_folders(const Builder& b, const oci::Mount& mount) {
+  return mount.type == "overlay" && b.host().uid == 0 && !root_is_caller(b) && !uses_classic_mount(b, mount);
+}
+
+}  // namespace
+
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   if (const oci::Mount* mount = root_mount(b); mount == nullptr || !uses_classic_mount(b, *mount)) {
     b.then(HoldStaging{b.text(root_path(b))});
@@ -198,13 +223,16 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
       if (b.parked(cat(place, "/")) == mount.attach.slot) b.then(Park{mount.attach.slot, place});
     }
   }
-  // A path below a parked mount is relative to it.
-  const auto below_parked = [&](const std::string& path) { return b.text(std::string_view(path).substr(path.find('/', 1))); };
+  if (const uint8_t proc = b.parked("/proc/"); proc != kBelowRoot) {
+    for (const KernelSetting& setting : b.settings()) {
+      if (setting.held != kNotHeld) b.then(HoldProcFile{setting.held, proc, setting.file});
+    }
+  }
   for (const std::string& path : b.config().linux.readonly_paths) {
-    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(ReadonlyPath{below_parked(path), slot});
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(ReadonlyPath{b.text(path), slot});
   }
   for (const std::string& path : b.config().linux.masked_paths) {
-    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{below_parked(path), slot});
+    if (const uint8_t slot = b.parked(path); slot != kBelowRoot) b.then(Mask{b.text(path), slot});
   }
   return Ok{};
 }
@@ -212,6 +240,11 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
 Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
     if (mount.when == When::as_self) b.then(mount.prepare);
+  }
+  if (const oci::Mount* mount = root_mount(b); mount != nullptr && needs_held_folders(b, *mount)) {
+    const std::vector<std::string> folders = folders_of(*mount);
+    if (folders.size() > kMaxHeldFolders) return Error(0, "mounts: more than ", kMaxHeldFolders, " layers");
+    b.then(HoldFolders{b.plan().list(folders)});
   }
   return Ok{};
 }
@@ -227,11 +260,19 @@ Result<Ok> plan_rootfs(Builder& b) {
   if (is_bind(*mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
   if (uses_classic_mount(b, *mount)) {
     const auto [data, parent] = relative_lower_dirs(options.data);
-    b.then(MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
+    b.then(
+        MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
     return Ok{};
   }
-  const std::vector<std::string> data = mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
-  b.then(MountRoot{b.text(mount->type), b.plan().list(data), options.set});
+  const std::vector<std::string> data =
+      mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
+  // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
+  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0) {
+    for (const std::string& option : options.data) {
+      if (option.starts_with("upperdir=")) b.then(GiveToRoot{b.text(std::string_view(option).substr(9))});
+    }
+  }
+  b.then(MountRoot{b.text(mount->type), b.plan().list(data), options.set, needs_held_folders(b, *mount)});
   return Ok{};
 }
 

@@ -22,7 +22,9 @@ Strings Plan::list(const std::vector<std::string>& values) {
   return Strings(pointers.data(), values.size());
 }
 
-std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) { return numbers_.emplace_back(std::move(values)); }
+std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) {
+  return numbers_.emplace_back(std::move(values));
+}
 
 std::span<const sock_filter> Plan::filter(std::vector<sock_filter> instructions) {
   return filters_.emplace_back(std::move(instructions));
@@ -67,7 +69,8 @@ Result<Ok> plan_namespaces(Builder& b) {
     if (b.creates(kind)) b.plan().clone_flags |= static_cast<uint64_t>(kind);
   }
   int unshared = 0;
-  for (const Namespace kind : {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
+  for (const Namespace kind :
+       {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
     if (b.creates(kind)) unshared |= static_cast<int>(kind);
   }
   if (unshared != 0) b.then(Unshare{unshared});
@@ -104,9 +107,11 @@ Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
   return Ok{};
 }
 
-Result<Ok> plan_kernel_settings(Builder& b) {
+// Which files below /proc are written. Those that mean the same before the ids are mapped are opened early.
+void decide_kernel_settings(Builder& b) {
+  std::vector<KernelSetting>& settings = b.settings();
   for (const auto& [key, offset] : b.config().linux.time_offsets) {
-    b.then(WriteProc{"self/timens_offsets", b.text(cat(key, ' ', offset.secs, ' ', offset.nanosecs, '\n'))});
+    settings.push_back({"self/timens_offsets", b.text(cat(key, ' ', offset.secs, ' ', offset.nanosecs, '\n'))});
   }
   for (const auto& [key, value] : b.config().linux.sysctl) {
     std::string file = cat("sys/", key);
@@ -114,11 +119,20 @@ Result<Ok> plan_kernel_settings(Builder& b) {
     if (key.find('/') == std::string::npos) {
       for (char& c : file) c = c == '.' ? '/' : c;
     }
-    b.then(WriteProc{b.text(file), b.text(value)});
+    settings.push_back({b.text(file), b.text(value)});
   }
   if (const auto score = b.config().process.oom_score_adj) {
-    b.then(WriteProc{"self/oom_score_adj", b.text(std::to_string(*score))});
+    settings.push_back({"self/oom_score_adj", b.text(std::to_string(*score))});
   }
+  if (b.parked("/proc/") == kBelowRoot) return;
+  for (size_t i = 0; i < settings.size() && i < kHeldProcFiles; ++i) {
+    // A network's parameters belong to the namespace, a process's own files to its owner of the moment.
+    if (std::string_view(settings[i].file).starts_with("sys/")) settings[i].held = static_cast<uint8_t>(i);
+  }
+}
+
+Result<Ok> plan_kernel_settings(Builder& b) {
+  for (const KernelSetting& setting : b.settings()) b.then(WriteProc{setting.file, setting.text, setting.held});
   return Ok{};
 }
 
@@ -136,6 +150,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   }
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
+  decide_kernel_settings(b);
   TRY(plan_namespaces(b));
   // Nothing done here reaches the host; what the host mounts meanwhile still reaches "slave" and "shared" volumes.
   b.then(SetPropagation{MS_REC | MS_SLAVE});

@@ -43,7 +43,7 @@ bool is_ours_alone(const struct stat& st, mode_t forbidden) {
 /// The folder, if it can be trusted.
 Fd open_private_dir(const std::string& dir) {
   Fd fd(::open(dir.c_str(), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY));
-  struct stat st {};
+  struct stat st{};
   if (!fd || ::fstat(fd.get(), &st) != 0 || !is_ours_alone(st, 0022)) return Fd();
   return fd;
 }
@@ -71,7 +71,7 @@ std::optional<std::vector<sock_filter>> read_cached(const std::string& dir, cons
   const std::string name = cache_entry_name(key);
   // O_NONBLOCK: a FIFO in its place must not be waited for.
   const Fd file(::openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat st {};
+  struct stat st{};
   if (!file || ::fstat(file.get(), &st) != 0) return std::nullopt;
   if (!S_ISREG(st.st_mode) || !is_ours_alone(st, 0077)) return std::nullopt;
   auto content = sys::read_fd(file.get(), name, kMaxEntryBytes);

@@ -58,8 +58,12 @@ constexpr Named<uint32_t> kArchs[] = {
 };
 
 constexpr Named<scmp_compare> kOperators[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE}, {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
-    {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+    {"SCMP_CMP_NE", SCMP_CMP_NE},
+    {"SCMP_CMP_LT", SCMP_CMP_LT},
+    {"SCMP_CMP_LE", SCMP_CMP_LE},
+    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+    {"SCMP_CMP_GE", SCMP_CMP_GE},
+    {"SCMP_CMP_GT", SCMP_CMP_GT},
     {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
 };
 
@@ -196,14 +200,19 @@ constexpr uint32_t kArmPrivate = 0x0f0000;
 /// The first number of an architecture's calls.
 uint32_t first_call(uint32_t arch) {
   switch (arch) {
-    case SCMP_ARCH_X32: return kX32Bit;
+    case SCMP_ARCH_X32:
+      return kX32Bit;
     case SCMP_ARCH_MIPS:
-    case SCMP_ARCH_MIPSEL: return 4000;
+    case SCMP_ARCH_MIPSEL:
+      return 4000;
     case SCMP_ARCH_MIPS64:
-    case SCMP_ARCH_MIPSEL64: return 5000;
+    case SCMP_ARCH_MIPSEL64:
+      return 5000;
     case SCMP_ARCH_MIPS64N32:
-    case SCMP_ARCH_MIPSEL64N32: return 6000;
-    default: return 0;
+    case SCMP_ARCH_MIPSEL64N32:
+      return 6000;
+    default:
+      return 0;
   }
 }
 
@@ -218,9 +227,7 @@ uint32_t newest_call(uint32_t arch) {
   return first + 1023;
 }
 
-sock_filter load(size_t offset) {
-  return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset));
-}
+sock_filter load(size_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
 sock_filter jump(uint16_t test, uint32_t value, size_t if_true, size_t if_false) {
   return BPF_JUMP(static_cast<uint16_t>(BPF_JMP | BPF_K | test), value, static_cast<uint8_t>(if_true),
                   static_cast<uint8_t>(if_false));
@@ -334,8 +341,10 @@ bool is_well_formed(std::span<const sock_filter> program) {
       case BPF_LD | BPF_W | BPF_ABS:
         if (step.k % 4 != 0 || step.k >= sizeof(seccomp_data)) return false;
         break;
-      case BPF_ALU | BPF_AND | BPF_K: break;
-      case BPF_RET | BPF_K: continue;
+      case BPF_ALU | BPF_AND | BPF_K:
+        break;
+      case BPF_RET | BPF_K:
+        continue;
       case BPF_JMP | BPF_JA:
         if (step.k >= left) return false;
         continue;
@@ -345,7 +354,8 @@ bool is_well_formed(std::span<const sock_filter> program) {
       case BPF_JMP | BPF_JSET | BPF_K:
         if (step.jt >= left || step.jf >= left) return false;
         continue;
-      default: return false;
+      default:
+        return false;
     }
     // Whatever goes on to the next instruction must have one.
     if (left == 0) return false;

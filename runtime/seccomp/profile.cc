@@ -2,7 +2,7 @@
 #include "profile.hh"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -23,16 +23,26 @@ constexpr int kMaxDepth = 32;
 constexpr size_t kMaxRules = 20'000;
 
 constexpr ArchName kArchNames[] = {
-    {"SCMP_ARCH_X86_64", "x86_64", "amd64"},        {"SCMP_ARCH_X86", "x86", "x86"},
-    {"SCMP_ARCH_X86", "i386", "386"},               {"SCMP_ARCH_X32", "x32", "x32"},
-    {"SCMP_ARCH_AARCH64", "aarch64", "arm64"},      {"SCMP_ARCH_ARM", "arm", "arm"},
-    {"SCMP_ARCH_MIPS", "mips", "mips"},             {"SCMP_ARCH_MIPS64", "mips64", "mips64"},
-    {"SCMP_ARCH_MIPS64N32", "mips64n32", "mips64n32"}, {"SCMP_ARCH_MIPSEL", "mipsel", "mipsel"},
-    {"SCMP_ARCH_MIPSEL64", "mipsel64", "mipsel64"}, {"SCMP_ARCH_MIPSEL64N32", "mipsel64n32", "mipsel64n32"},
-    {"SCMP_ARCH_PPC", "ppc", "ppc"},                {"SCMP_ARCH_PPC64", "ppc64", "ppc64"},
-    {"SCMP_ARCH_PPC64LE", "ppc64le", "ppc64le"},    {"SCMP_ARCH_S390", "s390", "s390"},
-    {"SCMP_ARCH_S390X", "s390x", "s390x"},          {"SCMP_ARCH_PARISC", "parisc", "parisc"},
-    {"SCMP_ARCH_PARISC64", "parisc64", "parisc64"}, {"SCMP_ARCH_RISCV64", "riscv64", "riscv64"},
+    {"SCMP_ARCH_X86_64", "x86_64", "amd64"},
+    {"SCMP_ARCH_X86", "x86", "x86"},
+    {"SCMP_ARCH_X86", "i386", "386"},
+    {"SCMP_ARCH_X32", "x32", "x32"},
+    {"SCMP_ARCH_AARCH64", "aarch64", "arm64"},
+    {"SCMP_ARCH_ARM", "arm", "arm"},
+    {"SCMP_ARCH_MIPS", "mips", "mips"},
+    {"SCMP_ARCH_MIPS64", "mips64", "mips64"},
+    {"SCMP_ARCH_MIPS64N32", "mips64n32", "mips64n32"},
+    {"SCMP_ARCH_MIPSEL", "mipsel", "mipsel"},
+    {"SCMP_ARCH_MIPSEL64", "mipsel64", "mipsel64"},
+    {"SCMP_ARCH_MIPSEL64N32", "mipsel64n32", "mipsel64n32"},
+    {"SCMP_ARCH_PPC", "ppc", "ppc"},
+    {"SCMP_ARCH_PPC64", "ppc64", "ppc64"},
+    {"SCMP_ARCH_PPC64LE", "ppc64le", "ppc64le"},
+    {"SCMP_ARCH_S390", "s390", "s390"},
+    {"SCMP_ARCH_S390X", "s390x", "s390x"},
+    {"SCMP_ARCH_PARISC", "parisc", "parisc"},
+    {"SCMP_ARCH_PARISC64", "parisc64", "parisc64"},
+    {"SCMP_ARCH_RISCV64", "riscv64", "riscv64"},
 };
 
 template <typename... Parts>
@@ -393,11 +403,19 @@ bool is_arch(std::string_view name, std::string_view arch) {
 std::string canonical_text(const oci::Seccomp& policy) {
   std::string out;
   out.reserve(16 * 1024);
-  const auto text = [&](std::string_view value) { out += cat(value.size(), ":", value, ","); };
-  const auto number = [&](uint64_t value) { out += cat(value, ","); };
-  const auto maybe = [&](const std::optional<uint32_t>& value) {
-    value ? number(*value) : text("none");
+  // A whole policy passes here at each start from a config.json, so nothing is glued together in between.
+  const auto digits = [&](uint64_t value, char end) {
+    char buffer[20];
+    out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+    out += end;
   };
+  const auto text = [&](std::string_view value) {
+    digits(value.size(), ':');
+    out += value;
+    out += ',';
+  };
+  const auto number = [&](uint64_t value) { digits(value, ','); };
+  const auto maybe = [&](const std::optional<uint32_t>& value) { value ? number(*value) : text("none"); };
   const auto texts = [&](const std::vector<std::string>& values) {
     number(values.size());
     for (const std::string& value : values) text(value);

@@ -33,9 +33,7 @@ const EmbeddedFilter* find_prebuilt_for(const oci::Seccomp& policy, std::string_
   for (const EmbeddedFilter& filter : embedded_filters()) {
     if (filter.policy_hash != hash || filter.arch != native_arch()) continue;
     const Compat compat = filter.compat ? Compat::yes : Compat::no;
-    if (canonical_text(default_policy(filter.capabilities, filter.arch, compat)) == text && policy.flags.empty()) {
-      return &filter;
-    }
+    if (default_policy(filter.capabilities, filter.arch, compat) == policy) return &filter;
   }
   return nullptr;
 }

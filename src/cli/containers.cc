@@ -20,6 +20,7 @@ using engine::Status;
 namespace {
 
 std::string status_text(const Container& container) {
+  if (!container.state.error.empty()) return "Damaged";
   switch (container.state.status) {
     case Status::created:
       return "Created";
@@ -46,8 +47,8 @@ struct Selection {
 
   void define(CLI::App& app, bool may_be_all) {
     app.add_option("CONTAINER", names, "name or id");
-    app.add_flag("-l,--latest", latest, "the newest container");
-    if (may_be_all) app.add_flag("-a,--all", all, "all containers");
+    add_flag(app, "-l,--latest", latest, "the newest container");
+    if (may_be_all) add_flag(app, "-a,--all", all, "all containers");
   }
 
   // One failure does not keep the others from being done; the last one decides the exit code.
@@ -109,12 +110,12 @@ void define_ps(CLI::App& app) {
     std::vector<std::string> filters;
   };
   auto options = std::make_shared<Options>();
-  app.add_flag("-a,--all", options->all, "also those that have ended");
-  app.add_flag("-q,--quiet", options->quiet, "ids only");
-  app.add_flag("--no-trunc", options->no_trunc, "whole ids and commands");
-  app.add_flag("-l,--latest", options->latest, "the newest only");
-  app.add_flag("--noheading,-n", options->no_heading, "no titles");
-  app.add_option("--format", options->format, "json");
+  add_flag(app, "-a,--all", options->all, "also those that have ended");
+  add_flag(app, "-q,--quiet", options->quiet, "ids only");
+  add_flag(app, "--no-trunc", options->no_trunc, "whole ids and commands");
+  add_flag(app, "-l,--latest", options->latest, "the newest only");
+  add_flag(app, "--noheading,-n", options->no_heading, "no titles");
+  add_option(app, "--format", options->format, "json");
   add_list(app, "-f,--filter", options->filters, "name=…, id=…, status=…, ancestor=… or label=…");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
@@ -174,12 +175,12 @@ void define_logs(CLI::App& app) {
     bool latest = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_flag("-f,--follow", options->log.follow, "go on until the container ends");
-  app.add_flag("-t,--timestamps", options->log.timestamps, "with the time of each line");
-  app.add_option("--tail", options->tail, "only the last N lines");
-  app.add_option("--since", options->log.since, "from a time on, or the last 10m, 2h, …");
-  app.add_option("--until", options->log.until, "up to a time");
-  app.add_flag("-l,--latest", options->latest, "of the newest container");
+  add_flag(app, "-f,--follow", options->log.follow, "go on until the container ends");
+  add_flag(app, "-t,--timestamps", options->log.timestamps, "with the time of each line");
+  add_option(app, "--tail", options->tail, "only the last N lines");
+  add_option(app, "--since", options->log.since, "from a time on, or the last 10m, 2h, …");
+  add_option(app, "--until", options->log.until, "up to a time");
+  add_flag(app, "-l,--latest", options->latest, "of the newest container");
   app.add_option("CONTAINER", options->container, "name or id");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
@@ -205,8 +206,8 @@ void define_stop(CLI::App& app) {
   auto selection = std::make_shared<Selection>();
   auto timeout = std::make_shared<std::optional<unsigned>>();
   selection->define(app, true);
-  app.add_option("-t,--time", *timeout, "seconds before SIGKILL (10)");
-  app.add_flag("-i,--ignore", selection->ignore, "say nothing of a container that is not there");
+  add_option(app, "-t,--time", *timeout, "seconds before SIGKILL (10)");
+  add_flag(app, "-i,--ignore", selection->ignore, "say nothing of a container that is not there");
   app.callback([selection, timeout] {
     finish_with([&] {
       return selection->for_each([&](const Paths& paths, const Container& container) {
@@ -221,7 +222,7 @@ void define_kill(CLI::App& app) {
   auto selection = std::make_shared<Selection>();
   auto signal = std::make_shared<std::string>("KILL");
   selection->define(app, true);
-  app.add_option("-s,--signal", *signal, "by name or number (KILL)");
+  add_option(app, "-s,--signal", *signal, "by name or number (KILL)");
   app.callback([selection, signal] {
     finish_with([&]() -> Result<int> {
       const int number = TRY(engine::parse_signal(*signal));
@@ -238,7 +239,7 @@ void define_wait(CLI::App& app) {
   auto names = std::make_shared<std::vector<std::string>>();
   auto latest = std::make_shared<bool>(false);
   app.add_option("CONTAINER", *names, "name or id");
-  app.add_flag("-l,--latest", *latest, "the newest container");
+  add_flag(app, "-l,--latest", *latest, "the newest container");
   app.callback([names, latest] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
@@ -257,9 +258,9 @@ void define_rm(CLI::App& app) {
   auto force = std::make_shared<bool>(false);
   auto timeout = std::make_shared<std::optional<unsigned>>();
   selection->define(app, true);
-  app.add_flag("-f,--force", *force, "stop it first; say nothing of one that is not there");
-  app.add_flag("-i,--ignore", selection->ignore, "say nothing of a container that is not there");
-  app.add_option("-t,--time", *timeout, "with --force: seconds before SIGKILL (10)");
+  add_flag(app, "-f,--force", *force, "stop it first; say nothing of one that is not there");
+  add_flag(app, "-i,--ignore", selection->ignore, "say nothing of a container that is not there");
+  add_option(app, "-t,--time", *timeout, "with --force: seconds before SIGKILL (10)");
   app.callback([selection, force, timeout] {
     finish_with([&] {
       selection->ignore = selection->ignore || *force;
@@ -279,9 +280,9 @@ void define_inspect(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("NAME", options->names, "of a container or an image");
-  app.add_option("--type", options->type, "container, image or all");
-  app.add_flag("-l,--latest", options->latest, "the newest container");
-  app.add_option("-f,--format", options->format, "json");
+  add_option(app, "--type", options->type, "container, image or all");
+  add_flag(app, "-l,--latest", options->latest, "the newest container");
+  add_option(app, "-f,--format", options->format, "json");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (!options->format.empty() && options->format != "json") {

@@ -63,14 +63,15 @@ void define_pull(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("IMAGE", options->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
-  app.add_flag("-q,--quiet", options->quiet, "print only the image's id");
-  app.add_option("--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
-  app.add_option("--arch", options->arch, "the same by architecture");
-  app.add_option("--os", options->os, "the same by operating system");
-  app.add_option("--tls-verify", options->tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
-  app.add_option("--authfile", options->auth_file, "credentials of registries, as podman login writes them");
-  app.add_option("--creds", options->credentials, "USER:PASSWORD");
-  app.add_option("--retry", options->retries, "how often a failed download is tried again (3)");
+  add_flag(app, "-q,--quiet", options->quiet, "print only the image's id");
+  add_option(app, "--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
+  add_option(app, "--arch", options->arch, "the same by architecture");
+  add_option(app, "--os", options->os, "the same by operating system");
+  add_option(app, "--tls-verify", options->tls_verify,
+             "false also takes plain HTTP and certificates nobody vouches for");
+  add_option(app, "--authfile", options->auth_file, "credentials of registries, as podman login writes them");
+  add_option(app, "--creds", options->credentials, "USER:PASSWORD");
+  add_option(app, "--retry", options->retries, "how often a failed download is tried again (3)");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (options->names.empty()) return Error(0, "which image? see: moss pull --help");
@@ -88,7 +89,8 @@ void define_pull(CLI::App& app) {
         }
         ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
         engine::PullOptions pull{.map = TRY(usual_map())};
-        if (!options->platform.empty()) pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
+        if (!options->platform.empty())
+          pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
         pull.tls_verify = options->tls_verify;
         pull.auth_file = options->auth_file;
         pull.credentials = options->credentials;
@@ -108,9 +110,9 @@ void define_load(CLI::App& app) {
     std::string platform;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
-  app.add_flag("-q,--quiet", options->quiet, "show no progress");
-  app.add_option("--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
+  add_option(app, "-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
+  add_flag(app, "-q,--quiet", options->quiet, "show no progress");
+  add_option(app, "--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (options->input == "-" && ::isatty(STDIN_FILENO) == 1) {
@@ -128,9 +130,10 @@ void define_import(CLI::App& app) {
     bool quiet = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")->required();
+  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")
+      ->required();
   app.add_option("NAME", options->name, "the image's name");
-  app.add_flag("-q,--quiet", options->quiet, "show no progress");
+  add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
@@ -154,12 +157,12 @@ void define_images(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("NAME", options->name, "only images of that name");
-  app.add_flag("-a,--all", options->all, "all images");
-  app.add_flag("-q,--quiet", options->quiet, "ids only");
-  app.add_flag("--no-trunc", options->no_trunc, "whole ids");
-  app.add_flag("--noheading,-n", options->no_heading, "no titles");
-  app.add_flag("--digests", options->digests, "with digests");
-  app.add_option("--format", options->format, "json");
+  add_flag(app, "-a,--all", options->all, "all images");
+  add_flag(app, "-q,--quiet", options->quiet, "ids only");
+  add_flag(app, "--no-trunc", options->no_trunc, "whole ids");
+  add_flag(app, "--noheading,-n", options->no_heading, "no titles");
+  add_flag(app, "--digests", options->digests, "with digests");
+  add_option(app, "--format", options->format, "json");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (!options->format.empty() && options->format != "json") {
@@ -176,7 +179,8 @@ void define_images(CLI::App& app) {
       }
       if (options->format == "json") {
         std::string out;
-        for (const Image& image : images) out += cat(out.empty() ? "" : ",\n", engine::inspect_image_json(store, image));
+        for (const Image& image : images)
+          out += cat(out.empty() ? "" : ",\n", engine::inspect_image_json(store, image));
         print(cat("[", out, "]\n"));
         return 0;
       }
@@ -219,9 +223,9 @@ void define_rmi(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("IMAGE", options->names, "name or id");
-  app.add_flag("-a,--all", options->all, "all images");
-  app.add_flag("-f,--force", options->force, "also with several names; remove the containers made from it");
-  app.add_flag("-i,--ignore", options->ignore, "say nothing of an image that is not there");
+  add_flag(app, "-a,--all", options->all, "all images");
+  add_flag(app, "-f,--force", options->force, "also with several names; remove the containers made from it");
+  add_flag(app, "-i,--ignore", options->ignore, "say nothing of an image that is not there");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
@@ -239,12 +243,14 @@ void define_rmi(CLI::App& app) {
           const Result<std::optional<Image>> image = store.find(name);
           if (!image.ok()) return image.error();
           for (const engine::Container& container : containers) {
-            if (*image && container.record.image_id == (*image)->id) TRY(engine::remove_container(paths, container, true, 0));
+            if (*image && container.record.image_id == (*image)->id)
+              TRY(engine::remove_container(paths, container, true, 0));
           }
         } else {
           remove.is_used = [&](const std::string& image_id) {
-            return std::any_of(containers.begin(), containers.end(),
-                               [&](const engine::Container& container) { return container.record.image_id == image_id; });
+            return std::any_of(containers.begin(), containers.end(), [&](const engine::Container& container) {
+              return container.record.image_id == image_id;
+            });
           };
         }
         const Result<engine::Removed> removed = store.remove(name, remove);

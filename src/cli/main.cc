@@ -12,6 +12,7 @@
 #include "moss/cli/cli.hh"
 #include "src/cli/command.hh"
 #include "src/cli/oci_command.hh"
+#include "src/cli/options.hh"
 
 namespace moss::cli {
 
@@ -74,7 +75,8 @@ std::string ago(const std::string& rfc3339) {
   static constexpr Unit kUnits[] = {{365 * 86400, "year"}, {30 * 86400, "month"}, {7 * 86400, "week"},
                                     {86400, "day"},        {3600, "hour"},        {60, "minute"}};
   for (const Unit& unit : kUnits) {
-    if (const int64_t count = seconds / unit.seconds; count > 0) return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
+    if (const int64_t count = seconds / unit.seconds; count > 0)
+      return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
   }
   return cat(std::max<int64_t>(seconds, 0), " seconds ago");
 }
@@ -115,7 +117,8 @@ std::string usage() {
                              Group{"System", system_commands()}}) {
     text += cat("\n", group.title, ":\n");
     for (const Command& command : group.commands) {
-      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '), command.summary, "\n");
+      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
+                  command.summary, "\n");
     }
   }
   text += "\nmoss COMMAND --help tells more about one.\n";
@@ -152,6 +155,7 @@ std::string nearest_command(std::string_view name) {
 int run_command(const Command& command, int argc, char** argv) {
   CLI::App app(command.summary, cat("moss ", command.name));
   app.set_help_flag("--help", "print this text");
+  set_typed_words(argc, argv);
   command.define(app);
   try {
     app.parse(argc, argv);
@@ -207,7 +211,8 @@ int main(int argc, char** argv) {
   if (command == nullptr) {
     if (verb.starts_with('-')) return fail(Error(0, "unknown option ", verb, "; see: moss --help"));
     const std::string nearest = nearest_command(verb);
-    return fail(Error(0, "unknown command ", verb, nearest.empty() ? "" : cat("; did you mean ", nearest, "?"), "; see: moss --help"));
+    return fail(Error(0, "unknown command ", verb, nearest.empty() ? "" : cat("; did you mean ", nearest, "?"),
+                      "; see: moss --help"));
   }
   return run_command(*command, argc - 1, argv + 1);
 }

@@ -1,9 +1,10 @@
 // The OCI runtime's command line. Of its verbs this version has run: a bundle, in the foreground, to its end.
+#include "src/cli/oci_command.hh"
+
 #include <CLI/CLI.hpp>
 
 #include "moss/engine/bundle_run.hh"
 #include "src/cli/command.hh"
-#include "src/cli/oci_command.hh"
 #include "src/cli/options.hh"
 
 namespace moss::cli {

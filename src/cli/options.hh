@@ -9,10 +9,27 @@
 
 namespace moss::cli {
 
+// CLI11 takes microseconds for each option that is declared, and compares its names with all others. `moss run` has
+// seventy of them and a container starts in two milliseconds, so only those are declared that can be meant: the ones
+// whose name stands somewhere on the command line (and all of them for --help).
+
+/// Remembers the words of the command line.
+void set_typed_words(int argc, char** argv);
+/// Whether one of "-e,--env" may be among them.
+bool may_be_typed(std::string_view names);
+
+inline void add_flag(CLI::App& app, const char* names, bool& to, const char* text) {
+  if (may_be_typed(names)) app.add_flag(names, to, text);
+}
+
+template <typename Value>
+void add_option(CLI::App& app, const char* names, Value& to, const char* text) {
+  if (may_be_typed(names)) app.add_option(names, to, text);
+}
+
 /// An option that may be given often and takes one value each time.
-inline CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& to,
-                             const std::string& text) {
-  return app.add_option(names, to, text)->allow_extra_args(false);
+inline void add_list(CLI::App& app, const char* names, std::vector<std::string>& to, const char* text) {
+  if (may_be_typed(names)) app.add_option(names, to, text)->allow_extra_args(false);
 }
 
 /// Everything from the first word that is no option belongs to the container: its image and its command. An unknown

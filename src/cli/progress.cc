@@ -75,7 +75,8 @@ void ProgressDisplay::show(const engine::Progress& progress) {
     // A line where something begins or ends; nobody reads percentages in a log file.
     if (changed && progress.phase != Phase::unpacking) {
       put(cat(short_digest(progress.digest), " ", word(progress.phase),
-              progress.phase == Phase::downloading && progress.total > 0 ? cat(" ", human_size(progress.total)) : "", "\n"));
+              progress.phase == Phase::downloading && progress.total > 0 ? cat(" ", human_size(progress.total)) : "",
+              "\n"));
     }
     return;
   }
@@ -94,8 +95,9 @@ void ProgressDisplay::draw() {
     if (progress.phase == Phase::downloading && progress.total > 0 && columns > 50) {
       const int64_t width = static_cast<int64_t>(columns) - 44;
       const int64_t filled = std::clamp<int64_t>(progress.done * width / progress.total, 0, width);
-      line += cat("[", std::string(static_cast<size_t>(filled), '='), std::string(static_cast<size_t>(width - filled), ' '),
-                  "] ", human_size(progress.done), " / ", human_size(progress.total));
+      line +=
+          cat("[", std::string(static_cast<size_t>(filled), '='), std::string(static_cast<size_t>(width - filled), ' '),
+              "] ", human_size(progress.done), " / ", human_size(progress.total));
     } else {
       line += word(progress.phase);
     }

@@ -28,7 +28,8 @@ engine::RunServices run_services(bool quiet) {
         engine::ImageStore store(paths.data);
         ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
         engine::PullOptions pull{.map = TRY(engine::default_id_map(host)).map};
-        if (!options.platform.empty()) pull.platform = TRY(engine::parse_platform(options.platform).context("--platform"));
+        if (!options.platform.empty())
+          pull.platform = TRY(engine::parse_platform(options.platform).context("--platform"));
         pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
         TRY(engine::pull(store, image, pull));
         return Ok{};
@@ -40,67 +41,65 @@ namespace {
 
 struct RunArguments {
   RunOptions run;
-  std::string entrypoint;
-  CLI::Option* entrypoint_option = nullptr;
-  std::string preserve_fds;
+  std::optional<std::string> entrypoint;
 };
 
 void add_process_options(CLI::App& app, RunArguments& arguments) {
   RunOptions& o = arguments.run;
-  app.add_flag("-i,--interactive", o.interactive, "keep stdin open");
-  app.add_flag("-t,--tty", o.terminal, "give the container a terminal");
-  arguments.entrypoint_option = app.add_option("--entrypoint", arguments.entrypoint, "replace the image's entrypoint");
+  add_flag(app, "-i,--interactive", o.interactive, "keep stdin open");
+  add_flag(app, "-t,--tty", o.terminal, "give the container a terminal");
+  add_option(app, "--entrypoint", arguments.entrypoint, "replace the image's entrypoint");
   add_list(app, "-e,--env", o.env, "set a variable: NAME=VALUE, or NAME to take yours");
   add_list(app, "--env-file", o.env_files, "read variables from a file");
-  app.add_option("-w,--workdir", o.working_dir, "working folder inside");
-  app.add_option("-u,--user", o.user, "run as NAME or UID, with :GROUP or :GID");
+  add_option(app, "-w,--workdir", o.working_dir, "working folder inside");
+  add_option(app, "-u,--user", o.user, "run as NAME or UID, with :GROUP or :GID");
   add_list(app, "--group-add", o.group_add, "add a group");
-  app.add_option("--umask", o.umask, "file mode mask, octal");
-  app.add_flag("--init", o.built_in_init, "reap and pass on signals as process 1");
+  add_option(app, "--umask", o.umask, "file mode mask, octal");
+  add_flag(app, "--init", o.built_in_init, "reap and pass on signals as process 1");
   add_list(app, "--ulimit", o.ulimits, "set a limit: NAME=SOFT[:HARD], or host");
-  app.add_option("--stop-signal", o.stop_signal, "signal that stops it");
-  app.add_option("--preserve-fds", o.preserve_fds, "pass descriptors 3 to 2+N on");
+  add_option(app, "--stop-signal", o.stop_signal, "signal that stops it");
+  add_option(app, "--preserve-fds", o.preserve_fds, "pass descriptors 3 to 2+N on");
 }
 
 void add_container_options(CLI::App& app, RunOptions& o) {
-  app.add_flag("--rm", o.remove, "remove the container when it ends");
-  app.add_option("--name", o.name, "name it");
-  app.add_flag("--replace", o.replace, "remove an older container of that name first");
+  add_flag(app, "--rm", o.remove, "remove the container when it ends");
+  add_option(app, "--name", o.name, "name it");
+  add_flag(app, "--replace", o.replace, "remove an older container of that name first");
   add_list(app, "-l,--label", o.labels, "attach NAME=VALUE");
   add_list(app, "--annotation", o.annotations, "put NAME=VALUE into the bundle");
-  app.add_option("--cidfile", o.cidfile, "write the id to a file");
-  app.add_option("--pidfile", o.pidfile, "write the process id to a file");
-  app.add_flag("-q,--quiet", o.quiet, "show no progress while pulling");
-  app.add_option("--pull", o.pull_policy, "fetch the image: always, missing, never or newer");
-  app.add_option("--platform", o.platform, "choose from an image of several: OS/ARCH[/VARIANT]");
-  app.add_flag("--rootfs", o.rootfs, "IMAGE is a folder with a root filesystem; FOLDER:O leaves it as it is");
+  add_option(app, "--cidfile", o.cidfile, "write the id to a file");
+  add_option(app, "--pidfile", o.pidfile, "write the process id to a file");
+  add_flag(app, "-q,--quiet", o.quiet, "show no progress while pulling");
+  add_option(app, "--pull", o.pull_policy, "fetch the image: always, missing, never or newer");
+  add_option(app, "--platform", o.platform, "choose from an image of several: OS/ARCH[/VARIANT]");
+  add_flag(app, "--rootfs", o.rootfs, "IMAGE is a folder with a root filesystem; FOLDER:O leaves it as it is");
 }
 
 void add_filesystem_options(CLI::App& app, RunOptions& o) {
   add_list(app, "-v,--volume", o.volumes, "bind HOST-PATH:PATH[:OPTIONS]");
   add_list(app, "--mount", o.mounts, "type=bind|tmpfs,source=…,destination=…[,…]");
   add_list(app, "--tmpfs", o.tmpfs, "mount a tmpfs at PATH[:OPTIONS]");
-  app.add_flag("--read-only", o.read_only, "make the root read-only");
-  app.add_option("--shm-size", o.shm_size, "size of /dev/shm (64m)");
+  add_flag(app, "--read-only", o.read_only, "make the root read-only");
+  add_option(app, "--shm-size", o.shm_size, "size of /dev/shm (64m)");
 }
 
 void add_isolation_options(CLI::App& app, RunOptions& o) {
-  app.add_option("--network,--net", o.network, "private, host or none");
+  add_option(app, "--network,--net", o.network, "private, host or none");
   add_list(app, "-p,--publish", o.publish, "reach a port inside: [[IP:]HOST-PORT:]PORT[/udp]");
-  app.add_option("-h,--hostname", o.hostname, "host name inside");
+  add_option(app, "-h,--hostname", o.hostname, "host name inside");
   add_list(app, "--cap-add", o.cap_add, "add a capability, or all");
   add_list(app, "--cap-drop", o.cap_drop, "drop a capability, or all");
   add_list(app, "--security-opt", o.security_opts,
            "seccomp=FILE|unconfined, no-new-privileges, mask=PATH, unmask=PATH|ALL");
-  app.add_flag("--privileged", o.privileged, "every right you have yourself, and none more");
-  app.add_option("--userns", o.userns, "host, private, keep-id or keep-id:uid=N,gid=N");
+  add_flag(app, "--privileged", o.privileged, "every right you have yourself, and none more");
+  add_option(app, "--userns", o.userns, "host, private, keep-id or keep-id:uid=N,gid=N");
   add_list(app, "--uidmap", o.uidmap, "map users INSIDE:YOURS:COUNT");
   add_list(app, "--gidmap", o.gidmap, "map groups INSIDE:YOURS:COUNT");
-  app.add_flag("--allow-groups", o.allow_groups, "run also where a group of yours opens the host's secrets");
-  app.add_option("--pid", o.pid, "private or host");
-  app.add_option("--ipc", o.ipc, "private, shareable or host");
-  app.add_option("--uts", o.uts, "private or host");
-  app.add_option("--cgroupns", o.cgroupns, "private or host");
+  add_flag(app, "--allow-groups", o.allow_groups, "run also where a group of yours opens the host's secrets");
+  add_option(app, "--pid", o.pid, "private or host");
+  add_option(app, "--ipc", o.ipc, "private, shareable or host");
+  add_option(app, "--uts", o.uts, "private or host");
+  add_option(app, "--cgroupns", o.cgroupns, "private or host");
   add_list(app, "--sysctl", o.sysctls, "set a kernel parameter of the container's namespaces");
 }
 
@@ -116,7 +115,7 @@ Result<Ok> complete(const CLI::App& app, RunArguments& arguments) {
   if (words.empty()) return Error(0, "which image? see: moss run --help");
   arguments.run.image = words.front();
   arguments.run.command.assign(words.begin() + 1, words.end());
-  if (arguments.entrypoint_option->count() > 0) arguments.run.entrypoint = TRY(parse_entrypoint(arguments.entrypoint));
+  if (arguments.entrypoint) arguments.run.entrypoint = TRY(parse_entrypoint(*arguments.entrypoint));
   return Ok{};
 }
 
@@ -134,7 +133,7 @@ std::shared_ptr<RunArguments> define_run_options(CLI::App& app) {
 
 void define_run(CLI::App& app) {
   auto arguments = define_run_options(app);
-  app.add_flag("-d,--detach", arguments->run.detach, "leave it running and print its id");
+  add_flag(app, "-d,--detach", arguments->run.detach, "leave it running and print its id");
   app.callback([&app, arguments] {
     finish_with([&]() -> Result<int> {
       TRY(complete(app, *arguments));
@@ -147,41 +146,33 @@ void define_run(CLI::App& app) {
 }
 
 void define_debug(CLI::App& app) {
-  auto arguments = define_run_options(app);
-  app.callback([&app, arguments] {
+  // moss debug plan [OPTIONS OF RUN] IMAGE …: the word "plan" stands before the options.
+  CLI::App* plan = app.add_subcommand("plan", "the steps of a launch");
+  auto arguments = define_run_options(*plan);
+  plan->callback([plan, arguments] {
     finish_with([&]() -> Result<int> {
-      std::vector<std::string> words = TRY(words_after_options(app, "what? moss debug plan [OPTIONS OF RUN] IMAGE"));
-      if (words.front() != "plan") return Error(0, "moss debug ", printable(words.front()), ": only plan is known");
-      // The options of run come after the word "plan", so they are parsed anew.
-      CLI::App inner("plan", "moss debug plan");
-      auto inner_arguments = define_run_options(inner);
-      std::vector<std::string> rest(words.rbegin(), words.rend() - 1);
-      try {
-        inner.parse(rest);
-      } catch (const CLI::ParseError& error) {
-        return Error(0, error.what(), "; see: moss run --help");
-      }
-      TRY(complete(inner, *inner_arguments));
-      print(TRY(engine::explain_run(inner_arguments->run, run_services(true))));
+      TRY(complete(*plan, *arguments));
+      print(TRY(engine::explain_run(arguments->run, run_services(true))));
       return 0;
     });
   });
+  app.require_subcommand(1);
 }
 
 void define_exec(CLI::App& app) {
   app.prefix_command();
   auto options = std::make_shared<ExecOptions>();
-  app.add_flag("-d,--detach", options->detach, "leave it running");
-  app.add_flag("-i,--interactive", options->interactive, "keep stdin open");
-  app.add_flag("-t,--tty", options->terminal, "give it a terminal");
-  app.add_flag("--privileged", options->privileged, "every capability of the container's user namespace");
-  app.add_option("-u,--user", options->user, "run as NAME or UID, with :GROUP or :GID");
-  app.add_option("-w,--workdir", options->working_dir, "working folder inside");
+  add_flag(app, "-d,--detach", options->detach, "leave it running");
+  add_flag(app, "-i,--interactive", options->interactive, "keep stdin open");
+  add_flag(app, "-t,--tty", options->terminal, "give it a terminal");
+  add_flag(app, "--privileged", options->privileged, "every capability of the container's user namespace");
+  add_option(app, "-u,--user", options->user, "run as NAME or UID, with :GROUP or :GID");
+  add_option(app, "-w,--workdir", options->working_dir, "working folder inside");
   add_list(app, "-e,--env", options->env, "set a variable: NAME=VALUE, or NAME to take yours");
   add_list(app, "--env-file", options->env_files, "read variables from a file");
-  app.add_option("--preserve-fds", options->preserve_fds, "pass descriptors 3 to 2+N on");
+  add_option(app, "--preserve-fds", options->preserve_fds, "pass descriptors 3 to 2+N on");
   auto latest = std::make_shared<bool>(false);
-  app.add_flag("-l,--latest", *latest, "in the newest container");
+  add_flag(app, "-l,--latest", *latest, "in the newest container");
   app.callback([&app, options, latest] {
     finish_with([&]() -> Result<int> {
       std::vector<std::string> words = TRY(words_after_options(app, "in which container?"));

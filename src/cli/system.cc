@@ -17,7 +17,7 @@ namespace moss::cli {
 
 void define_version(CLI::App& app) {
   auto format = std::make_shared<std::string>();
-  app.add_option("-f,--format", *format, "json");
+  add_option(app, "-f,--format", *format, "json");
   app.callback([format] {
     finish_with([&]() -> Result<int> {
       if (!format->empty() && *format != "json") {
@@ -26,7 +26,8 @@ void define_version(CLI::App& app) {
       utsname host;
       ::uname(&host);
       if (*format == "json") {
-        print(cat("{\"Client\": {\"Version\": \"", kVersion, "\", \"OsArch\": \"linux/", std::string_view(host.machine), "\"}}\n"));
+        print(cat("{\"Client\": {\"Version\": \"", kVersion, "\", \"OsArch\": \"linux/", std::string_view(host.machine),
+                  "\"}}\n"));
       } else {
         print(cat("Version:  ", kVersion, "\nOS/Arch:  linux/", std::string_view(host.machine), "\n"));
       }
@@ -37,7 +38,7 @@ void define_version(CLI::App& app) {
 
 void define_info(CLI::App& app) {
   auto format = std::make_shared<std::string>();
-  app.add_option("-f,--format", *format, "json");
+  add_option(app, "-f,--format", *format, "json");
   app.callback([format] {
     finish_with([&]() -> Result<int> {
       if (!format->empty() && *format != "json") {

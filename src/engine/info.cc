@@ -48,7 +48,8 @@ Result<std::string> describe_host(bool as_json) {
   const Result<NetworkTool> network = choose_network_tool(probe_network_tools());
   if (!network.ok()) degraded.push_back("no network for containers: " + network.error().to_string());
   if (host.cgroups != sys::CgroupMode::v2) {
-    degraded.push_back(cat("cgroups: ", sys::to_string(host.cgroups), "; the container's tree is read-only and no limits are set"));
+    degraded.push_back(
+        cat("cgroups: ", sys::to_string(host.cgroups), "; the container's tree is read-only and no limits are set"));
   }
   // Whether user namespaces are open is found out by making one.
   const Result<int> made = sys::run_in_user_namespace(map.map, [] { return 0; });

@@ -49,7 +49,8 @@ Result<std::string> run_parent() {
   }
   struct stat status;
   if (!is_own_dir(path) || ::lstat(path.c_str(), &status) != 0 || (status.st_mode & 0077) != 0) {
-    return Error(0, path, " is open to others or belongs to somebody else; set XDG_RUNTIME_DIR to a folder of your own");
+    return Error(0, path,
+                 " is open to others or belongs to somebody else; set XDG_RUNTIME_DIR to a folder of your own");
   }
   return path;
 }

@@ -109,8 +109,7 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
       .new_session = options.new_session,
   };
   alignas(16) static char stack[32 * 1024];
-  const pid_t pid =
-      ::clone(spawned, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &spawn_arguments);
+  const pid_t pid = ::clone(spawned, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &spawn_arguments);
   if (pid < 0) return sys_error("start ", argv[0]);
   return Child(pid);
 }

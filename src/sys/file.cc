@@ -128,14 +128,29 @@ Result<Ok> make_dirs(const std::string& path, mode_t mode) {
 
 namespace {
 
-// Depth by depth with one descriptor a level would run out of descriptors in a deep hostile tree, so children are
-// removed with a worklist: a folder that is not empty is moved up beside its parent's name and emptied there.
+constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
+
+// Opens a folder to empty it; one that may not be read, searched or written is made so first.
+Result<Fd> open_to_empty(int dir, const std::string& name) {
+  Result<Fd> opened = open_at(dir, name, kFolderFlags);
+  struct stat status;
+  if (opened.ok() && ::fstat(opened->get(), &status) != 0) return sys_error("stat ", name);
+  if (opened.ok() && (status.st_mode & 0700) == 0700) return opened;
+  // Nobody else can swap the name for a symlink here: `dir` is the caller's own.
+  if (::fchmodat(dir, name.c_str(), 0700, 0) != 0 && !opened.ok()) return opened;
+  return open_at(dir, name, kFolderFlags);
+}
+
+// Depth by depth with one descriptor a level would run out of descriptors in a deep hostile tree, so there is a
+// worklist: a folder that is not empty is moved up into the top of the tree and emptied there. Whatever resists stays
+// inside the tree, for somebody with more rights to try again.
 class TreeRemover {
  public:
-  explicit TreeRemover(int dir) : dir_(dir) {}
+  /// `top` is the tree's own folder.
+  explicit TreeRemover(int top) : dir_(top) {}
 
-  Result<Ok> remove(const std::string& name) {
-    pending_.push_back(name);
+  Result<Ok> remove_contents() {
+    TRY(empty_into_worklist(dir_, "the folder"));
     while (!pending_.empty()) {
       const std::string next = pending_.back();
       TRY(remove_one(next));
@@ -160,33 +175,33 @@ class TreeRemover {
   }
 
   Result<Ok> empty(const std::string& name) {
-    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
-    Result<Fd> opened = open_at(dir_, name, kFlags);
-    struct stat status;
-    if (opened.ok() && ::fstat(opened->get(), &status) != 0) return sys_error("stat ", name);
-    if (!opened.ok() || (status.st_mode & 0700) != 0700) {
-      // Nobody else can swap the name for a symlink here: dir_ is the caller's own.
-      if (::fchmodat(dir_, name.c_str(), 0700, 0) != 0 && !opened.ok()) return opened.error();
-      opened = open_at(dir_, name, kFlags);
-    }
-    const Fd folder = TRY(std::move(opened));
-    DIR* entries = ::fdopendir(::dup(folder.get()));
+    const Fd folder = TRY(open_to_empty(dir_, name));
+    return empty_into_worklist(folder.get(), name);
+  }
+
+  // Removes what can be removed at once; the rest goes on the list, moved up where it does not lie at the top already.
+  Result<Ok> empty_into_worklist(int folder, const std::string& name) {
+    DIR* entries = ::fdopendir(::dup(folder));
     if (entries == nullptr) return sys_error("list ", name);
     Result<Ok> result = Ok{};
     while (const dirent* entry = ::readdir(entries)) {
       const std::string_view child = entry->d_name;
       if (child == "." || child == "..") continue;
-      if (::unlinkat(folder.get(), entry->d_name, 0) == 0 || errno == ENOENT) continue;
+      if (::unlinkat(folder, entry->d_name, 0) == 0 || errno == ENOENT) continue;
       if (errno != EISDIR && errno != EPERM) {
         result = sys_error("remove ", child);
         break;
       }
-      if (::unlinkat(folder.get(), entry->d_name, AT_REMOVEDIR) == 0) continue;
+      if (::unlinkat(folder, entry->d_name, AT_REMOVEDIR) == 0) continue;
+      if (folder == dir_) {
+        pending_.emplace_back(child);
+        continue;
+      }
       const std::string moved = cat(".moss-removing-", random_hex(8));
-      if (::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
+      if (::renameat(folder, entry->d_name, dir_, moved.c_str()) != 0) {
         // A folder may only be moved by who may write to it ("..") as well.
-        if (::fchmodat(folder.get(), entry->d_name, 0700, 0) != 0 ||
-            ::renameat(folder.get(), entry->d_name, dir_, moved.c_str()) != 0) {
+        if (::fchmodat(folder, entry->d_name, 0700, 0) != 0 ||
+            ::renameat(folder, entry->d_name, dir_, moved.c_str()) != 0) {
           result = sys_error("remove folder ", child);
           break;
         }
@@ -203,7 +218,16 @@ class TreeRemover {
 
 }  // namespace
 
-Result<Ok> remove_tree_at(int dir, const std::string& name) { return TreeRemover(dir).remove(name); }
+Result<Ok> remove_tree_at(int dir, const std::string& name) {
+  if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return Ok{};
+  if (errno != EISDIR && errno != EPERM) return sys_error("remove ", name);
+  if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return Ok{};
+  if (errno != ENOTEMPTY && errno != EEXIST) return sys_error("remove folder ", name);
+  const Fd top = TRY(open_to_empty(dir, name));
+  TRY(TreeRemover(top.get()).remove_contents());
+  if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return sys_error("remove folder ", name);
+  return Ok{};
+}
 
 Result<Ok> remove_tree(const std::string& path) {
   const size_t slash = path.find_last_of('/');

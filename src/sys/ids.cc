@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -74,7 +74,8 @@ Result<Ok> write_proc(pid_t pid, const char* file, std::string_view text) {
   const std::string path = cat("/proc/", pid, "/", file);
   const Fd fd = TRY(open_at(AT_FDCWD, path, O_WRONLY));
   // The kernel takes a map in one write or not at all.
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return sys_error("write ", path);
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return sys_error("write ", path);
   return Ok{};
 }
 
@@ -106,7 +107,8 @@ Result<IdMapping> IdMapping::start(pid_t pid, const IdMap& map) {
   const auto start_helper = [&](const char* name, const std::vector<IdRange>& ranges) -> Result<Ok> {
     const std::optional<std::string> program = find_program(name);
     if (!program) {
-      return Error(0, name, " is not installed; install it (Debian: apt install uidmap) or map one id "
+      return Error(0, name,
+                   " is not installed; install it (Debian: apt install uidmap) or map one id "
                    "only: --uidmap 0:0:1 --gidmap 0:0:1");
     }
     std::vector<std::string> argv{*program, std::to_string(pid)};

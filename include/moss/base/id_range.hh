@@ -23,9 +23,7 @@ struct IdMap {
   std::vector<IdRange> gids;
 
   /// One id of each kind: the caller may write it without a helper, but setgroups(2) stays denied for good.
-  bool is_single() const {
-    return uids.size() == 1 && gids.size() == 1 && uids[0].count == 1 && gids[0].count == 1;
-  }
+  bool is_single() const { return uids.size() == 1 && gids.size() == 1 && uids[0].count == 1 && gids[0].count == 1; }
   bool operator==(const IdMap&) const = default;
 };
 

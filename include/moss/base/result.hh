@@ -105,9 +105,9 @@ class [[nodiscard]] Result {
 }  // namespace moss
 
 /// The value of a Result, or return its error from the calling function.
-#define TRY(expression)                                            \
-  __extension__({                                                  \
-    auto try_result = (expression);                                \
-    if (!try_result.ok()) return std::move(try_result).error();    \
-    std::move(try_result).value();                                 \
+#define TRY(expression)                                         \
+  __extension__({                                               \
+    auto try_result = (expression);                             \
+    if (!try_result.ok()) return std::move(try_result).error(); \
+    std::move(try_result).value();                              \
   })

@@ -23,11 +23,11 @@ namespace moss::engine {
 
 /// What never changes after a container was made. `<folder>/container.json`.
 struct ContainerRecord {
-  std::string id;    ///< 64 hex digits
+  std::string id;  ///< 64 hex digits
   std::string name;
-  std::string image;     ///< as it was named, e.g. "docker.io/library/alpine:latest"; empty with --rootfs
-  std::string image_id;  ///< config digest, hex
-  std::string rootfs;    ///< with --rootfs: the folder
+  std::string image;                 ///< as it was named, e.g. "docker.io/library/alpine:latest"; empty with --rootfs
+  std::string image_id;              ///< config digest, hex
+  std::string rootfs;                ///< with --rootfs: the folder
   std::vector<std::string> command;  ///< what runs: entrypoint and arguments
   std::string created;               ///< RFC 3339, UTC
   bool remove = false;               ///< --rm
@@ -36,7 +36,7 @@ struct ContainerRecord {
   unsigned stop_timeout_s = 10;
   bool built_in_init = false;
   uint32_t preserve_fds = 0;
-  std::string network;  ///< "none", "host", "private"
+  std::string network;             ///< "none", "host", "private"
   std::vector<std::string> ports;  ///< "127.0.0.1:8080->80/tcp"
   std::map<std::string, std::string> labels;
   std::string seccomp_profile;  ///< path; empty: the default; "unconfined"
@@ -48,14 +48,14 @@ const char* to_string(Status status);
 /// What changes. `<run>/containers/ID/state.json`, or `<data>/…` once it has ended for good.
 struct ContainerState {
   Status status = Status::created;
-  int64_t pid = 0;          ///< process 1, as the host counts; 0 when not running
+  int64_t pid = 0;           ///< process 1, as the host counts; 0 when not running
   uint64_t start_ticks = 0;  ///< its start time, field 22 of /proc/PID/stat: the number alone may be somebody else's
   std::string boot_id;
   int64_t monitor_pid = 0;
   int exit_code = 0;
-  std::string started;   ///< RFC 3339, UTC; empty: never
+  std::string started;  ///< RFC 3339, UTC; empty: never
   std::string finished;
-  std::string error;     ///< why it could not be started
+  std::string error;  ///< why it could not be started
 };
 
 struct Container {
@@ -84,7 +84,7 @@ struct RunOptions {
   std::string platform;
 
   std::optional<std::vector<std::string>> entrypoint;
-  std::vector<std::string> env;        ///< "NAME=value", or "NAME" to take the caller's
+  std::vector<std::string> env;  ///< "NAME=value", or "NAME" to take the caller's
   std::vector<std::string> env_files;
   std::string working_dir;
   std::string user;
@@ -185,8 +185,8 @@ Result<Ok> read_log(const Paths& paths, const Container& container, const LogOpt
 /// "TERM", "SIGTERM", "15", "RTMIN+3" as a number. Error: no such signal.
 Result<int> parse_signal(std::string_view text);
 
-/// The id map the caller gets unless they ask for another: subordinate ids, or one id where there are none (`why_single`
-/// says why).
+/// The id map the caller gets unless they ask for another: subordinate ids, or one id where there are none
+/// (`why_single` says why).
 struct DefaultIdMap {
   IdMap map;
   std::string why_single;

@@ -26,9 +26,9 @@ class Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  uint64_t clone_flags = 0;      ///< CLONE_NEW… the child is born with
-  std::optional<IdMap> id_map;   ///< what the parent maps for it; nothing without a new user namespace
-  std::vector<Step> steps;       ///< in the child, in this order; Exec is the last
+  uint64_t clone_flags = 0;     ///< CLONE_NEW… the child is born with
+  std::optional<IdMap> id_map;  ///< what the parent maps for it; nothing without a new user namespace
+  std::vector<Step> steps;      ///< in the child, in this order; Exec is the last
 
   /// Copies text into the plan; the pointer stays good as long as the plan lives.
   const char* text(std::string_view value);
@@ -46,13 +46,13 @@ class Plan {
 
 /// What a launch needs to know beyond the bundle.
 struct PlanOptions {
-  std::string bundle;               ///< absolute; config.root.path may be relative to it
-  bool built_in_init = false;       ///< reap and forward signals as process 1
-  bool await_network = false;       ///< a network helper readies the namespace before the workload starts
-  uint32_t preserve_fds = 0;        ///< 3 … 2+n stay open
-  std::vector<sock_filter> seccomp; ///< compiled from config.linux.seccomp; empty: none
+  std::string bundle;                ///< absolute; config.root.path may be relative to it
+  bool built_in_init = false;        ///< reap and forward signals as process 1
+  bool await_network = false;        ///< a network helper readies the namespace before the workload starts
+  uint32_t preserve_fds = 0;         ///< 3 … 2+n stay open
+  std::vector<sock_filter> seccomp;  ///< compiled from config.linux.seccomp; empty: none
   uint32_t seccomp_flags = 0;
-  bool can_set_groups = true;       ///< for an exec: its user namespace allows setgroups(2)
+  bool can_set_groups = true;               ///< for an exec: its user namespace allows setgroups(2)
   std::vector<std::string> optional_binds;  ///< destinations left out where the rootfs has no place for them
 };
 

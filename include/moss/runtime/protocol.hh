@@ -22,7 +22,7 @@ enum class Message : uint8_t { namespaces_ready = 1, ids_mapped, network_ready, 
 /// One datagram, whichever way it goes.
 struct Packet {
   Message message;
-  int32_t error = 0;  ///< errno, for `failed`
+  int32_t error = 0;   ///< errno, for `failed`
   uint32_t index = 0;  ///< which step, for `failed`
 };
 

@@ -3,7 +3,8 @@
 //   default policy  ──▶ prebuilt when moss was built   (about a microsecond, no library)
 //   any policy      ──▶ cache file ──▶ libseccomp      (0.1 ms where cached, several ms where not)
 //
-// All of this is for the parent: the child only hands `program()` and `flags` to seccomp(2). See runtime/seccomp/README.md.
+// All of this is for the parent: the child only hands `program()` and `flags` to seccomp(2). See
+// runtime/seccomp/README.md.
 #pragma once
 
 #include <linux/filter.h>

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/filter.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -58,6 +59,18 @@ struct HoldStaging {
   const char* source;
 };
 
+/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
+/// closed.
+struct HoldFolders {
+  Strings sources;
+};
+inline constexpr size_t kMaxHeldFolders = 256;
+
+/// Gives a folder of the host to root inside, who is not its maker.
+struct GiveToRoot {
+  const char* source;
+};
+
 /// The rootfs is a folder: it becomes a mount of its own, bound onto itself (the staging folder).
 struct BindRoot {
   const char* source;
@@ -68,6 +81,7 @@ struct MountRoot {
   const char* type;
   Strings options;
   uint64_t attributes;  ///< MOUNT_ATTR_…
+  bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
 /// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
@@ -155,7 +169,7 @@ inline constexpr uint8_t kBelowRoot = UINT8_MAX;
 /// Puts something empty over a path: /dev/null over a file, an empty read-only tmpfs over a folder. Absent: nothing.
 struct Mask {
   const char* path;
-  uint8_t below;  ///< slot of the parked mount that `path` starts from, or kBelowRoot
+  uint8_t below;  ///< slot of the mount parked at the first part of `path`, or kBelowRoot
 };
 
 /// Binds a path onto itself, read-only. Absent: nothing to do.
@@ -166,10 +180,23 @@ struct ReadonlyPath {
 
 struct ReadonlyRoot {};
 
-/// Writes below /proc through a procfs that nobody else can reach. `file` is relative to it.
+/// How many files of /proc may be held open for writing.
+inline constexpr uint8_t kHeldProcFiles = 16;
+inline constexpr uint8_t kNotHeld = UINT8_MAX;
+
+/// Opens a file of the parked procfs for a later WriteProc: before the file is covered, and without a second procfs.
+struct HoldProcFile {
+  uint8_t index;
+  uint8_t slot;  ///< where the procfs is
+  const char* file;
+};
+
+/// Writes below /proc: to a held file, else through a procfs of its own that nobody else can reach. `file` is relative
+/// to it.
 struct WriteProc {
   const char* file;
   const char* text;
+  uint8_t held;  ///< index of the held file, or kNotHeld
 };
 
 struct SetHostname {
@@ -257,12 +284,12 @@ struct Exec {
   Strings environment;  ///< ends with a null pointer
 };
 
-using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, BindRoot,
-                          MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, Attach, Symlink,
-                          MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
-                          LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding, SetCapabilities,
-                          SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds,
-                          ForkFromInit, Exec>;
+using Step = std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
+                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice,
+                          Park, HoldProcFile, Attach, Symlink, MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot,
+                          WriteProc, SetHostname, SetDomainname, LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir,
+                          SetIds, DropBounding, SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession,
+                          DieWithParent, ResetSignals, CloseFds, ForkFromInit, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

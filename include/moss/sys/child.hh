@@ -52,9 +52,9 @@ struct SpawnOptions {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
-  std::vector<int> inherit;            ///< further descriptors kept open, under the same numbers
+  std::vector<int> inherit;              ///< further descriptors kept open, under the same numbers
   std::vector<std::string> environment;  ///< empty: the caller's own
-  bool new_session = false;            ///< setsid(2): out of reach of the terminal's signals
+  bool new_session = false;              ///< setsid(2): out of reach of the terminal's signals
 };
 Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options);
 

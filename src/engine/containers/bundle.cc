@@ -1,8 +1,8 @@
 // config.json from the words of `moss run` and the image.
 //
-// The defaults are Podman's: eleven capabilities, its masked and read-only paths, its mounts; a namespace of every kind.
-// An image's config is data from a stranger: each member passes a grammar here, and none of them ever selects what
-// happens on the host (CVE-2026-57231, CVE-2026-53488).
+// The defaults are Podman's: eleven capabilities, its masked and read-only paths, its mounts; a namespace of every
+// kind. An image's config is data from a stranger: each member passes a grammar here, and none of them ever selects
+// what happens on the host (CVE-2026-57231, CVE-2026-53488).
 #include "src/engine/containers/bundle.hh"
 
 #include <signal.h>
@@ -21,13 +21,20 @@ namespace moss::engine {
 
 namespace {
 
-const char* const kMaskedPaths[] = {
-    "/proc/acpi",  "/proc/kcore",       "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",
-    "/proc/scsi",  "/proc/timer_list",  "/proc/timer_stats", "/proc/asound",       "/proc/interrupts",
-    "/sys/firmware", "/sys/fs/selinux", "/sys/dev/block",
-    "/sys/devices/virtual/powercap"};
+const char* const kMaskedPaths[] = {"/proc/acpi",        "/proc/kcore",
+                                    "/proc/keys",        "/proc/latency_stats",
+                                    "/proc/sched_debug", "/proc/scsi",
+                                    "/proc/timer_list",  "/proc/timer_stats",
+                                    "/proc/asound",      "/proc/interrupts",
+                                    "/sys/firmware",     "/sys/fs/selinux",
+                                    "/sys/dev/block",    "/sys/devices/virtual/powercap"};
 
 const char* const kReadonlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+bool lies_in_proc(std::string_view path) {
+  const std::string clean = clean_path(path);
+  return clean == "/proc" || clean.starts_with("/proc/");
+}
 
 bool maps_id(const std::vector<IdRange>& ranges, uint32_t id) {
   return ranges.empty() || std::any_of(ranges.begin(), ranges.end(), [&](const IdRange& range) {
@@ -98,7 +105,8 @@ class BundleMaker {
     if (!maps_id(in_.map.gids, in_.user.gid)) return unmapped("group", in_.user.gid);
     if (!options().umask.empty()) {
       const auto mask = parse_number<uint32_t>(options().umask, 8);
-      if (!mask || *mask > 0777) return Error(0, "--umask ", printable(options().umask), ": expected octal digits, 0000 to 0777");
+      if (!mask || *mask > 0777)
+        return Error(0, "--umask ", printable(options().umask), ": expected octal digits, 0000 to 0777");
       process.user.umask = *mask;
     } else {
       process.user.umask = 0022;
@@ -109,7 +117,7 @@ class BundleMaker {
     if (!cwd.empty()) {
       if (!cwd.starts_with('/')) return Error(0, "working folder ", printable(cwd), " is not absolute");
       // CVE-2024-21626: a folder by descriptor number would be the host's.
-      if (cwd == "/proc" || cwd.starts_with("/proc/")) return Error(0, "working folder ", printable(cwd), " lies in /proc");
+      if (lies_in_proc(cwd)) return Error(0, "working folder ", printable(cwd), " lies in /proc");
       process.cwd = cwd;
     }
     const std::string& stop = options().stop_signal.empty() ? in_.image.stop_signal : options().stop_signal;
@@ -177,9 +185,9 @@ class BundleMaker {
     }
     std::vector<std::string> bounding;
     for (const std::string& name : runtime::all_capabilities()) {
-      const bool by_default = !drop_all && std::find(runtime::default_capabilities().begin(),
-                                                     runtime::default_capabilities().end(),
-                                                     name) != runtime::default_capabilities().end();
+      const bool by_default =
+          !drop_all && std::find(runtime::default_capabilities().begin(), runtime::default_capabilities().end(),
+                                 name) != runtime::default_capabilities().end();
       const bool asked = std::find(added.begin(), added.end(), name) != added.end();
       if (asked || ((by_default || add_all) && !dropped.contains(name))) bounding.push_back(name);
     }
@@ -247,19 +255,27 @@ class BundleMaker {
       const char* type;
       int resource;
     };
-    static constexpr Limit kLimits[] = {
-        {"as", "RLIMIT_AS", RLIMIT_AS},           {"core", "RLIMIT_CORE", RLIMIT_CORE},
-        {"cpu", "RLIMIT_CPU", RLIMIT_CPU},        {"data", "RLIMIT_DATA", RLIMIT_DATA},
-        {"fsize", "RLIMIT_FSIZE", RLIMIT_FSIZE},  {"locks", "RLIMIT_LOCKS", RLIMIT_LOCKS},
-        {"memlock", "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"msgqueue", "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
-        {"nice", "RLIMIT_NICE", RLIMIT_NICE},     {"nofile", "RLIMIT_NOFILE", RLIMIT_NOFILE},
-        {"nproc", "RLIMIT_NPROC", RLIMIT_NPROC},  {"rss", "RLIMIT_RSS", RLIMIT_RSS},
-        {"rtprio", "RLIMIT_RTPRIO", RLIMIT_RTPRIO}, {"rttime", "RLIMIT_RTTIME", RLIMIT_RTTIME},
-        {"sigpending", "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING}, {"stack", "RLIMIT_STACK", RLIMIT_STACK}};
+    static constexpr Limit kLimits[] = {{"as", "RLIMIT_AS", RLIMIT_AS},
+                                        {"core", "RLIMIT_CORE", RLIMIT_CORE},
+                                        {"cpu", "RLIMIT_CPU", RLIMIT_CPU},
+                                        {"data", "RLIMIT_DATA", RLIMIT_DATA},
+                                        {"fsize", "RLIMIT_FSIZE", RLIMIT_FSIZE},
+                                        {"locks", "RLIMIT_LOCKS", RLIMIT_LOCKS},
+                                        {"memlock", "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+                                        {"msgqueue", "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+                                        {"nice", "RLIMIT_NICE", RLIMIT_NICE},
+                                        {"nofile", "RLIMIT_NOFILE", RLIMIT_NOFILE},
+                                        {"nproc", "RLIMIT_NPROC", RLIMIT_NPROC},
+                                        {"rss", "RLIMIT_RSS", RLIMIT_RSS},
+                                        {"rtprio", "RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+                                        {"rttime", "RLIMIT_RTTIME", RLIMIT_RTTIME},
+                                        {"sigpending", "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+                                        {"stack", "RLIMIT_STACK", RLIMIT_STACK}};
     for (const std::string& option : options().ulimits) {
       if (option == "host") continue;  // the caller's limits are inherited anyway
       const auto [name, values] = cut(option, '=');
-      const auto* limit = std::find_if(std::begin(kLimits), std::end(kLimits), [&](const Limit& l) { return l.name == name; });
+      const auto* limit =
+          std::find_if(std::begin(kLimits), std::end(kLimits), [&](const Limit& l) { return l.name == name; });
       if (limit == std::end(kLimits)) return Error(0, "--ulimit ", printable(option), ": no such limit");
       if (!values) return Error(0, "--ulimit ", printable(option), ": expected NAME=SOFT[:HARD]");
       const auto [soft_text, hard_text] = cut(*values, ':');
@@ -381,9 +397,9 @@ class BundleMaker {
       const char* name;
       bool wanted;
     };
-    for (const EtcFile& file : {EtcFile{"hosts", true}, EtcFile{"resolv.conf", true},
-                                EtcFile{"hostname", !config_.hostname.empty()},
-                                EtcFile{"passwd", !in_.user.in_passwd}, EtcFile{"group", !in_.user.in_group}}) {
+    for (const EtcFile& file :
+         {EtcFile{"hosts", true}, EtcFile{"resolv.conf", true}, EtcFile{"hostname", !config_.hostname.empty()},
+          EtcFile{"passwd", !in_.user.in_passwd}, EtcFile{"group", !in_.user.in_group}}) {
       const std::string destination = cat("/etc/", file.name);
       if (!file.wanted || is_taken(destination)) continue;
       bundle_.optional_binds.push_back(destination);
@@ -401,7 +417,7 @@ class BundleMaker {
   Result<Ok> image_volume(const std::string& path, bool taken) {
     const std::vector<std::string_view> parts = split(path, '/');
     const bool dots = std::find(parts.begin(), parts.end(), "..") != parts.end();
-    if (!path.starts_with('/') || path == "/" || dots || path == "/proc" || path.starts_with("/proc/")) {
+    if (!path.starts_with('/') || clean_path(path) == "/" || dots || lies_in_proc(path)) {
       return Error(0, "the image's volume ", printable(path), " is no place for one; choose another image");
     }
     if (options().read_only && !taken) {
@@ -472,12 +488,12 @@ Result<int> parse_signal(std::string_view text) {
     int number;
   };
   static constexpr Signal kSignals[] = {
-      {"HUP", SIGHUP},   {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"ILL", SIGILL},     {"TRAP", SIGTRAP},
-      {"ABRT", SIGABRT}, {"BUS", SIGBUS},     {"FPE", SIGFPE},   {"KILL", SIGKILL},   {"USR1", SIGUSR1},
-      {"SEGV", SIGSEGV}, {"USR2", SIGUSR2},   {"PIPE", SIGPIPE}, {"ALRM", SIGALRM},   {"TERM", SIGTERM},
-      {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},
-      {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},   {"URG", SIGURG},   {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ},
-      {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},   {"PWR", SIGPWR},
+      {"HUP", SIGHUP},       {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"ILL", SIGILL},   {"TRAP", SIGTRAP},
+      {"ABRT", SIGABRT},     {"BUS", SIGBUS},   {"FPE", SIGFPE},     {"KILL", SIGKILL}, {"USR1", SIGUSR1},
+      {"SEGV", SIGSEGV},     {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+      {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},   {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},
+      {"TTIN", SIGTTIN},     {"TTOU", SIGTTOU}, {"URG", SIGURG},     {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
+      {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},     {"PWR", SIGPWR},
       {"SYS", SIGSYS}};
   const auto unknown = [&] { return Error(0, "no signal ", printable(text)); };
   if (const auto number = parse_number<int>(text)) {

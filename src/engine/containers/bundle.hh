@@ -37,11 +37,11 @@ struct BundleInput {
 
 struct Bundle {
   oci::Config config;
-  std::vector<std::string> command;           ///< entrypoint and arguments
+  std::vector<std::string> command;  ///< entrypoint and arguments
   int stop_signal = 15;
-  std::vector<std::string> optional_binds;    ///< destinations that may be missing in a read-only or odd rootfs
-  std::string staging;                        ///< to be made before the launch: what the root is mounted on
-  std::vector<std::string> folders;           ///< to be made before the mounts: upper and work folders
+  std::vector<std::string> optional_binds;  ///< destinations that may be missing in a read-only or odd rootfs
+  std::string staging;                      ///< to be made before the launch: what the root is mounted on
+  std::vector<std::string> folders;         ///< to be made before the mounts: upper and work folders
 };
 
 /// Errors: every misuse of an option, in its words.
@@ -53,8 +53,8 @@ Result<std::vector<std::string>> command_of(const RunOptions& options, const oci
 /// The id map that --userns, --uidmap and --gidmap ask for. Nothing: no user namespace.
 struct ChosenMap {
   std::optional<IdMap> map;
-  std::string notice;      ///< a fallback taken; empty: none
-  bool keeps_id = false;   ///< the caller has the same id inside
+  std::string notice;     ///< a fallback taken; empty: none
+  bool keeps_id = false;  ///< the caller has the same id inside
 };
 Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host);
 

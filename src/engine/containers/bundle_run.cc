@@ -18,7 +18,8 @@ constexpr size_t kMaxConfigBytes = 16u << 20;
 
 bool is_id(std::string_view id) {
   if (id.empty() || id == "." || id == "..") return false;
-  return id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.") == std::string_view::npos;
+  return id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.") ==
+         std::string_view::npos;
 }
 
 }  // namespace

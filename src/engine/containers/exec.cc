@@ -16,6 +16,7 @@
 #include "src/engine/containers/store.hh"
 #include "src/engine/containers/supervise.hh"
 #include "src/engine/containers/users.hh"
+#include "src/engine/containers/volumes.hh"
 
 namespace moss::engine {
 
@@ -70,7 +71,7 @@ Result<oci::Process> process_of(const Container& container, const ExecOptions& o
   for (const std::string& variable : options.env) environment.add_from_caller(variable);
   process.env = std::move(environment).take();
   if (!options.working_dir.empty()) {
-    if (!options.working_dir.starts_with('/') || options.working_dir.starts_with("/proc/")) {
+    if (!options.working_dir.starts_with('/') || clean_path(options.working_dir).starts_with("/proc/")) {
       return Error(0, "working folder ", printable(options.working_dir), " is not absolute, or lies in /proc");
     }
     process.cwd = options.working_dir;
@@ -90,8 +91,9 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   const oci::Process process = TRY(process_of(container, options, std::move(config.process)));
   SeccompChoice seccomp;
   if (!options.privileged) {
-    seccomp = TRY(seccomp_by_name(container.record.seccomp_profile,
-                                  process.capabilities ? process.capabilities->bounding : std::vector<std::string>{}, paths));
+    seccomp =
+        TRY(seccomp_by_name(container.record.seccomp_profile,
+                            process.capabilities ? process.capabilities->bounding : std::vector<std::string>{}, paths));
   }
   const sys::Host host = TRY(sys::probe_host());
   const bool can_set_groups = !IdMap{config.linux.uid_mappings, config.linux.gid_mappings}.is_single();
@@ -117,9 +119,8 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
     launched.init.release();
     return 0;
   }
-  const std::optional<RawTerminal> raw = options.terminal && options.interactive
-                                             ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO)
-                                             : std::nullopt;
+  const std::optional<RawTerminal> raw =
+      options.terminal && options.interactive ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO) : std::nullopt;
   const sys::Exit exit = TRY(supervise(
       {
           .init = std::move(launched.init),

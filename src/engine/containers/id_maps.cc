@@ -86,9 +86,10 @@ Result<DefaultIdMap> default_id_map(const sys::Host& host) {
   const std::string name = caller_name(host.uid);
   const sys::SubordinateIds ids = TRY(sys::read_subordinate_ids(name, host.uid));
   if (ids.empty()) {
-    return DefaultIdMap{{sys::id_ranges(host.uid, {}), sys::id_ranges(host.gid, {})},
-                        cat("no subordinate ids for ", name, ": one id only, so the container knows no user but root; add \"",
-                            name, ":100000:65536\" to /etc/subuid and /etc/subgid for more")};
+    return DefaultIdMap{
+        {sys::id_ranges(host.uid, {}), sys::id_ranges(host.gid, {})},
+        cat("no subordinate ids for ", name, ": one id only, so the container knows no user but root; add \"", name,
+            ":100000:65536\" to /etc/subuid and /etc/subgid for more")};
   }
   if (!sys::find_program("newuidmap") || !sys::find_program("newgidmap")) {
     return DefaultIdMap{{sys::id_ranges(host.uid, {}), sys::id_ranges(host.gid, {})},
@@ -153,8 +154,8 @@ Result<std::vector<IdRange>> through_default(const char* option, const std::vect
         return wanted.outside >= range.inside && wanted.outside - range.inside < range.count;
       });
       if (holder == available.end()) {
-        return Error(0, option, ": id ", wanted.outside, " is not among yours (0 is you, 1 and up are your subordinate ids: ",
-                     to_string(available), ")");
+        return Error(0, option, ": id ", wanted.outside,
+                     " is not among yours (0 is you, 1 and up are your subordinate ids: ", to_string(available), ")");
       }
       const uint32_t offset = wanted.outside - holder->inside;
       const uint32_t count = std::min(wanted.count, holder->count - offset);
@@ -205,7 +206,7 @@ Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host
     const std::string name = caller_name(host.uid);
     const sys::SubordinateIds ids = TRY(sys::read_subordinate_ids(name, host.uid));
     ChosenMap chosen{.keeps_id = true};
-    if (ids.empty() || !sys::find_program("newuidmap")) {
+    if (ids.empty() || !sys::find_program("newuidmap") || !sys::find_program("newgidmap")) {
       chosen.map = IdMap{{{uid, host.uid, 1}}, {{gid, host.gid, 1}}};
       chosen.notice = TRY(default_id_map(host)).why_single;
       return chosen;
@@ -213,7 +214,8 @@ Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host
     chosen.map = IdMap{keep_id_ranges(host.uid, uid, ids.uids), keep_id_ranges(host.gid, gid, ids.gids)};
     return chosen;
   }
-  return Error(0, "--userns ", printable(userns), " is not supported; use host, private, keep-id or keep-id:uid=N,gid=N");
+  return Error(0, "--userns ", printable(userns),
+               " is not supported; use host, private, keep-id or keep-id:uid=N,gid=N");
 }
 
 Result<std::vector<std::string>> check_remaining_groups(const IdMap& map, bool allow_groups) {
@@ -230,9 +232,10 @@ Result<std::vector<std::string>> check_remaining_groups(const IdMap& map, bool a
   static constexpr std::string_view kDangerous[] = {"shadow", "disk", "docker", "sudo", "wheel", "adm", "kmem"};
   for (const std::string& name : remaining) {
     if (allow_groups || std::find(std::begin(kDangerous), std::end(kDangerous), name) == std::end(kDangerous)) continue;
-    return Error(0, "with one id mapped your groups cannot be dropped, and group ", name,
-                 " opens files of the host to the container; get subordinate ids (/etc/subuid, /etc/subgid) or allow it "
-                 "with --allow-groups");
+    return Error(
+        0, "with one id mapped your groups cannot be dropped, and group ", name,
+        " opens files of the host to the container; get subordinate ids (/etc/subuid, /etc/subgid) or allow it "
+        "with --allow-groups");
   }
   return remaining;
 }

@@ -35,31 +35,41 @@ Result<std::string> inspect_container_json(const Paths&, const Container& contai
   json["Name"] = r.name;
   json["OCIConfigPath"] = container.folder + "/config.json";
   json["LogPath"] = container.folder + "/ctr.log";
-  const std::optional<std::string> text = TRY(sys::read_file_if_exists(container.folder + "/config.json", kMaxConfigBytes));
+  const std::optional<std::string> text =
+      TRY(sys::read_file_if_exists(container.folder + "/config.json", kMaxConfigBytes));
   if (text) {
     const oci::Config config = TRY(oci::decode_config(*text).context(container.folder + "/config.json"));
     Json mounts = Json::array();
     for (const oci::Mount& mount : config.mounts) {
-      if (mount.type != "bind" || !mount.source.starts_with('/') || mount.source.starts_with(container.folder)) continue;
-      mounts.push_back({{"Type", mount.type}, {"Source", mount.source}, {"Destination", mount.destination},
+      if (mount.type != "bind" || !mount.source.starts_with('/') || mount.source.starts_with(container.folder))
+        continue;
+      mounts.push_back({{"Type", mount.type},
+                        {"Source", mount.source},
+                        {"Destination", mount.destination},
                         {"Options", mount.options}});
     }
     json["Mounts"] = std::move(mounts);
-    json["Config"] = {{"Hostname", config.hostname},   {"User", cat(config.process.user.uid, ":", config.process.user.gid)},
-                      {"Tty", r.terminal},             {"Env", config.process.env},
-                      {"Cmd", r.command},              {"Image", r.image},
-                      {"WorkingDir", config.process.cwd}, {"Labels", r.labels},
-                      {"Annotations", config.annotations}, {"StopSignal", r.stop_signal},
+    json["Config"] = {{"Hostname", config.hostname},
+                      {"User", cat(config.process.user.uid, ":", config.process.user.gid)},
+                      {"Tty", r.terminal},
+                      {"Env", config.process.env},
+                      {"Cmd", r.command},
+                      {"Image", r.image},
+                      {"WorkingDir", config.process.cwd},
+                      {"Labels", r.labels},
+                      {"Annotations", config.annotations},
+                      {"StopSignal", r.stop_signal},
                       {"StopTimeout", r.stop_timeout_s}};
     if (config.process.capabilities) json["EffectiveCaps"] = config.process.capabilities->effective;
     if (config.process.capabilities) json["BoundingCaps"] = config.process.capabilities->bounding;
-    json["HostConfig"] = {{"AutoRemove", r.remove},
-                          {"NetworkMode", r.network},
-                          {"ReadonlyRootfs", config.root.readonly},
-                          {"Init", r.built_in_init},
-                          {"PortBindings", r.ports},
-                          {"IDMappings", {{"UidMap", to_string(config.linux.uid_mappings)},
-                                          {"GidMap", to_string(config.linux.gid_mappings)}}}};
+    json["HostConfig"] = {
+        {"AutoRemove", r.remove},
+        {"NetworkMode", r.network},
+        {"ReadonlyRootfs", config.root.readonly},
+        {"Init", r.built_in_init},
+        {"PortBindings", r.ports},
+        {"IDMappings",
+         {{"UidMap", to_string(config.linux.uid_mappings)}, {"GidMap", to_string(config.linux.gid_mappings)}}}};
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

@@ -14,9 +14,9 @@ class LayeredRoot {
  public:
   explicit LayeredRoot(std::vector<std::string> layers) : layers_(std::move(layers)) {}
 
-  /// The regular file at `path`, symlinks followed inside the root only. Nothing where there is none that the caller may
-  /// read. Errors: larger than `max_bytes`; too many symlinks. Never waits (a FIFO is not read) and never leaves the
-  /// root.
+  /// The regular file at `path`, symlinks followed inside the root only. Nothing where there is none that the caller
+  /// may read. Errors: larger than `max_bytes`; too many symlinks. Never waits (a FIFO is not read) and never leaves
+  /// the root.
   Result<std::optional<std::string>> read(const std::string& path, size_t max_bytes) const;
 
  private:

@@ -57,11 +57,13 @@ Result<std::string> parse_moment(const std::string& text) {
   }
   while (!rest.empty()) {
     const size_t unit_at = rest.find_first_not_of("0123456789");
-    if (unit_at == 0 || unit_at == std::string_view::npos) return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
+    if (unit_at == 0 || unit_at == std::string_view::npos)
+      return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
     const auto count = parse_number<int64_t>(rest.substr(0, unit_at));
     const char unit = rest[unit_at];
     const int64_t factor = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
-    if (!count || factor == 0) return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
+    if (!count || factor == 0)
+      return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
     seconds_ago += *count * factor;
     rest.remove_prefix(unit_at + 1);
   }

@@ -40,7 +40,8 @@ void become_monitor(OwnedContainer& container, Supervision supervision, std::opt
     const Result<std::vector<int>> helpers = network->keep_across_exec();
     if (helpers.ok()) kept.insert(kept.end(), helpers->begin(), helpers->end());
   }
-  std::vector<std::string> arguments{"moss", kMonitorArgument, container.folder(), std::to_string(supervision.init.pid())};
+  std::vector<std::string> arguments{"moss", kMonitorArgument, container.folder(),
+                                     std::to_string(supervision.init.pid())};
   for (const int fd : kept) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
     arguments.push_back(std::to_string(fd));
@@ -81,6 +82,7 @@ int monitor_main(int argc, char** argv) {
           .stderr_pipe = std::move(fds[4]),
           .log = std::move(fds[5]),
           .to_caller = false,
+          .long_wait = true,
       },
       {});
 

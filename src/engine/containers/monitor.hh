@@ -13,6 +13,7 @@ Result<Ok> finish(OwnedContainer& container, ContainerState state, const IdMap& 
 
 /// Turns this process into the monitor: moss executes itself anew, so that nothing of what the launch needed stays in
 /// memory, and keeps the container's lock, process, output and network helper by descriptor.
-[[noreturn]] void become_monitor(OwnedContainer& container, Supervision supervision, std::optional<NetworkHelper> network);
+[[noreturn]] void become_monitor(OwnedContainer& container, Supervision supervision,
+                                 std::optional<NetworkHelper> network);
 
 }  // namespace moss::engine

@@ -16,8 +16,8 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   choice.mode = options.network.empty() ? NetworkMode::private_net : TRY(parse_network_mode(options.network));
   if (choice.mode != NetworkMode::private_net) {
     if (!options.publish.empty()) {
-      return Error(0, "-p ", printable(options.publish.front()), " needs a network of the container's own, not --network ",
-                   to_string(choice.mode));
+      return Error(0, "-p ", printable(options.publish.front()),
+                   " needs a network of the container's own, not --network ", to_string(choice.mode));
     }
     return choice;
   }
@@ -27,7 +27,7 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   const Result<NetworkTool> tool = choose_network_tool(tools);
   if (!tool.ok()) {
     if (!options.network.empty() || !options.publish.empty()) return tool.error();
-    notice(cat("the container gets no network: ", tool.error().to_string()));
+    choice.why_none = tool.error().to_string();
     choice.mode = NetworkMode::none;
     return choice;
   }
@@ -35,7 +35,8 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   choice.program = (choice.tool == NetworkTool::pasta ? tools.pasta : tools.slirp4netns).value_or("");
   std::vector<PublishedPort> ports;
   for (const std::string& text : options.publish) {
-    for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text)))) ports.push_back(std::move(port));
+    for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text))))
+      ports.push_back(std::move(port));
   }
   choice.ports = TRY(choose_host_ports(std::move(ports), choice.tool));
   for (const std::string& line : publish_notices(choice.ports, choice.tool)) notice(line);

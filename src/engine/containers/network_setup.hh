@@ -20,6 +20,7 @@ struct NetworkChoice {
   std::string program;
   std::vector<PublishedPort> ports;
   std::string runtime_folder;
+  std::string why_none;  ///< what this host lacks, where the container would have had a network of its own
 };
 
 /// By --network and -p. Without --network the container gets a network of its own where this host has the means, and

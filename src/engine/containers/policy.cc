@@ -12,7 +12,6 @@ Result<SeccompChoice> seccomp_by_name(const std::string& name, const std::vector
   const std::string cache = paths.run + "/seccomp";
   runtime::SeccompFilter filter;
   if (name.empty()) {
-    choice.policy = runtime::default_seccomp_policy(capabilities);
     filter = TRY(runtime::default_seccomp_filter(capabilities, runtime::Compat::no, cache));
   } else {
     choice.policy = TRY(runtime::load_seccomp_profile(name, capabilities));

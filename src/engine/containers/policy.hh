@@ -15,7 +15,7 @@ namespace moss::engine {
 
 struct SeccompChoice {
   std::string name;                    ///< for the record: "", "unconfined", or the profile's path
-  std::optional<oci::Seccomp> policy;  ///< for config.json
+  std::optional<oci::Seccomp> policy;  ///< a user's, for config.json; the default one is written out when it is needed
   std::vector<sock_filter> filter;     ///< compiled; empty: none
   uint32_t flags = 0;
 };

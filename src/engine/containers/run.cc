@@ -1,6 +1,7 @@
 // moss run, from the words to the exit code.
 //
-//   find the image -> choose the ids -> make the folders -> write the bundle -> plan -> launch -> look after it -> clean up
+//   find the image -> choose the ids -> make the folders -> write the bundle -> plan -> launch -> look after it ->
+//   clean up
 //
 // In the foreground all of it happens in one process. Detached, the process forks before the launch, so that the
 // monitor is the container's parent, and hears from the monitor how the launch went.
@@ -16,6 +17,7 @@
 #include "moss/engine/store.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/runtime/plan.hh"
+#include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "src/engine/containers/bundle.hh"
@@ -59,8 +61,8 @@ Result<Image> find_or_pull(const ImageStore& store, const RunOptions& options, c
   if (policy != "always" && policy != "newer") {
     if (std::optional<Image> image = TRY(store.find(options.image))) return std::move(*image);
     if (policy == "never") {
-      return Error(0, "no image ", printable(options.image), " here, and --pull never forbids fetching it; try: moss pull ",
-                   printable(options.image));
+      return Error(0, "no image ", printable(options.image),
+                   " here, and --pull never forbids fetching it; try: moss pull ", printable(options.image));
     }
   }
   TRY(services.pull(options.image, options));
@@ -84,7 +86,8 @@ Result<std::string> skeleton(const Paths& paths) {
   }
   if (::rename(staged.path().c_str(), path.c_str()) == 0) staged.keep();
   // Somebody else was quicker: theirs is as good.
-  else if (errno != ENOTEMPTY && errno != EEXIST) return sys_error("make ", path);
+  else if (errno != ENOTEMPTY && errno != EEXIST)
+    return sys_error("make ", path);
   return path;
 }
 
@@ -128,12 +131,34 @@ Result<Origin> origin_of_folder(const RunOptions& options, const Paths& paths) {
   return origin;
 }
 
+// Groups that /etc/group gives the user but the map does not hold stay away; those asked for are an error.
+Result<Ok> leave_out_unmapped_groups(ResolvedUser& user, const IdMap& map, const std::vector<std::string>& asked) {
+  if (!asked.empty() && map.is_single()) {
+    return Error(0, "--group-add ", printable(asked.front()), ": with one id mapped there are no groups to add; get ",
+                 "subordinate ids (/etc/subuid, /etc/subgid)");
+  }
+  std::erase_if(user.groups, [&](uint32_t gid) {
+    return map.is_single() || std::none_of(map.gids.begin(), map.gids.end(), [&](const IdRange& range) {
+             return gid >= range.inside && gid - range.inside < range.count;
+           });
+  });
+  return Ok{};
+}
+
+// What is missing on this host is told once a boot, not at every run.
+void note_once(const Paths& paths, const Notice& notice, const char* what, const std::string& text) {
+  const std::string told = paths.run + "/told";
+  if (!sys::make_dirs(told, 0700).ok()) return notice(text);
+  const Result<Ok> first = sys::create_file(told + "/" + what, "");
+  if (first.ok() || first.error().code() != EEXIST) notice(text);
+}
+
 Result<Preparation> prepare(const RunOptions& options, const RunServices& services) {
   Preparation p;
   p.paths = TRY(find_paths());
   p.host = TRY(sys::probe_host());
   p.map = TRY(choose_id_map(options, p.host));
-  if (!p.map.notice.empty()) services.notice(p.map.notice);
+  if (!p.map.notice.empty()) note_once(p.paths, services.notice, "ids", p.map.notice);
   if (p.map.map) {
     const std::vector<std::string> groups = TRY(check_remaining_groups(*p.map.map, options.allow_groups));
     if (!groups.empty()) {
@@ -156,7 +181,11 @@ Result<Preparation> prepare(const RunOptions& options, const RunServices& servic
     user = cat(inside(p.map.map->uids, p.host.uid), ":", inside(p.map.map->gids, p.host.gid));
   }
   p.user = TRY(resolve_user(user, p.passwd, p.group, options.group_add));
+  if (p.map.map) TRY(leave_out_unmapped_groups(p.user, *p.map.map, options.group_add));
   p.network = TRY(choose_network(options, p.paths, services.notice));
+  if (!p.network.why_none.empty()) {
+    note_once(p.paths, services.notice, "network", cat("containers get no network: ", p.network.why_none));
+  }
   return p;
 }
 
@@ -230,11 +259,13 @@ Result<Ok> write_users(const Preparation& p, const std::string& live) {
   };
   const std::string name = p.map.keeps_id ? sys::user_name(p.host.uid) : std::to_string(p.user.uid);
   if (!p.user.in_passwd) {
-    TRY(sys::create_file(live + "/passwd", cat(with_newline(p.passwd), name, ":*:", p.user.uid, ":", p.user.gid, ":", name,
-                                               ":", p.user.home, ":/bin/sh\n")));
+    TRY(sys::create_file(live + "/passwd", cat(with_newline(p.passwd), name, ":*:", p.user.uid, ":", p.user.gid, ":",
+                                               name, ":", p.user.home, ":/bin/sh\n")));
   }
   if (!p.user.in_group) {
-    TRY(sys::create_file(live + "/group", cat(with_newline(p.group), p.user.gid == p.user.uid ? name : cat("group", p.user.gid), ":x:", p.user.gid, ":\n")));
+    TRY(sys::create_file(live + "/group",
+                         cat(with_newline(p.group), p.user.gid == p.user.uid ? name : cat("group", p.user.gid),
+                             ":x:", p.user.gid, ":\n")));
   }
   return Ok{};
 }
@@ -246,6 +277,11 @@ Result<Ok> write_files(const Preparation& p, const Made& made, const OwnedContai
   for (const std::string& folder : made.bundle.folders) {
     // The writable layer is what "/" looks like from inside; everything else only moss sees.
     TRY(sys::make_dirs(folder, folder.ends_with("/upper") ? 0755 : 0700));
+    // Real root is nobody inside: what the container writes to must belong to its own root.
+    if (p.host.uid == 0 && p.map.map && !p.map.map->uids.empty() &&
+        ::chown(folder.c_str(), p.map.map->uids.front().outside, p.map.map->gids.front().outside) != 0) {
+      return sys_error("give ", folder, " to the container's root");
+    }
   }
   TRY(sys::create_file(live + "/hosts", hosts_file(p.network, config.hostname)));
   const std::string resolv_conf = TRY(resolv_conf_file(p.network));
@@ -293,7 +329,8 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   Running running;
   Stdio stdio = TRY(make_stdio(options));
   running.supervision.log = TRY(open_log(container, options));
-  running.state = {.status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
+  running.state = {
+      .status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
   if (!made.bundle.staging.empty()) TRY(sys::make_dirs(made.bundle.staging, 0700));
   runtime::LaunchOptions launch{
       .stdin_fd = stdio.null.get(),
@@ -303,6 +340,11 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   launch.meanwhile = [&](pid_t init) -> Result<Ok> {
     TRY(write_files(p, made, container));
     TRY(container.write_record(made.record));
+    if (made.record.seccomp_profile.empty()) {
+      // For whoever runs the bundle next; ours is compiled already.
+      made.bundle.config.linux.seccomp =
+          runtime::default_seccomp_policy(made.bundle.config.process.capabilities->bounding);
+    }
     TRY(sys::create_file(container.folder() + "/config.json", oci::encode_config(made.bundle.config), 0600));
     running.state.pid = init;
     running.state.start_ticks = start_ticks(init).value_or(0);
@@ -310,8 +352,9 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   };
   if (p.network.mode == NetworkMode::private_net) {
     launch.start_network = [&](pid_t init) -> Result<Ok> {
-      running.network = TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
-                                                 {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
+      running.network =
+          TRY(NetworkHelper::start(init, p.network.ports, p.network.tool,
+                                   {.program = p.network.program, .runtime_folder = p.network.runtime_folder}));
       return Ok{};
     };
     launch.await_network = [&] { return running.network->wait_ready(); };
@@ -362,8 +405,9 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
   running.supervision.from_caller = options.terminal && options.interactive;
   sys::Exit exit;
   {
-    const std::optional<RawTerminal> raw =
-        options.terminal && options.interactive ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO) : std::nullopt;
+    const std::optional<RawTerminal> raw = options.terminal && options.interactive
+                                               ? std::optional<RawTerminal>(std::in_place, STDIN_FILENO)
+                                               : std::nullopt;
     exit = TRY(supervise(std::move(running.supervision), services.notice));
   }
   running.state.exit_code = exit.shell_code();

@@ -62,9 +62,15 @@ std::string encode(const ContainerRecord& r) {
 }
 
 std::string encode(const ContainerState& s) {
-  return json{{"status", to_string(s.status)}, {"pid", s.pid},           {"startTicks", s.start_ticks},
-              {"bootId", s.boot_id},           {"monitor", s.monitor_pid}, {"exitCode", s.exit_code},
-              {"started", s.started},          {"finished", s.finished}, {"error", s.error}}
+  return json{{"status", to_string(s.status)},
+              {"pid", s.pid},
+              {"startTicks", s.start_ticks},
+              {"bootId", s.boot_id},
+              {"monitor", s.monitor_pid},
+              {"exitCode", s.exit_code},
+              {"started", s.started},
+              {"finished", s.finished},
+              {"error", s.error}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -225,7 +231,8 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     }
     const std::string lasting = container.lasting();
     if (::mkdir(lasting.c_str(), 0700) != 0) {
-      Result<Ok> made = errno == ENOENT ? sys::make_dirs(lasting, 0700) : Result<Ok>(sys_error("make folder ", lasting));
+      Result<Ok> made =
+          errno == ENOENT ? sys::make_dirs(lasting, 0700) : Result<Ok>(sys_error("make folder ", lasting));
       if (!made.ok()) return give_up(std::move(made).error());
     }
     return container;
@@ -238,7 +245,8 @@ Result<std::optional<OwnedContainer>> OwnedContainer::adopt(const Paths& paths, 
   TRY(sys::make_dirs(live, 0700));
   std::optional<sys::FileLock> lock = TRY(sys::FileLock::try_acquire(live + "/lock"));
   if (!lock) return std::optional<OwnedContainer>();
-  const bool remove = sys::exists(live + "/container.json") || !sys::exists(paths.lasting_containers() + "/" + id + "/container.json");
+  const bool remove =
+      sys::exists(live + "/container.json") || !sys::exists(paths.lasting_containers() + "/" + id + "/container.json");
   std::string name;
   if (Result<Container> container = load_container(paths, id); container.ok()) name = container->record.name;
   return std::optional(OwnedContainer(paths, id, name, remove, std::move(*lock)));
@@ -261,16 +269,19 @@ Result<Ok> OwnedContainer::announce_end(const ContainerState& state) {
 }
 
 void OwnedContainer::clear_overlay_marks() const {
+  const std::string incompat = lasting() + "/work/work/incompat";
   // The kernel made these with mode 0.
-  for (const char* name : {"/work/work", "/work/incompat", "/work/incompat/volatile"}) {
-    ::chmod((lasting() + name).c_str(), 0700);
+  for (const std::string& folder : {lasting() + "/work/work", incompat, incompat + "/volatile"}) {
+    ::chmod(folder.c_str(), 0700);
   }
-  for (const char* name : {"/work/work", "/work/incompat/volatile", "/work/incompat"}) ::rmdir((lasting() + name).c_str());
+  ::unlink((incompat + "/volatile/dirty").c_str());
+  ::rmdir((incompat + "/volatile").c_str());
+  ::rmdir(incompat.c_str());
 }
 
 Result<Ok> OwnedContainer::remove(const IdMap& map) {
-  // What most containers leave is an overlay that nothing was written to: three calls instead of a walk.
-  for (const char* name : {"/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
+  // What most containers leave is an overlay that nothing was written to: four calls instead of a walk.
+  for (const char* name : {"/work/work", "/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
   Result<Ok> removed = sys::remove_tree(lasting());
   if (!removed.ok() && (removed.error().code() == EACCES || removed.error().code() == EPERM)) {
     // Folders of other owners: only root of the same mapping may empty them.
@@ -341,6 +352,7 @@ Result<Ok> sweep_one(const Paths& paths, const std::string& id) {
   std::optional<OwnedContainer> container = TRY(OwnedContainer::adopt(paths, id));
   if (!container) return Ok{};  // alive
   Result<Container> loaded = load_container(paths, id);
+  if (!loaded.ok() && loaded.error().code() != ENOENT) return Ok{};  // its owner decides, with `moss rm`
   if (!loaded.ok() || loaded->record.remove) return container->remove(map_of(container->folder()));
   ContainerState state = loaded->state;
   if (state.status == Status::running) {
@@ -394,7 +406,10 @@ Result<std::vector<Container>> list_containers(const Paths& paths) {
     if (container.ok()) {
       containers.push_back(std::move(container).value());
     } else if (container.error().code() != ENOENT) {
-      return std::move(container).error();
+      // One whose record is damaged is still there to be seen and removed, and nobody else's trouble.
+      containers.push_back({.record = {.id = id, .name = id.substr(0, 12)},
+                            .state = {.status = Status::exited, .error = container.error().to_string()},
+                            .folder = folder_of(paths, id).value_or("")});
     }
   }
   std::sort(containers.begin(), containers.end(),

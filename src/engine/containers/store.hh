@@ -45,7 +45,8 @@ class OwnedContainer {
   Result<Ok> announce_end(const ContainerState& state);
   /// Removes what overlayfs left in the work folder to know a volatile mount by.
   void clear_overlay_marks() const;
-  /// Everything goes, the name too. `map` is the container's: files of other owners need a user namespace to be removed.
+  /// Everything goes, the name too. `map` is the container's: files of other owners need a user namespace to be
+  /// removed.
   Result<Ok> remove(const IdMap& map);
   /// The live half goes, the lasting one keeps `state`.
   Result<Ok> retire(const ContainerState& state);

@@ -4,9 +4,11 @@
 #include "src/engine/containers/supervise.hh"
 
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,8 +27,8 @@ namespace {
 sigset_t supervised_signals() {
   sigset_t set;
   ::sigfillset(&set);
-  for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS,
-                           SIGPROF, SIGCHLD}) {
+  for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
+                           SIGSYS, SIGPROF, SIGCHLD}) {
     ::sigdelset(&set, signal);
   }
   return set;
@@ -55,9 +57,8 @@ class LogWriter {
       const bool whole = end != std::string_view::npos;
       prefix[length - 2] = whole ? 'F' : 'P';
       const std::string_view line = data.substr(0, whole ? end : data.size());
-      const iovec parts[3] = {{prefix, length},
-                              {const_cast<char*>(line.data()), line.size()},
-                              {const_cast<char*>("\n"), 1}};
+      const iovec parts[3] = {
+          {prefix, length}, {const_cast<char*>(line.data()), line.size()}, {const_cast<char*>("\n"), 1}};
       // A full disk loses log lines, never the container.
       (void)!::writev(fd_.get(), parts, 3);
       data.remove_prefix(whole ? end + 1 : data.size());
@@ -66,6 +67,39 @@ class LogWriter {
 
  private:
   Fd fd_;
+};
+
+// The pages of every program and library segment that is only read. They can be given back: what is used again comes
+// from the page cache. A monitor sleeps for days and needs hardly any of them.
+struct CodePages {
+  struct Range {
+    void* start;
+    size_t length;
+  };
+  Range ranges[32];
+  size_t count = 0;
+
+  void find() {
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* object, size_t, void* raw) {
+          auto& pages = *static_cast<CodePages*>(raw);
+          const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+          for (int i = 0; i < object->dlpi_phnum && pages.count < std::size(pages.ranges); ++i) {
+            const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+            // A segment that may be written holds addresses the loader put there: those exist nowhere else.
+            if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+            const uintptr_t start = (object->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+            const uintptr_t end = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+            pages.ranges[pages.count++] = {reinterpret_cast<void*>(start), end - start};
+          }
+          return 0;
+        },
+        this);
+  }
+
+  void give_back() {
+    for (; count > 0; --count) ::madvise(ranges[count - 1].start, ranges[count - 1].length, MADV_DONTNEED);
+  }
 };
 
 class Loop {
@@ -78,6 +112,7 @@ class Loop {
     signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals_) return sys_error("watch for signals");
     if (s_.terminal && s_.from_caller) resize();
+    if (s_.long_wait) code_pages_.find();
     while (!ended_ || s_.stdout_pipe || s_.stderr_pipe) TRY(step());
     return s_.init.wait();
   }
@@ -95,6 +130,7 @@ class Loop {
     watch(kStderr, s_.stderr_pipe.get(), POLLIN);
     // When the container has ended what is still in the pipes is read, but nobody is waited for: a process that kept
     // a pipe open from outside could hold us for ever.
+    code_pages_.give_back();
     const int ready = ::poll(fds, kCount, ended_ ? 0 : -1);
     if (ready < 0) return errno == EINTR ? Result<Ok>(Ok{}) : Result<Ok>(sys_error("wait for the container"));
     if (ready == 0) {
@@ -222,6 +258,7 @@ class Loop {
 
   Supervision s_;
   LogWriter log_;
+  CodePages code_pages_;  // given back before the first wait
   const Notice& notice_;
   Fd signals_;
   bool ended_ = false;

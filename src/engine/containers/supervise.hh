@@ -16,14 +16,15 @@ namespace moss::engine {
 
 /// What is looked after. Descriptors are owned; empty ones are not there.
 struct Supervision {
-  sys::Child init;       ///< with its pidfd
-  Fd terminal;           ///< master of the container's terminal
-  Fd stdout_pipe;        ///< reading ends
+  sys::Child init;  ///< with its pidfd
+  Fd terminal;      ///< master of the container's terminal
+  Fd stdout_pipe;   ///< reading ends
   Fd stderr_pipe;
-  Fd log;                ///< opened for appending
+  Fd log;                    ///< opened for appending
   bool to_caller = true;     ///< output goes to our stdout and stderr as well
   bool from_caller = false;  ///< our stdin goes to the terminal
   bool proxy_signals = true;
+  bool long_wait = false;  ///< memory that is not needed to wait is given back first
 };
 
 /// Blocks the signals that supervise() reads; to be called before the launch, so that none is lost in between.

@@ -72,7 +72,9 @@ Result<uint32_t> resolve_group(std::string_view spec, const std::vector<GroupLin
   if (is_digits(spec)) return parse_id(spec, "group");
   if (!is_name(spec)) return Error(0, "\"", printable(spec), "\" is no group: give a name or a number");
   for (const GroupLine& line : groups) {
-    if (line.name == spec) return line.gid;
+    if (line.name != spec) continue;
+    if (line.gid > INT32_MAX) return Error(0, "group ", printable(spec), ": ids go from 0 to 2147483647");
+    return line.gid;
   }
   return Error(0, "no group ", printable(spec), " in the container's /etc/group");
 }

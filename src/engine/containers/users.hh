@@ -20,9 +20,9 @@ struct ResolvedUser {
 };
 
 /// `spec` is the image's User or --user: empty, NAME, UID, each with ":" GROUP or GID. Digits are always a number, also
-/// where a user of that name exists (CVE-2016-3697). Supplementary groups come from /etc/group unless a group was given.
-/// `group_add` adds groups by name or number. Pure.
-/// Errors: no such user or group; a number above 2^31-1; anything else that is neither ("1:", " 1", "+1").
+/// where a user of that name exists (CVE-2016-3697). Supplementary groups come from /etc/group unless a group was
+/// given. `group_add` adds groups by name or number. Pure. Errors: no such user or group; a number above 2^31-1;
+/// anything else that is neither ("1:", " 1", "+1").
 Result<ResolvedUser> resolve_user(std::string_view spec, std::string_view passwd, std::string_view group,
                                   const std::vector<std::string>& group_add);
 

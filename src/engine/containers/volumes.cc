@@ -12,9 +12,6 @@
 
 namespace moss::engine {
 
-namespace {
-
-// "a/../b" and the like, without looking at the disk.
 std::string clean_path(std::string_view path) {
   std::vector<std::string_view> parts;
   for (const std::string_view part : split(path, '/')) {
@@ -29,6 +26,8 @@ std::string clean_path(std::string_view path) {
   for (const std::string_view part : parts) out += cat("/", part);
   return out.empty() ? "/" : out;
 }
+
+namespace {
 
 Result<std::string> clean_destination(std::string_view text, const std::string& option) {
   if (!text.starts_with('/')) return Error(0, option, ": the path inside must be absolute: ", printable(text));
@@ -226,7 +225,8 @@ class Collector {
     }
     for (const char* known : {"mode", "uid", "gid", "nr_inodes"}) {
       if (key != known || !value) continue;
-      if (!parse_number<uint64_t>(*value)) return Error(0, option, ": ", known, " is a number, not ", printable(*value));
+      if (!parse_number<uint64_t>(*value))
+        return Error(0, option, ": ", known, " is a number, not ", printable(*value));
       mount.options.emplace_back(word);
       return Ok{};
     }
@@ -285,11 +285,24 @@ Result<uint64_t> parse_size(std::string_view text) {
   uint64_t unit = 1;
   if (!digits.empty()) {
     switch (digits.back()) {
-      case 'k': case 'K': unit = 1ull << 10; break;
-      case 'm': case 'M': unit = 1ull << 20; break;
-      case 'g': case 'G': unit = 1ull << 30; break;
-      case 't': case 'T': unit = 1ull << 40; break;
-      default: break;
+      case 'k':
+      case 'K':
+        unit = 1ull << 10;
+        break;
+      case 'm':
+      case 'M':
+        unit = 1ull << 20;
+        break;
+      case 'g':
+      case 'G':
+        unit = 1ull << 30;
+        break;
+      case 't':
+      case 'T':
+        unit = 1ull << 40;
+        break;
+      default:
+        break;
     }
   }
   if (unit != 1) digits.remove_suffix(1);

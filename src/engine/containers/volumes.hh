@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "moss/engine/container.hh"
@@ -18,6 +19,9 @@ struct VolumeMounts {
 /// folder for what -v …:O writes. Looks at the sources. Errors: a source that is not there; an unknown or unsupported
 /// option; two mounts at one place; a destination that would replace /proc or the root.
 Result<VolumeMounts> volume_mounts(const RunOptions& options, const std::string& lasting);
+
+/// An absolute path without "//", "." and "..", as the words alone say it: the disk is not looked at. Pure.
+std::string clean_path(std::string_view path);
 
 /// "64m", "1g", "512k", "1000" (bytes; b, k, m, g and upper case) as bytes.
 Result<uint64_t> parse_size(std::string_view text);
