@@ -78,7 +78,7 @@ layout_is_refused() {
   moss run --name n --network none alpine true
   run moss rmi alpine
   ((status != 0))
-  assert_has alpine
+  assert_has "in use by a container"
   run moss run --rm --network none alpine true
   assert_success
 }
@@ -116,12 +116,20 @@ layout_is_refused() {
   layout_is_refused "$(basename "$layer" | cut -c1-12)"
 }
 
-@test "a size or a diff id that lies is refused" {
+@test "a size that lies is refused" {
   plain_layout
-  cp -r layout whole
-  sed -i 's/"size":\([0-9]*\),"annotations"/"size":1\1,"annotations"/; s/"size":\([0-9]*\)}/"size":1}/' layout/index.json
-  sed -i 's/\("digest":"[^"]*","size":\)[0-9]*/\11/' layout/index.json
-  layout_is_refused size
+  jq -c '.manifests[0].size = 1' layout/index.json >index && mv index layout/index.json
+  layout_is_refused promised
+}
+
+@test "a diff id that lies is refused" {
+  plain_layout
+  local manifest
+  manifest=$(blob_of layout/index.json '.manifests[0].digest')
+  jq -c '.rootfs.diff_ids[0] = "sha256:" + "0" * 64' "$(blob_of "$manifest" '.config.digest')" >config
+  jq -c --argjson c "$(add_blob layout config application/vnd.oci.image.config.v1+json)" '.config = $c' "$manifest" >lying
+  jq -nc --argjson m "$(add_blob layout lying application/vnd.oci.image.manifest.v1+json)" '{schemaVersion:2,manifests:[$m]}' >layout/index.json
+  layout_is_refused 000000000000
 }
 
 @test "a manifest that is an index too is refused" { # CVE-2021-41190

@@ -128,7 +128,7 @@ s.expect("sleep 100")
 time.sleep(0.3)
 s.type("\x1a")
 s.expect("Stopped")
-s.type("kill %1; exit 0\r")
+s.type("kill -KILL %1; wait; exit 0\r")
 check(s.end() == 0, "wrong exit code")
 END
   assert_success
