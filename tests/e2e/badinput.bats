@@ -84,7 +84,7 @@ END
 @test "numbers that are none are refused" {
   local option
   for option in --shm-size=x --shm-size=-1 --umask=999 --preserve-fds=x --preserve-fds=-1 --stop-signal=NOSUCH --pids=1 \
-    --ulimit=nofile=x --hostname=a/b --pull=nonsense --userns=nonsense --env-file=/no/such/file --sysctl=x; do
+    --ulimit=nofile=x --pull=nonsense --userns=nonsense --env-file=/no/such/file --sysctl=x; do
     run moss run --rm --network none "$option" alpine true
     assert_status 125
     ((${#lines[@]} == 1)) || fail "$option:" "$output"

@@ -126,8 +126,8 @@ layout_is_refused() {
   plain_layout
   local manifest
   manifest=$(blob_of layout/index.json '.manifests[0].digest')
-  jq -c '.rootfs.diff_ids[0] = "sha256:" + "0" * 64' "$(blob_of "$manifest" '.config.digest')" >config
-  jq -c --argjson c "$(add_blob layout config application/vnd.oci.image.config.v1+json)" '.config = $c' "$manifest" >lying
+  jq -c '.rootfs.diff_ids[0] = "sha256:" + "0" * 64' "$(blob_of "$manifest" '.config.digest')" >lying.config
+  jq -c --argjson c "$(add_blob layout lying.config application/vnd.oci.image.config.v1+json)" '.config = $c' "$manifest" >lying
   jq -nc --argjson m "$(add_blob layout lying application/vnd.oci.image.manifest.v1+json)" '{schemaVersion:2,manifests:[$m]}' >layout/index.json
   layout_is_refused 000000000000
 }

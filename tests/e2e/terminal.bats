@@ -128,7 +128,10 @@ s.expect("sleep 100")
 time.sleep(0.3)
 s.type("\x1a")
 s.expect("Stopped")
-s.type("kill -KILL %1; wait; exit 0\r")
+s.expect("/ # ")
+s.type("kill -KILL %1; sleep 0.2; jobs\r")
+s.expect("Killed")
+s.type("exit 0\r")
 check(s.end() == 0, "wrong exit code")
 END
   assert_success

@@ -373,7 +373,8 @@ class BundleMaker {
       add_mount("/dev/shm", "tmpfs", {"nosuid", "noexec", "nodev", "mode=1777", cat("size=", bytes)});
     } else {
       // Not every host has one mounted.
-      if (sys::exists("/dev/mqueue")) add_mount("/dev/mqueue", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/mqueue");
+      if (sys::exists("/dev/mqueue"))
+        add_mount("/dev/mqueue", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/mqueue");
       add_mount("/dev/shm", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/shm");
     }
     return Ok{};

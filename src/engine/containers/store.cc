@@ -181,7 +181,8 @@ namespace {
 // A container that has no record yet holds its lock.
 Result<bool> exists_or_is_made(const Paths& paths, const std::string& id) {
   if (folder_of(paths, id)) return true;
-  const Result<std::optional<sys::FileLock>> lock = sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/lock"));
+  const Result<std::optional<sys::FileLock>> lock =
+      sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/lock"));
   if (!lock.ok() && lock.error().code() == ENOENT) return false;
   if (!lock.ok()) return lock.error();
   return !lock->has_value();
