@@ -194,6 +194,7 @@ refuses() {
   shift
   run moss "$@"
   assert_status 125
+  # shellcheck disable=SC2154 # bats sets it
   ((${#lines[@]} == 1)) || fail "expected one line, got:" "$output"
   assert_has "$text"
 }

@@ -15,7 +15,6 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxConfigBytes = 16u << 20;
 constexpr size_t kMaxStateBytes = 1u << 20;
 
 // Whether the process ended within the time.
@@ -30,14 +29,6 @@ Result<bool> ends_within(int pidfd, int64_t timeout_ms) {
     if (ready == 0) return false;
     if (errno != EINTR) return sys_error("wait for the container's process");
   }
-}
-
-IdMap map_of(const Container& container) {
-  const Result<std::string> text = sys::read_file(container.folder + "/config.json", kMaxConfigBytes);
-  if (!text.ok()) return {};
-  const Result<oci::Config> config = oci::decode_config(*text);
-  if (!config.ok()) return {};
-  return {config->linux.uid_mappings, config->linux.gid_mappings};
 }
 
 }  // namespace
@@ -93,7 +84,7 @@ Result<Ok> remove_container(const Paths& paths, const Container& container, bool
     TRY(stop_container(paths, container, timeout_s, {}));
     if (container.record.remove) return Ok{};  // its keeper removed it
   }
-  const IdMap map = map_of(container);
+  const IdMap map = id_map_of(container.folder);
   std::optional<OwnedContainer> owned = TRY(OwnedContainer::adopt(paths, container.record.id));
   if (!owned) return Error(0, "container ", name, " is in somebody else's hands just now; try again");
   return owned->remove(map).context("remove ", name);

@@ -9,20 +9,6 @@
 
 namespace moss::engine {
 
-namespace {
-
-constexpr size_t kMaxConfigBytes = 16u << 20;
-
-IdMap map_of(const std::string& folder) {
-  const Result<std::string> text = sys::read_file(folder + "/config.json", kMaxConfigBytes);
-  if (!text.ok()) return {};
-  const Result<oci::Config> config = oci::decode_config(*text);
-  if (!config.ok()) return {};
-  return {config->linux.uid_mappings, config->linux.gid_mappings};
-}
-
-}  // namespace
-
 Result<Ok> finish(OwnedContainer& container, ContainerState state, const IdMap& map) {
   state.status = Status::exited;
   state.pid = 0;
@@ -59,7 +45,7 @@ void become_monitor(OwnedContainer& container, Supervision supervision, std::opt
   Result<Container> loaded = load_container(container.paths(), container.id());
   if (loaded.ok()) {
     loaded->state.exit_code = exit.ok() ? exit->shell_code() : 255;
-    (void)finish(container, loaded->state, map_of(container.folder()));
+    (void)finish(container, loaded->state, id_map_of(container.folder()));
   }
   ::_exit(0);
 }
@@ -93,7 +79,7 @@ int monitor_main(int argc, char** argv) {
   if (!loaded.ok()) return 125;
   OwnedContainer container = OwnedContainer::inherit(*paths, loaded->record, std::move(fds[0]));
   loaded->state.exit_code = exit.ok() ? exit->shell_code() : 255;
-  return finish(container, loaded->state, map_of(folder)).ok() ? 0 : 125;
+  return finish(container, loaded->state, id_map_of(folder)).ok() ? 0 : 125;
 }
 
 }  // namespace moss::engine

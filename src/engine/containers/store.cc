@@ -345,10 +345,7 @@ Result<Container> load_container(const Paths& paths, const std::string& id) {
   return container;
 }
 
-namespace {
-
-// The id map a container was made with, from its bundle; the caller's own where it cannot be read any more.
-IdMap map_of(const std::string& folder) {
+IdMap id_map_of(const std::string& folder) {
   const Result<std::string> text = sys::read_file(folder + "/config.json", kMaxRecordBytes);
   if (text.ok()) {
     if (const Result<oci::Config> config = oci::decode_config(*text);
@@ -362,12 +359,14 @@ IdMap map_of(const std::string& folder) {
   return {};
 }
 
+namespace {
+
 Result<Ok> sweep_one(const Paths& paths, const std::string& id) {
   std::optional<OwnedContainer> container = TRY(OwnedContainer::adopt(paths, id));
   if (!container) return Ok{};  // alive
   Result<Container> loaded = load_container(paths, id);
   if (!loaded.ok() && loaded.error().code() != ENOENT) return Ok{};  // its owner decides, with `moss rm`
-  if (!loaded.ok() || loaded->record.remove) return container->remove(map_of(container->folder()));
+  if (!loaded.ok() || loaded->record.remove) return container->remove(id_map_of(container->folder()));
   ContainerState state = loaded->state;
   if (state.status == Status::running) {
     state.status = Status::exited;

@@ -68,6 +68,10 @@ class OwnedContainer {
 /// marked as exited. Never waits for a lock.
 Result<Ok> sweep(const Paths& paths);
 
+/// The id map a container was made with, by the bundle in its folder; the caller's own where that cannot be read any
+/// more.
+IdMap id_map_of(const std::string& folder);
+
 /// Where a container's record is, or nothing.
 std::optional<std::string> folder_of(const Paths& paths, const std::string& id);
 Result<Container> load_container(const Paths& paths, const std::string& id);
