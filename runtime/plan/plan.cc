@@ -126,8 +126,9 @@ void decide_kernel_settings(Builder& b) {
   }
   if (b.parked("/proc/") == kBelowRoot) return;
   for (size_t i = 0; i < settings.size() && i < kHeldProcFiles; ++i) {
-    // A network's parameters belong to the namespace, a process's own files to its owner of the moment.
-    if (std::string_view(settings[i].file).starts_with("sys/")) settings[i].held = static_cast<uint8_t>(i);
+    // A network's parameters open for a capability, which the first process has at once; those of IPC open for root of
+    // the namespace, whom nobody is until the ids are mapped, and a process's own files for its owner of the moment.
+    if (std::string_view(settings[i].file).starts_with("sys/net/")) settings[i].held = static_cast<uint8_t>(i);
   }
 }
 

@@ -151,7 +151,12 @@ Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int(
   Fd reading(pipe_fds[0]);
   Fd writing(pipe_fds[1]);
   const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0));
-  if (pid < 0) return sys_error("make a user namespace");
+  if (pid < 0) {
+    return sys_error(
+        "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
+        "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
+        "where they exist)");
+  }
   if (pid == 0) {
     writing.reset();
     char mapped = 0;

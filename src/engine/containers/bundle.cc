@@ -14,6 +14,7 @@
 #include <set>
 
 #include "moss/runtime/capabilities.hh"
+#include "moss/sys/file.hh"
 #include "src/engine/containers/environment.hh"
 #include "src/engine/containers/volumes.hh"
 
@@ -371,7 +372,9 @@ class BundleMaker {
       const uint64_t bytes = TRY(parse_size(size).context("--shm-size"));
       add_mount("/dev/shm", "tmpfs", {"nosuid", "noexec", "nodev", "mode=1777", cat("size=", bytes)});
     } else {
-      add_mount("/dev/mqueue", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/mqueue");
+      // Not every host has one mounted.
+      if (sys::exists("/dev/mqueue"))
+        add_mount("/dev/mqueue", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/mqueue");
       add_mount("/dev/shm", "bind", {"rbind", "nosuid", "noexec", "nodev"}, "/dev/shm");
     }
     return Ok{};

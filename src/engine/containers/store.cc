@@ -178,16 +178,30 @@ Result<Fd> open_init(const Container& container) {
 
 namespace {
 
+// A container that has no record yet holds its lock.
+Result<bool> exists_or_is_made(const Paths& paths, const std::string& id) {
+  if (folder_of(paths, id)) return true;
+  const Result<std::optional<sys::FileLock>> lock =
+      sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/lock"));
+  if (!lock.ok() && lock.error().code() == ENOENT) return false;
+  if (!lock.ok()) return lock.error();
+  return !lock->has_value();
+}
+
 Result<Ok> reserve_name(const Paths& paths, const std::string& name, const std::string& id) {
   TRY(sys::make_dirs(paths.names(), 0700));
   const std::string link = paths.names() + "/" + name;
+  std::optional<sys::FileLock> only_one;
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (::symlink(id.c_str(), link.c_str()) == 0) return Ok{};
     if (errno != EEXIST) return sys_error("take the name ", name);
+    // Of several that find a name left behind, the second must not take it from the first.
+    if (!only_one) only_one = TRY(sys::FileLock::acquire(paths.names() + ".lock"));
     char owner[128];
     const ssize_t length = ::readlink(link.c_str(), owner, sizeof owner);
     const std::string owner_id(owner, length > 0 ? static_cast<size_t>(length) : 0);
-    if (length > 0 && folder_of(paths, owner_id)) {
+    if (length < 0) continue;  // given back just now
+    if (TRY(exists_or_is_made(paths, owner_id))) {
       return Error(0, "the name ", name, " is in use by container ", owner_id.substr(0, 12),
                    "; remove it with: moss rm ", name, ", or use --replace");
     }
