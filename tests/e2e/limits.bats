@@ -71,3 +71,11 @@ load helpers
   ((status == 9))
   grep -q "got it" out
 }
+
+@test "a host name that is none is refused" {
+  local name
+  for name in a/b "a b" -x .; do
+    run moss run --rm --network none "--hostname=$name" alpine true
+    assert_status 125
+  done
+}

@@ -375,7 +375,25 @@ Result<Ok> write_id_files(const RunOptions& options, const std::string& id, pid_
   return Ok{};
 }
 
+// Letters, digits and some of "_.-", a letter or digit first: a name becomes a file's name and a word of commands.
+bool is_container_name(std::string_view name) {
+  static constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  return kFirst.find(name.front()) != std::string_view::npos && name.size() <= 200 &&
+         name.find_first_not_of(cat(kFirst, "_.-")) == std::string_view::npos;
+}
+
+// RFC 1123, and the underscore that people use; it also stands in /etc/hosts inside.
+bool is_hostname(std::string_view name) { return is_container_name(name) && name.size() <= 64; }
+
 Result<Ok> check_options(const RunOptions& options) {
+  if (!options.name.empty() && !is_container_name(options.name)) {
+    return Error(0, "--name ", printable(options.name),
+                 ": a name is made of letters, digits and _.-, a letter or digit first");
+  }
+  if (!options.hostname.empty() && !is_hostname(options.hostname)) {
+    return Error(0, "--hostname ", printable(options.hostname),
+                 ": a host name is made of at most 64 letters, digits and _.-, a letter or digit first");
+  }
   for (const char* policy : {"missing", "always", "never", "newer"}) {
     if (options.pull_policy != policy) continue;
     if (!options.cidfile.empty() && sys::exists(options.cidfile)) {
