@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,11 +60,13 @@ struct CgroupHost {
   std::optional<CgroupTree> v2;
   bool systemd = false;   ///< the machine was booted with it
   bool ordinary = false;  ///< the caller is not root, or root only of a user namespace
-  std::vector<std::string> page_sizes;  ///< of huge pages, as cgroup files spell them: "2MB"
+  bool clone_into = false;  ///< the kernel has CLONE_INTO_CGROUP (5.7)
 };
 
-/// Whether a config asks for anything that only a cgroup can keep. Device rules do not count: every engine writes some,
-/// and an ordinary user has none to give. Pure.
+/// What is asked for that only a cgroup can keep: "memory.limit", "pids.limit", … Device rules do not count: every
+/// engine writes some, and an ordinary user has none to give. "No limit" (-1) is none. Pure.
+std::vector<std::string> asked_limits(const oci::Resources& resources);
+/// Whether a config asks for any. Pure.
 bool asks_for_limits(const oci::Config& config);
 
 /// Looks at /proc/self/mountinfo, /proc/self/cgroup and, where it matters, at who owns the folders.
@@ -87,11 +90,15 @@ struct CgroupOptions {
   std::vector<IdRange> uids;    ///< the container's uid map, where it is not config.linux.uid_mappings
 };
 
-/// One value for one file of the container's cgroup. Text for `moss debug plan` and golden tests.
+/// One value for one file of the container's cgroup.
 struct CgroupWrite {
-  std::string controller;  ///< "memory"; on v1 it names the tree. "cgroup" for the core's own files
-  std::string file;        ///< "memory.max"
+  std::string limit;           ///< who asks for it, below linux.resources: "memory.limit"
+  std::string controller;      ///< "memory"; on v1 it names the tree. Empty for files that every cgroup has
+  std::string file;            ///< "memory.max"
   std::string value;
+  std::string other_file;      ///< takes `other_value` where the kernel has no `file`
+  std::string other_value;
+  bool optional = false;       ///< nothing is lost where the kernel has no such file
   bool operator==(const CgroupWrite&) const = default;
 };
 
@@ -108,15 +115,19 @@ struct CgroupPlan {
   /// What will have been made. With systemd the folders are known only when the scope is there; `unit` is already.
   /// May be written to state.json before prepare(), so that a killed moss leaves nothing that nobody can find.
   CgroupRecord record;
-  std::vector<std::string> controllers;   ///< v2: to be enabled down to the container's folder
-  std::string enable_from;                ///< v2: the folder where that begins
-  std::vector<CgroupWrite> writes;        ///< in this order
-  std::vector<bpf_insn> device_filter;    ///< v2; empty: none
-  std::string slice;                      ///< systemd: the parent unit
-  std::string description;                ///< systemd
-  std::vector<UnitProperty> properties;   ///< systemd: beside Slice, Delegate and the like
-  std::string subgroup;                   ///< systemd: a folder below the scope's for the container; empty: none
-  std::optional<uint32_t> owner;          ///< v2: the user outside that gets the folder, who is root inside
+  std::map<std::string, std::string> mounts;  ///< by tree as in record.folders: where it is mounted
+  std::vector<std::string> controllers;       ///< v2: to be enabled down to the container's folder
+  std::string enable_from;                    ///< v2: the folder where that begins
+  std::vector<CgroupWrite> writes;            ///< in this order
+  std::vector<bpf_insn> device_filter;        ///< v2; empty: none
+  bool clone_into = false;                    ///< v2: the child can be born there
+  std::optional<uint32_t> owner;              ///< v2: the user outside that gets the folder, who is root inside
+
+  // With systemd (record.unit is set):
+  std::string slice;                     ///< the parent unit
+  std::string description;
+  std::vector<UnitProperty> properties;  ///< beside Slice, Delegate and the like
+  std::string subgroup;                  ///< a folder below the scope's for the container; empty: none
 
   bool empty() const { return record.empty() && record.unit.empty(); }
 };
@@ -135,10 +146,17 @@ Result<CgroupPlan> plan_cgroup(const oci::Config& config, const CgroupHost& host
 /// The plan as text, a line a step.
 std::string to_string(const CgroupPlan& plan);
 
-/// `resources` as writes to v1 files, in an order the kernel takes. Pure. Errors: values no kernel takes, by name.
+/// `resources` as writes to v1 files, device rules last, in an order that a fresh cgroup takes. A value that an older
+/// neighbour makes impossible (EINVAL) is written once more after the others. Zero means "not set" for memory, shares,
+/// quota and period, as in runc; memory.kernel and kernelTCP are not looked at, which no kernel keeps any more.
+/// Pure. Errors: what v1 cannot do, by name.
 Result<std::vector<CgroupWrite>> cgroup_writes_v1(const oci::Resources& resources);
 /// The same for v2, with the conversions of runtime-spec config-linux.md: swap without the memory, shares to weight.
+/// Device rules are not among them: see device_filter(). Pure. Errors: what v2 cannot do, by name.
 Result<std::vector<CgroupWrite>> cgroup_writes_v2(const oci::Resources& resources);
+/// cpu.shares of v1 (2..262144) as cpu.weight of v2 (1..10000), by the curve through (2, 1), (1024, 100) and
+/// (262144, 10000) that runc and crun use since 2025.
+uint64_t cpu_weight(uint64_t shares);
 
 /// The eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE) that lets in what `rules`, the last match first, and then the spec's
 /// default devices allow. Pure.
@@ -146,7 +164,7 @@ Result<std::vector<bpf_insn>> device_filter(const std::vector<oci::DeviceRule>& 
 
 // ---- act: the process that creates the container ----
 
-/// A container's cgroup in the making: removed at the end of its scope unless kept.
+/// A container's cgroup in the making: emptied and removed at the end of its scope unless kept.
 class Cgroup {
  public:
   /// Before the container's process exists: folders, controllers, limits, device rules; with systemd, nothing yet.
@@ -156,7 +174,8 @@ class Cgroup {
   Cgroup& operator=(Cgroup&&) = delete;
   ~Cgroup();
 
-  /// For clone_args.cgroup with CLONE_INTO_CGROUP; -1 where the process has to be added afterwards.
+  /// For clone_args.cgroup with CLONE_INTO_CGROUP; -1 where the process has to be added afterwards. EACCES and EBUSY of
+  /// clone3 are then about this folder.
   int clone_fd() const { return clone_fd_.get(); }
   /// Whether enter() has something to do: then the child must wait for it before it makes a cgroup namespace.
   bool must_enter() const;
@@ -175,6 +194,7 @@ class Cgroup {
   CgroupPlan plan_;
   Fd clone_fd_;
   bool owned_ = true;
+  bool is_ours_ = false;  ///< nobody else's processes are in it
 };
 
 // ---- act: any later process, with the record alone ----
@@ -224,8 +244,10 @@ class OomWatch {
   Result<uint64_t> take(bool& gone);
 
  private:
-  Fd fd_;                 ///< v1: an eventfd. v2: inotify on memory.events
-  std::string file_;      ///< v2: memory.events; v1: memory.oom_control
+  OomWatch() = default;
+
+  Fd fd_;  ///< v1: an eventfd. v2: inotify on memory.events and cgroup.events
+  std::string folder_;
   uint64_t seen_ = 0;
   bool unified_ = false;
 };
