@@ -21,7 +21,9 @@ const std::string* folder_of(const CgroupRecord& record, std::string_view contro
   return nullptr;
 }
 
-bool is_unified(const CgroupRecord& record) { return record.folders.size() == 1 && record.folders.begin()->first.empty(); }
+bool is_unified(const CgroupRecord& record) {
+  return record.folders.size() == 1 && record.folders.begin()->first.empty();
+}
 
 namespace {
 
@@ -107,14 +109,16 @@ Result<Ok> remove_if_empty(const std::string& folder) {
 namespace {
 
 bool is_needed(const std::vector<CgroupWrite>& writes, const std::string& controller) {
-  return std::any_of(writes.begin(), writes.end(), [&](const CgroupWrite& write) { return write.controller == controller; });
+  return std::any_of(writes.begin(), writes.end(),
+                     [&](const CgroupWrite& write) { return write.controller == controller; });
 }
 
 Error cannot_enable(Error error, const std::string& folder, const std::string& controller) {
   // cgroups(7): "no internal processes".
   const std::string_view why =
-      error.code() == EBUSY ? " (it has processes in it, and then hands nothing down; move them to a cgroup of their own)"
-                            : "";
+      error.code() == EBUSY
+          ? " (it has processes in it, and then hands nothing down; move them to a cgroup of their own)"
+          : "";
   return Error(error.code(), "enable the controller ", controller, " for what is below ", folder, why);
 }
 

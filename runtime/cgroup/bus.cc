@@ -102,7 +102,8 @@ int open_user_bus(const BusLibrary& library, sd_bus** bus) {
   if (opened >= 0) return opened;
   const std::string address = cat("unix:path=/run/user/", ::geteuid(), "/bus");
   if (library.make(bus) < 0) return opened;
-  if (library.set_address(*bus, address.c_str()) >= 0 && library.set_bus_client(*bus, 1) >= 0 && library.start(*bus) >= 0) {
+  if (library.set_address(*bus, address.c_str()) >= 0 && library.set_bus_client(*bus, 1) >= 0 &&
+      library.start(*bus) >= 0) {
     return 0;
   }
   *bus = library.flush_close_unref(*bus);
@@ -207,9 +208,10 @@ Result<Bus> Bus::connect(bool user_bus) {
   const int opened = user_bus ? open_user_bus(*library, &bus) : library->open_system(&bus);
   if (opened >= 0) return Bus(*library, bus);
   if (user_bus) {
-    return Error(-opened,
-                 "connect to the user's systemd (is XDG_RUNTIME_DIR or DBUS_SESSION_BUS_ADDRESS set, and dbus-user-session "
-                 "installed? loginctl enable-linger keeps it running)");
+    return Error(
+        -opened,
+        "connect to the user's systemd (is XDG_RUNTIME_DIR or DBUS_SESSION_BUS_ADDRESS set, and dbus-user-session "
+        "installed? loginctl enable-linger keeps it running)");
   }
   return Error(-opened, "connect to systemd over the system's bus");
 }

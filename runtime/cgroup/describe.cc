@@ -20,13 +20,15 @@ std::string to_string(const CgroupPlan& plan) {
   if (plan.empty()) return "no cgroup\n";
   std::string out;
   if (!plan.record.unit.empty()) {
-    out += cat("start ", plan.record.unit, " in ", plan.slice, plan.record.user_bus ? " of the user's systemd\n" : "\n");
+    out +=
+        cat("start ", plan.record.unit, " in ", plan.slice, plan.record.user_bus ? " of the user's systemd\n" : "\n");
     for (const UnitProperty& property : plan.properties) {
       out += cat("  ", property.name, " = ", property.signature, ' ', printable(join(property.values, " ")), '\n');
     }
     if (!plan.subgroup.empty()) out += cat("make the cgroup ", plan.subgroup, " in it\n");
   }
-  for (const auto& [key, folder] : plan.record.folders) out += cat("make the cgroup ", folder, " (", tree_name(key), ")\n");
+  for (const auto& [key, folder] : plan.record.folders)
+    out += cat("make the cgroup ", folder, " (", tree_name(key), ")\n");
   if (!plan.controllers.empty()) {
     out += cat("enable ", join(plan.controllers, " "), " from ", plan.enable_from, " down\n");
   }

@@ -190,7 +190,8 @@ Result<Ok> add_device_writes(Writes& out, const std::vector<oci::DeviceRule>& ru
     const DeviceMatch& match = matches[i];
     const char* const file = match.allow ? "devices.allow" : "devices.deny";
     if (match.is_total()) {
-      out.add("devices", "devices", file, "a");
+      // Without a devices tree everything is allowed as it is.
+      out.add("devices", "devices", file, "a").optional = match.allow && matches.size() == 1;
       continue;
     }
     // The list of exceptions to "nothing" takes an exception back only as it was given.

@@ -34,7 +34,7 @@ Result<std::string> folder_with_room(const std::string& folder, pid_t init) {
 Result<ExecCgroup> open_exec_cgroup(const CgroupRecord& record, pid_t init, const std::string& subgroup) {
   ExecCgroup found;
   const std::string clean = TRY(clean_cgroup_path(subgroup).context("--cgroup"));
-  if (record.empty()) {
+  if (record.folders.empty()) {
     if (clean != "/") return Error(0, "--cgroup ", printable(subgroup), ": the container has no cgroup of its own");
     return found;
   }

@@ -41,14 +41,16 @@ Result<Ok> fill_cpuset(const std::string& mount, const std::string& folder) {
 Result<Ok> give_to(const std::string& folder, uint32_t owner) {
   if (owner == ::geteuid()) return Ok{};
   const Fd dir = TRY(sys::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
-  if (::fchown(dir.get(), owner, static_cast<gid_t>(-1)) != 0) return sys_error("give ", folder, " to the container's root");
+  if (::fchown(dir.get(), owner, static_cast<gid_t>(-1)) != 0)
+    return sys_error("give ", folder, " to the container's root");
   std::string files = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
   // Missing before Linux 4.15.
   if (Result<std::string> listed = sys::read_kernel_file("/sys/kernel/cgroup/delegate"); listed.ok()) files = *listed;
   for (const std::string_view file : split(files, '\n')) {
     if (file.empty() || file.find('/') != std::string_view::npos) continue;
     const std::string name(file);
-    if (::fchownat(dir.get(), name.c_str(), owner, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT) {
+    if (::fchownat(dir.get(), name.c_str(), owner, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW) != 0 &&
+        errno != ENOENT) {
       return sys_error("give ", folder, "/", name, " to the container's root");
     }
   }
@@ -139,7 +141,8 @@ Result<Ok> Cgroup::enter(pid_t pid) {
   const bool unified = is_unified(plan_.record);
   if (unified) {
     const std::string& folder = plan_.record.folders.at("");
-    const std::string scope = plan_.subgroup.empty() ? folder : folder.substr(0, folder.size() - plan_.subgroup.size() - 1);
+    const std::string scope =
+        plan_.subgroup.empty() ? folder : folder.substr(0, folder.size() - plan_.subgroup.size() - 1);
     if (!plan_.subgroup.empty()) {
       TRY(make_folder(scope, folder, plan_.record.made));
       // The scope hands controllers down only when it is empty itself.

@@ -73,7 +73,8 @@ class Planner {
     const std::string parent = parent_of(tree.own);
     const bool reaches_parent = tree.delegated && is_within(parent, *tree.delegated);
     const std::string cgroup = TRY(cgroup_below(reaches_parent ? parent : tree.own));
-    if (!tree.delegated) return none(cat("no cgroup is delegated to the caller, who is in ", tree.own, "; ", kDelegate));
+    if (!tree.delegated)
+      return none(cat("no cgroup is delegated to the caller, who is in ", tree.own, "; ", kDelegate));
     if (!is_within(parent_of(cgroup), *tree.delegated)) {
       return none(cat("of all cgroups only ", *tree.delegated, " is delegated to the caller, and linux.cgroupsPath is ",
                       cgroup, "; ", kDelegate));
@@ -129,19 +130,20 @@ class Planner {
       plan_.record.made.push_back(folder);
       plan_.mounts[tree->key] = tree->mount;
     }
-    if (plan_.record.empty()) return none(reason);
+    if (plan_.record.folders.empty()) return none(reason);
     plan_.writes = TRY(cgroup_writes_v1(*resources_).context("linux.resources"));
     return check_v1_trees();
   }
 
-  // Every limit needs its controller's tree. Device rules are dropped where the caller is nobody to keep them.
+  // Every limit needs its controller's tree. Device rules are left out where the caller may not give any.
   Result<Ok> check_v1_trees() {
-    std::erase_if(plan_.writes, [&](const CgroupWrite& write) {
-      return write.limit == "devices" && !has_v1_folder("devices") && plan_.record.rootless;
-    });
+    if (plan_.record.rootless) {
+      std::erase_if(plan_.writes, [](const CgroupWrite& write) { return write.limit == "devices"; });
+    }
     for (const CgroupWrite& write : plan_.writes) {
       if (has_v1_folder(write.controller) || write.optional) continue;
-      return refuse({write.limit}, cat("the controller ", write.controller, " of cgroup v1 is not mounted, or not "
+      return refuse({write.limit}, cat("the controller ", write.controller,
+                                       " of cgroup v1 is not mounted, or not "
                                        "writable for the caller"));
     }
     return Ok{};
@@ -156,10 +158,12 @@ class Planner {
 
   Result<Ok> plan_scope() {
     if (host_.mode != CgroupMode::v2 && host_.ordinary) {
-      return none("systemd hands an ordinary user no controllers of cgroup v1; boot with "
-                  "systemd.unified_cgroup_hierarchy=1, or leave the limit out");
+      return none(
+          "systemd hands an ordinary user no controllers of cgroup v1; boot with "
+          "systemd.unified_cgroup_hierarchy=1, or leave the limit out");
     }
-    if (!host_.systemd) return Error(0, "systemd does not run here (no /run/systemd/system); use --cgroup-manager=cgroupfs");
+    if (!host_.systemd)
+      return Error(0, "systemd does not run here (no /run/systemd/system); use --cgroup-manager=cgroupfs");
     if (host_.mode == CgroupMode::v2) {
       TRY(plan_v2_writes());
     } else {
@@ -186,13 +190,13 @@ class Planner {
   // Root inside may arrange its own cgroup where it was given a writable view of nothing but that.
   void plan_owner() {
     const auto& namespaces = config_.linux.namespaces;
-    const bool own_users = std::any_of(namespaces.begin(), namespaces.end(), [](const auto& n) { return n.type == "user"; });
+    const bool own_users =
+        std::any_of(namespaces.begin(), namespaces.end(), [](const auto& n) { return n.type == "user"; });
     const bool own_cgroups = std::any_of(namespaces.begin(), namespaces.end(),
                                          [](const auto& n) { return n.type == "cgroup" && n.path.empty(); });
-    const bool writable =
-        std::any_of(config_.mounts.begin(), config_.mounts.end(), [](const oci::Mount& mount) {
-          return (mount.type == "cgroup" || mount.type == "cgroup2") && !contains(mount.options, "ro");
-        });
+    const bool writable = std::any_of(config_.mounts.begin(), config_.mounts.end(), [](const oci::Mount& mount) {
+      return (mount.type == "cgroup" || mount.type == "cgroup2") && !contains(mount.options, "ro");
+    });
     if (host_.mode != CgroupMode::v2 || !own_users || !own_cgroups || !writable) return;
     for (const IdRange& range : options_.uids.empty() ? config_.linux.uid_mappings : options_.uids) {
       if (range.inside == 0) plan_.owner = range.outside;

@@ -1,7 +1,8 @@
 // Which cgroups there are, and which of them the caller may use.
 //
-// /proc/self/mountinfo says where the trees are, /proc/self/cgroup where the caller is in each, and access(2) how far up
-// its rights go. All of it costs 0.1 ms, so a caller who could not use a cgroup and asks for none is spared most of it.
+// /proc/self/mountinfo says where the trees are, /proc/self/cgroup where the caller is in each, and access(2) how far
+// up its rights go. All of it costs 0.1 ms, so a caller who could not use a cgroup and asks for none is spared most of
+// it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -50,7 +51,10 @@ Result<bool> is_ordinary(const sys::Host& host) {
 }  // namespace
 
 Result<CgroupHost> probe_cgroups(const sys::Host& host, bool asks) {
-  CgroupHost found{.mode = sys::CgroupMode::none, .v1 = {}, .v2 = {}, .ordinary = TRY(is_ordinary(host)),
+  CgroupHost found{.mode = sys::CgroupMode::none,
+                   .v1 = {},
+                   .v2 = {},
+                   .ordinary = TRY(is_ordinary(host)),
                    .clone_into = host.kernel >= sys::KernelVersion{5, 7}};
   const bool could_do_without = found.ordinary && !asks;
   if (could_do_without && host.cgroups != sys::CgroupMode::v2) return found;

@@ -1,8 +1,8 @@
 // Who is in a container's cgroup: listing, freezing, killing.
 //
-// Cgroup v2 does both of the latter for a whole tree and at once. v1 freezes a tree too, but less surely: a process that
-// forks or sleeps in the kernel meanwhile may hold it in FREEZING, and asking again helps.
-// Kernel: cgroup-v2.rst "Core Interface Files", cgroup-v1/freezer-subsystem.rst.
+// Cgroup v2 does both of the latter for a whole tree and at once. v1 freezes a tree too, but less surely: a process
+// that forks or sleeps in the kernel meanwhile may hold it in FREEZING, and asking again helps. Kernel: cgroup-v2.rst
+// "Core Interface Files", cgroup-v1/freezer-subsystem.rst.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -9,8 +9,12 @@ namespace {
 
 // Every scope of ours: counted, so that its files are there to be read, and forgotten by systemd once it is over.
 const UnitProperty kCommon[] = {
-    {"Delegate", "b", {"true"}},          {"DefaultDependencies", "b", {"false"}}, {"CPUAccounting", "b", {"true"}},
-    {"MemoryAccounting", "b", {"true"}},  {"TasksAccounting", "b", {"true"}},      {"IOAccounting", "b", {"true"}},
+    {"Delegate", "b", {"true"}},
+    {"DefaultDependencies", "b", {"false"}},
+    {"CPUAccounting", "b", {"true"}},
+    {"MemoryAccounting", "b", {"true"}},
+    {"TasksAccounting", "b", {"true"}},
+    {"IOAccounting", "b", {"true"}},
     {"CollectMode", "s", {"inactive-or-failed"}},
 };
 

@@ -60,7 +60,7 @@ std::string page_size_name(std::string_view folder) {
 }
 
 Result<CgroupStats> cgroup_stats(const CgroupRecord& record) {
-  if (record.empty()) return Error(0, "the container has no cgroup of its own, and so no figures");
+  if (record.folders.empty()) return Error(0, "the container has no cgroup of its own, and so no figures");
   const std::string& any = record.folders.begin()->second;
   if (!folder_exists(any)) return Error(ENOENT, "the container's cgroup ", any, " is gone");
   return is_unified(record) ? unified_stats(any) : v1_stats(record);

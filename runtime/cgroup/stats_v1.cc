@@ -49,8 +49,7 @@ oci::CpusetStats cpuset_stats(const Figures& files) {
           .memory_spread_slab = files.number("cpuset.memory_spread_slab"),
           .memory_pressure = files.number("cpuset.memory_pressure"),
           .sched_load_balance = files.number("cpuset.sched_load_balance"),
-          .sched_relax_domain_level =
-              parse_number<int64_t>(files.text("cpuset.sched_relax_domain_level")).value_or(0)};
+          .sched_relax_domain_level = parse_number<int64_t>(files.text("cpuset.sched_relax_domain_level")).value_or(0)};
 }
 
 oci::MemoryUse memory_use(const Figures& files, const std::string& prefix) {
@@ -94,7 +93,8 @@ std::vector<oci::BlockIoEntry> entries(const Figures& files, const std::string& 
 // The BFQ scheduler counts under its own name; without a scheduler that counts, only the throttle does.
 oci::BlockIoStats block_io_stats(const Figures& files) {
   oci::BlockIoStats io;
-  io.service_bytes = entries(files, "blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes_recursive");
+  io.service_bytes =
+      entries(files, "blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes_recursive");
   io.serviced = entries(files, "blkio.bfq.io_serviced_recursive", "blkio.throttle.io_serviced_recursive");
   io.queued = entries(files, "blkio.bfq.io_queued_recursive", "blkio.io_queued_recursive");
   io.service_time = entries(files, "blkio.bfq.io_service_time_recursive", "blkio.io_service_time_recursive");

@@ -146,7 +146,8 @@ Result<std::vector<UnitProperty>> scope_properties(const oci::Resources& resourc
   const std::vector<CgroupWrite> writes = TRY(v2 ? cgroup_writes_v2(resources) : cgroup_writes_v1(resources));
   for (const CgroupWrite& write : writes) {
     const auto table = v2 ? std::span<const Counterpart>(kCounterparts) : std::span<const Counterpart>(kCounterpartsV1);
-    const auto known = std::find_if(table.begin(), table.end(), [&](const Counterpart& c) { return c.file == write.file; });
+    const auto known =
+        std::find_if(table.begin(), table.end(), [&](const Counterpart& c) { return c.file == write.file; });
     if (known == table.end()) continue;
     std::string value = number_or_max(write.value == "-1" ? "max" : write.value);
     // systemd takes nought for "infinity"; the file itself then gets the nought.

@@ -61,7 +61,9 @@ Result<Ok> update_unified(const CgroupRecord& record, const oci::Resources& aske
 Result<Ok> update_v1(const CgroupRecord& record, const oci::Resources& resources) {
   std::vector<CgroupWrite> writes = TRY(cgroup_writes_v1(resources).context("linux.resources"));
   // Rules that are not given do not change.
-  if (resources.devices.empty()) std::erase_if(writes, [](const CgroupWrite& write) { return write.limit == "devices"; });
+  if (resources.devices.empty() || record.rootless) {
+    std::erase_if(writes, [](const CgroupWrite& write) { return write.limit == "devices"; });
+  }
   if (!record.unit.empty()) {
     std::vector<UnitProperty> properties = TRY(scope_properties(resources, false).context("linux.resources"));
     if (resources.devices.empty()) {
@@ -75,7 +77,7 @@ Result<Ok> update_v1(const CgroupRecord& record, const oci::Resources& resources
 }  // namespace
 
 Result<Ok> update_cgroup(const CgroupRecord& record, const oci::Resources& resources) {
-  if (record.empty()) {
+  if (record.folders.empty()) {
     const std::vector<std::string> limits = asked_limits(resources);
     if (limits.empty()) return Ok{};
     return Error(0, "linux.resources: cannot keep ", join(limits, ", "),

@@ -37,8 +37,10 @@ Result<Ok> check_memory(const oci::MemoryLimits& memory) {
 }
 
 Result<Ok> check_cpu(const oci::CpuLimits& cpu) {
-  if (!cpu.cpus.empty() && !is_cpu_list(cpu.cpus)) return Error(0, "cpu.cpus: \"", printable(cpu.cpus), "\" is no list");
-  if (!cpu.mems.empty() && !is_cpu_list(cpu.mems)) return Error(0, "cpu.mems: \"", printable(cpu.mems), "\" is no list");
+  if (!cpu.cpus.empty() && !is_cpu_list(cpu.cpus))
+    return Error(0, "cpu.cpus: \"", printable(cpu.cpus), "\" is no list");
+  if (!cpu.mems.empty() && !is_cpu_list(cpu.mems))
+    return Error(0, "cpu.mems: \"", printable(cpu.mems), "\" is no list");
   if (cpu.idle && *cpu.idle != 0 && *cpu.idle != 1) return Error(0, "cpu.idle: expected 0 or 1");
   return Ok{};
 }
@@ -58,7 +60,8 @@ Result<Ok> check_resources(const oci::Resources& resources) {
   }
   if (resources.network) {
     for (const oci::InterfacePriority& priority : resources.network->priorities) {
-      if (!is_word(priority.name)) return Error(0, "network.priorities: \"", printable(priority.name), "\" is no interface");
+      if (!is_word(priority.name))
+        return Error(0, "network.priorities: \"", printable(priority.name), "\" is no interface");
     }
   }
   return Ok{};

@@ -27,8 +27,8 @@ void add_memory(Writes& out, const oci::MemoryLimits& memory) {
   }
   // A fresh cgroup kills and, since Linux 5.11, always counts what is below it.
   if (memory.disable_oom_killer) {
-    out.add("memory.disableOOMKiller", "memory", "memory.oom_control", *memory.disable_oom_killer ? "1" : "0").optional =
-        !*memory.disable_oom_killer;
+    out.add("memory.disableOOMKiller", "memory", "memory.oom_control", *memory.disable_oom_killer ? "1" : "0")
+        .optional = !*memory.disable_oom_killer;
   }
   if (memory.use_hierarchy.value_or(false)) {
     out.add("memory.useHierarchy", "memory", "memory.use_hierarchy", "1").optional = true;

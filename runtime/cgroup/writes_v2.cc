@@ -90,8 +90,9 @@ void add_throttle(Writes& out, std::string_view limit, std::string_view key,
 }
 
 Result<Ok> add_block_io(Writes& out, const oci::BlockIoLimits& io) {
-  const bool has_leaf = std::any_of(io.weight_devices.begin(), io.weight_devices.end(),
-                                    [](const oci::WeightDevice& device) { return device.leaf_weight.value_or(0) != 0; });
+  const bool has_leaf =
+      std::any_of(io.weight_devices.begin(), io.weight_devices.end(),
+                  [](const oci::WeightDevice& device) { return device.leaf_weight.value_or(0) != 0; });
   if (io.leaf_weight.value_or(0) != 0 || has_leaf) {
     return Error(0, has_leaf ? "blockIO.weightDevice.leafWeight" : "blockIO.leafWeight", ": cgroup v2 has none");
   }

@@ -13,7 +13,8 @@ oci::DeviceRule rule(bool allow, const char* type, std::optional<int64_t> major,
                      const char* access) {
   return {.allow = allow, .type = type, .major = major, .minor = minor, .access = access};
 }
-oci::DeviceRule allow(const char* type, std::optional<int64_t> major, std::optional<int64_t> minor, const char* access) {
+oci::DeviceRule allow(const char* type, std::optional<int64_t> major, std::optional<int64_t> minor,
+                      const char* access) {
   return rule(true, type, major, minor, access);
 }
 oci::DeviceRule deny(const char* type, std::optional<int64_t> major, std::optional<int64_t> minor, const char* access) {
@@ -43,7 +44,8 @@ std::string error_of(const Rules& rules) {
 }
 
 TEST(DeviceFilter, WithoutRulesOnlyTheDefaultDevicesAreThere) {
-  for (const auto& [major, minor] : {std::pair(1, 3), {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, 0}, {136, 99}}) {
+  for (const auto& [major, minor] :
+       {std::pair(1, 3), {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, 0}, {136, 99}}) {
     EXPECT_TRUE(may({}, 'c', major, minor, "rw")) << major << ':' << minor;
   }
   EXPECT_FALSE(may({}, 'c', 1, 1, "r"));  // memory

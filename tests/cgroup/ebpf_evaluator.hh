@@ -31,7 +31,8 @@ inline uint64_t run_device_filter(std::span<const bpf_insn> program, const bpf_c
       case BPF_LDX | BPF_W | BPF_MEM: {
         uint32_t word;
         if (step.src_reg != BPF_REG_1 || !context_in_r1) throw std::runtime_error("loads from no context");
-        if (step.off < 0 || step.off + sizeof word > sizeof context) throw std::runtime_error("loads outside the context");
+        if (step.off < 0 || step.off + sizeof word > sizeof context)
+          throw std::runtime_error("loads outside the context");
         std::memcpy(&word, reinterpret_cast<const char*>(&context) + step.off, sizeof word);
         write(step.dst_reg, word);
         break;

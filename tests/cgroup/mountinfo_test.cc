@@ -21,13 +21,14 @@ TEST(CgroupMounts, OfAUnifiedHost) {
 }
 
 TEST(CgroupMounts, OfAHybridHost) {
-  EXPECT_EQ(text(parse_cgroup_mounts("36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu,cpuacct\n"
-                                     "37 31 0:34 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
-                                     "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n",
-                                     "9:name=systemd:/a\n3:cpu,cpuacct:/b\n4:memory:/c\n0::/\n")),
-            "cpu,cpuacct: /sys/fs/cgroup/cpu,cpuacct /b\n"
-            "name=systemd: /sys/fs/cgroup/systemd /a\n"
-            "v2: /sys/fs/cgroup/unified /\n");
+  EXPECT_EQ(
+      text(parse_cgroup_mounts("36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu,cpuacct\n"
+                               "37 31 0:34 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
+                               "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n",
+                               "9:name=systemd:/a\n3:cpu,cpuacct:/b\n4:memory:/c\n0::/\n")),
+      "cpu,cpuacct: /sys/fs/cgroup/cpu,cpuacct /b\n"
+      "name=systemd: /sys/fs/cgroup/systemd /a\n"
+      "v2: /sys/fs/cgroup/unified /\n");
 }
 
 TEST(CgroupMounts, APartOfATreeIsCountedFromItsRoot) {
@@ -55,7 +56,8 @@ TEST(CgroupMounts, ALaterMountCoversAnEarlier) {
 }
 
 TEST(CgroupMounts, SpacesAreEscaped) {
-  EXPECT_EQ(text(parse_cgroup_mounts("32 1 0:33 / /mnt/a\\040b rw - cgroup2 cgroup2 rw\n", "0::/\n")), "v2: /mnt/a b /\n");
+  EXPECT_EQ(text(parse_cgroup_mounts("32 1 0:33 / /mnt/a\\040b rw - cgroup2 cgroup2 rw\n", "0::/\n")),
+            "v2: /mnt/a b /\n");
 }
 
 TEST(CgroupMounts, NoneIsNone) {

@@ -24,10 +24,15 @@ CgroupHost ordinary(CgroupHost host) {
   return host;
 }
 CgroupTree v1_tree(const std::string& controller, const std::string& own) {
-  return {.controllers = {controller}, .mount = "/sys/fs/cgroup/" + controller, .own = own, .delegated = "/", .key = controller};
+  return {.controllers = {controller},
+          .mount = "/sys/fs/cgroup/" + controller,
+          .own = own,
+          .delegated = "/",
+          .key = controller};
 }
 CgroupHost hybrid() {
-  CgroupHost host{.mode = sys::CgroupMode::hybrid, .v1 = {v1_tree("memory", "/jobs/7"), v1_tree("pids", "/")}, .v2 = {}};
+  CgroupHost host{
+      .mode = sys::CgroupMode::hybrid, .v1 = {v1_tree("memory", "/jobs/7"), v1_tree("pids", "/")}, .v2 = {}};
   host.v2 = CgroupTree{.controllers = {}, .mount = "/sys/fs/cgroup/unified", .own = "/", .delegated = "/", .key = {}};
   return host;
 }
@@ -45,7 +50,8 @@ oci::Config config(const std::string& path, std::string_view limits = "") {
 
 std::string planned(const oci::Config& config, const CgroupHost& host,
                     CgroupManager manager = CgroupManager::cgroupfs) {
-  const Result<CgroupPlan> plan = plan_cgroup(config, host, {.id = "web", .manager = manager, .rootless = false, .uids = {}});
+  const Result<CgroupPlan> plan =
+      plan_cgroup(config, host, {.id = "web", .manager = manager, .rootless = false, .uids = {}});
   return plan.ok() ? to_string(*plan) : "error: " + plan.error().to_string();
 }
 
@@ -68,7 +74,8 @@ TEST(CgroupPlan, AnAbsolutePathCountsFromTheMount) {
 
 TEST(CgroupPlan, APathNeverLeavesItsTree) {
   for (const char* path : {"..", "/..", "a/../../b", "/a/.."}) {
-    EXPECT_EQ(planned(config(path), unified("/x", "/")), cat("error: cgroup path ", path, ": it may not have \"..\" in it"));
+    EXPECT_EQ(planned(config(path), unified("/x", "/")),
+              cat("error: cgroup path ", path, ": it may not have \"..\" in it"));
     EXPECT_EQ(planned(config(path), hybrid()), cat("error: cgroup path ", path, ": it may not have \"..\" in it"));
   }
   EXPECT_EQ(planned(config("/"), unified("/x", "/")),
@@ -77,7 +84,8 @@ TEST(CgroupPlan, APathNeverLeavesItsTree) {
 
 TEST(CgroupPlan, AnOrdinaryUserStaysWithinWhatIsDelegated) {
   const CgroupHost host = ordinary(unified(kUserManager + "/app.slice/run-1.service", kUserManager));
-  EXPECT_THAT(planned(config("", kMemory), host), HasSubstr("make the cgroup /sys/fs/cgroup" + kUserManager + "/app.slice/web (v2)"));
+  EXPECT_THAT(planned(config("", kMemory), host),
+              HasSubstr("make the cgroup /sys/fs/cgroup" + kUserManager + "/app.slice/web (v2)"));
   EXPECT_EQ(planned(config("/docker/abc"), host), "no cgroup\n");
   EXPECT_THAT(planned(config("/docker/abc", kMemory), host),
               HasSubstr("cannot keep memory.limit: of all cgroups only " + kUserManager + " is delegated"));
@@ -95,12 +103,14 @@ TEST(CgroupPlan, NothingDelegatedAndNothingAskedIsNoCgroup) {
 }
 
 TEST(CgroupPlan, ALimitThatNobodyKeepsIsAnErrorWithTheFix) {
-  EXPECT_EQ(planned(config("", R"("memory": {"limit": 4096}, "pids": {"limit": 5})"), ordinary(unified("/s", {}))),
-            "error: linux.resources: cannot keep memory.limit, pids.limit: no cgroup is delegated to the caller, who is in "
-            "/s; run moss in a delegated unit (systemd-run --user --scope -p Delegate=yes moss …), or let systemd make a "
-            "scope (--systemd-cgroup)");
-  EXPECT_THAT(planned(config("", kMemory), CgroupHost{.mode = sys::CgroupMode::hybrid, .v1 = {}, .v2 = {}, .ordinary = true}),
-              HasSubstr("boot it with systemd.unified_cgroup_hierarchy=1"));
+  EXPECT_EQ(
+      planned(config("", R"("memory": {"limit": 4096}, "pids": {"limit": 5})"), ordinary(unified("/s", {}))),
+      "error: linux.resources: cannot keep memory.limit, pids.limit: no cgroup is delegated to the caller, who is in "
+      "/s; run moss in a delegated unit (systemd-run --user --scope -p Delegate=yes moss …), or let systemd make a "
+      "scope (--systemd-cgroup)");
+  EXPECT_THAT(
+      planned(config("", kMemory), CgroupHost{.mode = sys::CgroupMode::hybrid, .v1 = {}, .v2 = {}, .ordinary = true}),
+      HasSubstr("boot it with systemd.unified_cgroup_hierarchy=1"));
   EXPECT_EQ(planned(config("", kMemory), unified("/", "/"), CgroupManager::disabled),
             "error: linux.resources: cannot keep memory.limit: cgroups are switched off (--cgroup-manager=disabled)");
 }
@@ -108,10 +118,12 @@ TEST(CgroupPlan, ALimitThatNobodyKeepsIsAnErrorWithTheFix) {
 TEST(CgroupPlan, AMissingControllerIsNamed) {
   const CgroupHost host = ordinary(unified(kUserManager + "/app.slice/a.service", kUserManager));
   EXPECT_EQ(planned(config("", R"("cpu": {"cpus": "0"})"), host),
-            "error: linux.resources: cannot keep cpu.cpus: the controller cpuset is not among those that " + kUserManager +
+            "error: linux.resources: cannot keep cpu.cpus: the controller cpuset is not among those that " +
+                kUserManager +
                 " may hand down (cpu memory pids); an administrator can add it with Delegate=cpuset in "
                 "/etc/systemd/system/user@.service.d/delegate.conf");
-  EXPECT_THAT(planned(config("", R"("unified": {"io.weight": "1"})"), host), HasSubstr("cannot keep unified.io.weight: "));
+  EXPECT_THAT(planned(config("", R"("unified": {"io.weight": "1"})"), host),
+              HasSubstr("cannot keep unified.io.weight: "));
 }
 
 TEST(CgroupPlan, DisabledIsNoCgroup) {
@@ -145,7 +157,8 @@ TEST(CgroupPlan, DeviceRulesOfAnOrdinaryUserAreLeftOut) {
 }
 
 TEST(CgroupPlan, AContainerThatMayHaveNoProcessIsNotBornInIt) {
-  EXPECT_THAT(planned(config("", R"("pids": {"limit": 0})"), unified("/", "/")), HasSubstr("add the container's process\n"));
+  EXPECT_THAT(planned(config("", R"("pids": {"limit": 0})"), unified("/", "/")),
+              HasSubstr("add the container's process\n"));
 }
 
 TEST(CgroupPlan, TheFolderIsGivenAwayOnlyWithAWritableViewOfIt) {

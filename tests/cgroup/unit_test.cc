@@ -20,8 +20,10 @@ TEST(ScopeName, ComesFromThePathOrTheId) {
 }
 
 TEST(ScopeName, OtherFormsAreRefused) {
-  EXPECT_EQ(named("/a/b", "web", false), "error: linux.cgroupsPath: for systemd it is \"slice:prefix:name\", not \"/a/b\"");
-  EXPECT_EQ(named("a:b:", "web", false), "error: linux.cgroupsPath: for systemd it is \"slice:prefix:name\", not \"a:b:\"");
+  EXPECT_EQ(named("/a/b", "web", false),
+            "error: linux.cgroupsPath: for systemd it is \"slice:prefix:name\", not \"/a/b\"");
+  EXPECT_EQ(named("a:b:", "web", false),
+            "error: linux.cgroupsPath: for systemd it is \"slice:prefix:name\", not \"a:b:\"");
   EXPECT_EQ(named("a:b:c", "web", false), "error: linux.cgroupsPath: \"a\" is no slice of systemd's");
   EXPECT_EQ(named("../x.slice:b:c", "web", false), "error: linux.cgroupsPath: \"../x.slice\" is no slice of systemd's");
 }
@@ -59,10 +61,11 @@ TEST(ScopeProperties, OfLimits) {
 TEST(ScopeProperties, OfV1HaveTheDevices) {
   EXPECT_EQ(scoped(R"({"memory": {"limit": 4096}, "devices": [{"allow": true, "access": "rwm"}]})", false),
             "MemoryLimit t 4096\n");
-  EXPECT_EQ(scoped(R"({"devices": [{"allow": false}, {"allow": true, "type": "b", "major": 8, "access": "r"}]})", false),
-            "DevicePolicy s strict\n"
-            "DeviceAllow a(ss) block-8,r,char-*,m,block-*,m,/dev/char/1:3,rwm,/dev/char/1:5,rwm,/dev/char/1:7,rwm,"
-            "/dev/char/1:8,rwm,/dev/char/1:9,rwm,/dev/char/5:0,rwm,/dev/char/5:2,rwm,char-136,rwm\n");
+  EXPECT_EQ(
+      scoped(R"({"devices": [{"allow": false}, {"allow": true, "type": "b", "major": 8, "access": "r"}]})", false),
+      "DevicePolicy s strict\n"
+      "DeviceAllow a(ss) block-8,r,char-*,m,block-*,m,/dev/char/1:3,rwm,/dev/char/1:5,rwm,/dev/char/1:7,rwm,"
+      "/dev/char/1:8,rwm,/dev/char/1:9,rwm,/dev/char/5:0,rwm,/dev/char/5:2,rwm,char-136,rwm\n");
 }
 
 std::string parsed(const std::string& name, std::string_view text) {
@@ -84,8 +87,8 @@ TEST(UnitProperties, AreReadFromGVariantText) {
 }
 
 TEST(UnitProperties, NonsenseIsRefused) {
-  for (const char* text : {"", "text", "uint32 -1", "byte 256", "'open", "['a'", "[1]", "true false", "uint64", "@t 'x'",
-                           "'a\\", "99999999999", "boolean 1"}) {
+  for (const char* text : {"", "text", "uint32 -1", "byte 256", "'open", "['a'", "[1]", "true false", "uint64",
+                           "@t 'x'", "'a\\", "99999999999", "boolean 1"}) {
     EXPECT_THAT(parsed("A", text), testing::StartsWith("error: ")) << text;
   }
   EXPECT_THAT(parsed("TimeoutStopSec", "'x'"), testing::StartsWith("error: "));
@@ -93,7 +96,8 @@ TEST(UnitProperties, NonsenseIsRefused) {
 
 TEST(UnitProperties, OfAnnotationsReplaceThoseOfLimits) {
   std::vector<UnitProperty> properties = {{"MemoryMax", "t", {"1"}}, {"TasksMax", "t", {"2"}}};
-  ASSERT_TRUE(add_annotated_properties(properties, {{"org.systemd.property.MemoryMax", "uint64 9"}, {"other", "x"}}).ok());
+  ASSERT_TRUE(
+      add_annotated_properties(properties, {{"org.systemd.property.MemoryMax", "uint64 9"}, {"other", "x"}}).ok());
   EXPECT_EQ(texts(properties), "TasksMax t 2\nMemoryMax t 9\n");
   EXPECT_EQ(add_annotated_properties(properties, {{"org.systemd.property.Memory-Max", "1"}}).error().to_string(),
             "annotation org.systemd.property.Memory-Max: no property of systemd has that name");

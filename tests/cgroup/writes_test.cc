@@ -130,8 +130,11 @@ TEST(CgroupWritesV2, SwapWithoutMemorySaysNothing) {
             "error: memory.swap: memory and swap together need memory.limit too, for cgroup v2 counts them apart");
 }
 
-TEST(CgroupWritesV2, ZeroIsNotSet) { EXPECT_EQ(v2(R"({"memory": {"limit": 0, "swap": 0, "reservation": 0},
-                                                       "cpu": {"shares": 0, "quota": 0, "period": 0}})"), ""); }
+TEST(CgroupWritesV2, ZeroIsNotSet) {
+  EXPECT_EQ(v2(R"({"memory": {"limit": 0, "swap": 0, "reservation": 0},
+                                                       "cpu": {"shares": 0, "quota": 0, "period": 0}})"),
+            "");
+}
 
 TEST(CgroupWritesV2, ProcessorTime) {
   EXPECT_EQ(v2(kCpu),

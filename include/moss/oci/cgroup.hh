@@ -14,7 +14,8 @@
 namespace moss::oci {
 
 /// A container's cgroup as a later process finds it again. Part of state.json.
-/// A container without a cgroup has an empty record: `folders` is empty.
+/// A container without a cgroup has an empty record. One that died before its scope was made has a unit without
+/// folders.
 struct CgroupRecord {
   /// The folders the container's processes are in, by hierarchy: "" is cgroup v2; "memory", "cpu,cpuacct",
   /// "name=systemd" are those of v1. Absolute paths as the process that made them saw them.
@@ -25,7 +26,7 @@ struct CgroupRecord {
   bool user_bus = false;  ///< that systemd is the user's own manager
   bool rootless = false;  ///< what an ordinary user may not have (device rules) is left out
 
-  bool empty() const { return folders.empty(); }
+  bool empty() const { return folders.empty() && unit.empty(); }
   bool operator==(const CgroupRecord&) const = default;
 };
 
@@ -117,7 +118,7 @@ struct BlockIoEntry {
 struct BlockIoStats {
   std::vector<BlockIoEntry> service_bytes;
   std::vector<BlockIoEntry> serviced;
-  std::vector<BlockIoEntry> queued;        ///< this and the next are v1 only, and only with the BFQ or CFQ scheduler
+  std::vector<BlockIoEntry> queued;  ///< this and the next are v1 only, and only with the BFQ or CFQ scheduler
   std::vector<BlockIoEntry> service_time;
   std::vector<BlockIoEntry> wait_time;
   std::vector<BlockIoEntry> merged;

@@ -58,8 +58,8 @@ struct CgroupHost {
   sys::CgroupMode mode = sys::CgroupMode::none;
   std::vector<CgroupTree> v1;
   std::optional<CgroupTree> v2;
-  bool systemd = false;   ///< the machine was booted with it
-  bool ordinary = false;  ///< the caller is not root, or root only of a user namespace
+  bool systemd = false;     ///< the machine was booted with it
+  bool ordinary = false;    ///< the caller is not root, or root only of a user namespace
   bool clone_into = false;  ///< the kernel has CLONE_INTO_CGROUP (5.7)
 };
 
@@ -86,19 +86,19 @@ std::optional<CgroupManager> parse_cgroup_manager(std::string_view name);
 struct CgroupOptions {
   std::string id;
   CgroupManager manager = CgroupManager::cgroupfs;
-  bool rootless = false;        ///< as the caller of moss says (--rootless); an ordinary user is it anyhow
-  std::vector<IdRange> uids;    ///< the container's uid map, where it is not config.linux.uid_mappings
+  bool rootless = false;      ///< as the caller of moss says (--rootless); an ordinary user is it anyhow
+  std::vector<IdRange> uids;  ///< the container's uid map, where it is not config.linux.uid_mappings
 };
 
 /// One value for one file of the container's cgroup.
 struct CgroupWrite {
-  std::string limit;           ///< who asks for it, below linux.resources: "memory.limit"
-  std::string controller;      ///< "memory"; on v1 it names the tree. Empty for files that every cgroup has
-  std::string file;            ///< "memory.max"
+  std::string limit;       ///< who asks for it, below linux.resources: "memory.limit"
+  std::string controller;  ///< "memory"; on v1 it names the tree. Empty for files that every cgroup has
+  std::string file;        ///< "memory.max"
   std::string value;
-  std::string other_file;      ///< takes `other_value` where the kernel has no `file`
+  std::string other_file;  ///< takes `other_value` where the kernel has no `file`
   std::string other_value;
-  bool optional = false;       ///< nothing is lost where the kernel has no such file
+  bool optional = false;  ///< nothing is lost where the kernel has no such file
   bool operator==(const CgroupWrite&) const = default;
 };
 
@@ -124,12 +124,12 @@ struct CgroupPlan {
   std::optional<uint32_t> owner;              ///< v2: the user outside that gets the folder, who is root inside
 
   // With systemd (record.unit is set):
-  std::string slice;                     ///< the parent unit
+  std::string slice;  ///< the parent unit
   std::string description;
   std::vector<UnitProperty> properties;  ///< beside Slice, Delegate and the like
   std::string subgroup;                  ///< a folder below the scope's for the container; empty: none
 
-  bool empty() const { return record.empty() && record.unit.empty(); }
+  bool empty() const { return record.empty(); }
 };
 
 /// Decides where the container's cgroup goes and what is written to it. Pure.
@@ -210,8 +210,8 @@ Result<ExecCgroup> open_exec_cgroup(const CgroupRecord& record, pid_t init, cons
 /// Adds the process to ExecCgroup::folders. Nothing to do on v2.
 Result<Ok> enter_exec_cgroup(const ExecCgroup& cgroup, pid_t pid);
 
-/// `update`: what is set in `resources` changes, the rest stays. Where moss may not (no cgroup), an error that names the
-/// limit. With systemd the unit's properties change too, or the next daemon-reload would undo it.
+/// `update`: what is set in `resources` changes, the rest stays. Where moss may not (no cgroup), an error that names
+/// the limit. With systemd the unit's properties change too, or the next daemon-reload would undo it.
 Result<Ok> update_cgroup(const CgroupRecord& record, const oci::Resources& resources);
 
 /// Stops every process and waits until they have. Errors: no cgroup to do it with; not frozen in 10 s (it is thawed).
@@ -220,7 +220,8 @@ Result<Ok> thaw_cgroup(const CgroupRecord& record);
 /// False also where there is no cgroup, or none any more.
 Result<bool> is_cgroup_frozen(const CgroupRecord& record);
 
-/// Every process in the cgroup and below, as the caller's pid namespace counts them. Empty where there is none any more.
+/// Every process in the cgroup and below, as the caller's pid namespace counts them. Empty where there is none any
+/// more.
 Result<std::vector<pid_t>> cgroup_processes(const CgroupRecord& record);
 /// Sends `signal` to all of them, newcomers included. SIGKILL is one write where the kernel has cgroup.kill; everything
 /// else is done to frozen processes, so that none is missed. A frozen cgroup stays frozen, except for SIGKILL.
