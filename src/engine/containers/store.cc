@@ -234,11 +234,12 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     };
     if (!name.empty()) {
       Result<Ok> reserved = reserve_name(paths, name, id);
-      if (!reserved.ok() && replace) {
+      // Others may want the name too, and a container that is only starting cannot be found yet.
+      for (int tries = 0; !reserved.ok() && replace && tries < 1000; ++tries) {
         Result<Container> old = find_container(paths, name);
-        if (!old.ok()) return give_up(old.error());
-        Result<Ok> removed = remove_container(paths, *old, true, 10);
-        if (!removed.ok()) return give_up(std::move(removed).error());
+        Result<Ok> removed = old.ok() ? remove_container(paths, *old, true, 10) : Result<Ok>(old.error());
+        if (!removed.ok() && removed.error().code() != ENOENT) return give_up(std::move(removed).error());
+        if (!old.ok()) ::usleep(10'000);
         reserved = reserve_name(paths, name, id);
       }
       if (!reserved.ok()) return give_up(std::move(reserved).error());
