@@ -4,11 +4,14 @@
 
 load helpers
 
+# The first group of a user, whose number it has where nobody knows the user.
+group_of() { id -g "$1" 2>/dev/null || printf '%s\n' "$1"; }
+
 # A copy of the binary and folders that another user may reach: as_other UID GROUPS moss-ARGUMENT...
 as_other() {
   local uid=$1 groups=$2
   shift 2
-  setpriv --reuid="$uid" --regid="$uid" "$groups" env -i PATH="$PATH" HOME="$other/home" XDG_DATA_HOME="$other/data" \
+  setpriv --reuid="$uid" --regid="$(group_of "$uid")" "$groups" env -i PATH="$PATH" HOME="$other/home" XDG_DATA_HOME="$other/data" \
     XDG_RUNTIME_DIR="$other/run" TMPDIR="$other/tmp" "$other/moss" "$@"
 }
 
@@ -23,7 +26,7 @@ make_other() { # UID
   cp "$MOSS" "$other/moss"
   cp "$(rootfs_tarball)" "$other/rootfs.tar.gz"
   chmod 644 "$other/rootfs.tar.gz"
-  chown "$stranger:$stranger" "$other"/{home,data,run,tmp}
+  chown "$stranger:$(group_of "$stranger")" "$other"/{home,data,run,tmp}
   as_other "$stranger" --clear-groups import --quiet "$other/rootfs.tar.gz" alpine
 }
 
