@@ -356,7 +356,7 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   Stdio stdio = TRY(make_stdio(options));
   running.supervision.log = TRY(open_log(container, options));
   running.state = {
-      .status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
+      .status = Status::running, .boot_id = sys::boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
   if (!made.bundle.staging.empty()) TRY(sys::make_dirs(made.bundle.staging, 0700));
   runtime::LaunchOptions launch{
       .stdin_fd = stdio.null.get(),
