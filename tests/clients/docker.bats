@@ -173,9 +173,9 @@ run_alpine() { docker run --runtime moss --network none "$@"; }
 
 @test "a health check tells healthy from unhealthy" {
   run_alpine -d --name box --health-cmd 'test -e /healthy' --health-interval 200ms --health-retries 1 alpine sleep 100
-  wait_for 10 eval '[[ $(docker inspect --format "{{.State.Health.Status}}" c) == unhealthy ]]'
+  wait_for 10 eval '[[ $(docker inspect --format "{{.State.Health.Status}}" box) == unhealthy ]]'
   docker exec box touch /healthy
-  wait_for 10 eval '[[ $(docker inspect --format "{{.State.Health.Status}}" c) == healthy ]]'
+  wait_for 10 eval '[[ $(docker inspect --format "{{.State.Health.Status}}" box) == healthy ]]'
 }
 
 @test "a restart policy starts the container again" {
@@ -188,7 +188,7 @@ run_alpine() { docker run --runtime moss --network none "$@"; }
   run_alpine -d --name box alpine sleep 1234
   run docker top box
   assert_has "sleep 1234"
-  run docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' c
+  run docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' box
   assert_success
   assert_has "box "
 }

@@ -134,3 +134,12 @@ cgroup_file() {
   path=$(awk -F: -v c="$1" '("," $2 ",") ~ ("," c ",") { print $3 }' "/proc/$3/cgroup")
   cat "/sys/fs/cgroup/$1$path/$2"
 }
+
+# The block that follows the comment `.\" $2` in the guide $1 (moss-slurm, …), as a reader sees it.
+guide_block() {
+  local text
+  text=$(awk -v want=".\\\\\" $2" '$0 == want { found = 1; next } found && /^\.EX/ { inside = 1; next } inside && /^\.EE/ { exit } inside' \
+    "$repo/src/cli/man/$1.7" | sed 's/\\-/-/g; s/\\(dq/"/g; s/\\e/\\/g; s/^\\&//')
+  [[ -n $text ]] || fail "no block '$2' in $1(7)" || return
+  printf '%s\n' "$text"
+}
