@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/supervise.hh"
 #include "moss/runtime/capabilities.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/sys/file.hh"
@@ -14,7 +15,6 @@
 #include "src/engine/containers/environment.hh"
 #include "src/engine/containers/policy.hh"
 #include "src/engine/containers/store.hh"
-#include "src/engine/containers/supervise.hh"
 #include "src/engine/containers/users.hh"
 #include "src/engine/containers/volumes.hh"
 

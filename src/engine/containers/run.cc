@@ -15,6 +15,7 @@
 
 #include "moss/engine/container.hh"
 #include "moss/engine/store.hh"
+#include "moss/engine/supervise.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/runtime/plan.hh"
 #include "moss/runtime/seccomp.hh"
@@ -26,7 +27,6 @@
 #include "src/engine/containers/network_setup.hh"
 #include "src/engine/containers/policy.hh"
 #include "src/engine/containers/store.hh"
-#include "src/engine/containers/supervise.hh"
 
 namespace moss::engine {
 
