@@ -132,8 +132,7 @@ Result<Ok> Cgroup::enter(pid_t pid) {
     for (const auto& [key, folder] : plan_.record.folders) TRY(add_process(folder, pid));
     return Ok{};
   }
-  TRY(start_scope(plan_, pid));
-  is_ours_ = true;
+  TRY(start_scope(plan_, pid, is_ours_));
   plan_.record.folders = TRY(folders_of_process(plan_, pid));
   if (!plan_.subgroup.empty()) {
     for (auto& [key, folder] : plan_.record.folders) folder = below(folder, plan_.subgroup);
@@ -171,8 +170,9 @@ Cgroup::Cgroup(Cgroup&& other) noexcept
 
 Cgroup::~Cgroup() {
   if (!owned_ || plan_.empty()) return;
+  // Folders that are not ours are not in `made`; a unit has no such mark.
   if (is_ours_) (void)kill_cgroup(plan_.record, SIGKILL);
-  (void)remove_cgroup(plan_.record);
+  if (is_ours_ || plan_.record.unit.empty()) (void)remove_cgroup(plan_.record);
 }
 
 }  // namespace moss::runtime
