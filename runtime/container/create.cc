@@ -68,7 +68,6 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
     return Error(0, "\"", printable(options.id),
                  "\" is no container id: letters, digits and _+-. make one, and no dot comes first");
   }
-  TRY(check_preserved(options.preserve_fds));
   Prepared prepared;
   const std::string bundle = TRY(absolute(options.bundle));
   const std::string config_file = options.config_file.empty() ? bundle + "/config.json" : options.config_file;

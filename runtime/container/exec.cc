@@ -16,7 +16,6 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
   if (container.status == Status::paused && !options.ignore_paused) {
     return Error(0, "exec in container \"", container.id, "\": it is paused; resume it, or give --ignore-paused");
   }
-  TRY(check_preserved(options.preserve_fds));
   TRY(check_console(options.process.terminal, !options.detach, options.console_socket));
   const oci::Config config = TRY(read_config(container));
   const sys::Host host = TRY(sys::probe_host());

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "moss/runtime/container.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::runtime {

@@ -23,7 +23,4 @@ Result<Ok> send_pidfd(const std::string& path, int pidfd);
 /// none to give without a terminal.
 Result<Ok> check_console(bool terminal, bool attached, const std::string& console_socket);
 
-/// Every descriptor from 3 up to `preserve` of them must be open, or one of ours would take its place.
-Result<Ok> check_preserved(uint32_t preserve);
-
 }  // namespace moss::runtime

@@ -127,6 +127,7 @@ int oci_exec(const OciGlobals& globals, const OciVerb& verb, const Words& words)
   return with_arguments(
       globals, verb, arguments, words,
       [&]() -> Result<int> {
+        TRY(runtime::check_preserved(flags.options.preserve_fds));
         if (arguments.words().empty()) return Error(0, "in which container? its id is missing");
         const runtime::Container container = TRY(find_container(globals, arguments.words().front()));
         flags.options.process = TRY(flags.process(container, arguments.words()));

@@ -36,14 +36,15 @@ struct CreateFlags {
   }
 
   Result<Ok> finish(const OciGlobals& globals, const Arguments& arguments) {
+    if (const char* listen = ::getenv("LISTEN_FDS")) {
+      options.preserve_fds = std::max(options.preserve_fds, parse_number<uint32_t>(listen).value_or(0));
+    }
+    TRY(runtime::check_preserved(options.preserve_fds));
     if (no_pivot) return Error(0, "--no-pivot is not supported: a root that is only chrooted to can be left");
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
     options.new_keyring = !no_new_keyring;
     if (options.bundle.empty()) options.bundle = ".";
-    if (const char* listen = ::getenv("LISTEN_FDS")) {
-      options.preserve_fds = std::max(options.preserve_fds, parse_number<uint32_t>(listen).value_or(0));
-    }
     return Ok{};
   }
 };
