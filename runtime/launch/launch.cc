@@ -10,8 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/user_namespace.hh"
 #include "runtime/launch/inside.hh"
 
 namespace moss::runtime {
@@ -28,10 +31,18 @@ struct CloneArguments {
   uint64_t stack = 0;
   uint64_t stack_size = 0;
   uint64_t tls = 0;
+  uint64_t set_tid = 0;
+  uint64_t set_tid_size = 0;
+  uint64_t cgroup = 0;
 };
+constexpr uint64_t kIntoCgroup = 0x200000000;  // CLONE_INTO_CGROUP
 
-pid_t clone_child(uint64_t flags, int* pidfd) {
+pid_t clone_child(uint64_t flags, int* pidfd, int cgroup_fd = -1) {
   CloneArguments arguments{.flags = flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(pidfd)};
+  if (cgroup_fd >= 0) {
+    arguments.flags |= kIntoCgroup;
+    arguments.cgroup = static_cast<uint64_t>(cgroup_fd);
+  }
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
@@ -62,6 +73,7 @@ Result<Ok> tell(int socket, Message message) {
 
 struct Received {
   bool end = false;
+  bool reset = false;  ///< the other side closed without having read all that we said
   Packet packet;
   Fd fd;
 };
@@ -79,6 +91,7 @@ Result<Received> receive(int socket) {
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     // ECONNRESET: the child ended with a message of ours unread. It comes once, before what the child said last.
+    received.reset = received.reset || (got < 0 && errno == ECONNRESET);
   } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0) return sys_error("listen to the container's process");
   received.end = got <= 0;
@@ -105,31 +118,46 @@ std::string_view remedy(const Step& step, int error) {
   return "";
 }
 
+Error command_failure(const std::string& command, int code) {
+  const std::string name = printable(command);
+  if (code == ENOENT || code == ENOTDIR) {
+    const bool by_path = command.find('/') == std::string::npos;
+    return Error(code, "execute ", name, by_path ? ": executable file not found in $PATH" : "").with_exit_code(127);
+  }
+  return Error(code, "execute ", name).with_exit_code(126);
+}
+
+// A step's failure in words. `error` is an errno or, for a hook, how it ended.
+Error step_failure(std::string_view words, uint32_t number, size_t count, int code) {
+  const std::string which = count == 0 ? cat("step ", number) : cat("step ", number, " of ", count);
+  if (code < kHookStatus) return Error(code, which, ", ", words);
+  const int status = code - kHookStatus;
+  if (status > 128) return Error(0, which, ", ", words, ": killed by signal ", status - 128);
+  return Error(0, which, ", ", words, ": exit status ", status);
+}
+
 Error failure_of(const Plan& plan, const Packet& packet) {
   if (packet.index >= plan.steps.size()) return Error(EPROTO, "the container's process speaks nonsense");
   const Step& step = plan.steps[packet.index];
-  if (const auto* exec = std::get_if<Exec>(&step)) {
-    const std::string name = printable(exec->args[0]);
-    if (packet.error == ENOENT || packet.error == ENOTDIR) {
-      const bool by_path = exec->args[0][::strcspn(exec->args[0], "/")] == '\0';
-      return Error(packet.error, "execute ", name, by_path ? ": executable file not found in $PATH" : "")
-          .with_exit_code(127);
-    }
-    return Error(packet.error, "execute ", name).with_exit_code(126);
-  }
-  Error error(packet.error, "step ", packet.index + 1, " of ", plan.steps.size(), ", ", describe(step),
-              remedy(step, packet.error));
+  if (const auto* exec = std::get_if<Exec>(&step)) return command_failure(exec->args[0], packet.error);
+  if (const auto* find = std::get_if<FindCommand>(&step)) return command_failure(find->name, packet.error);
+  Error error =
+      step_failure(cat(describe(step), remedy(step, packet.error)), packet.index + 1, plan.steps.size(), packet.error);
   if (std::holds_alternative<ChangeDir>(step))
     return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
   return error;
 }
 
-// Listens until the workload runs. When both sides fail, the child's word is the cause.
-Result<Fd> until_exec(const Plan& plan, int socket) {
-  Fd terminal;
+// Listens until the child says `wanted`; an end of file is success only where that is wanted: execve worked. When both
+// sides fail, the child's word is the cause.
+Result<Ok> listen_for(const Plan& plan, int socket, std::optional<Message> wanted, Fd& terminal) {
   while (true) {
     Received received = TRY(receive(socket));
-    if (received.end) return terminal;
+    if (received.end) {
+      if (wanted) return Error(EPIPE, "wait for the container's process");
+      return Ok{};
+    }
+    if (received.packet.message == wanted) return Ok{};
     switch (received.packet.message) {
       case Message::terminal:
         if (!received.fd || terminal) return Error(EPROTO, "the container's process speaks out of turn");
@@ -154,20 +182,23 @@ std::optional<Error> last_word(const Plan& plan, int socket) {
   }
 }
 
-Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
+Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket, Fd& terminal) {
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
-  if (options.meanwhile) TRY(options.meanwhile(init));
-  if (options.start_network) {
-    const Received received = TRY(receive(socket));
-    if (received.end) return Error(EPIPE, "wait for the container's namespaces");
-    if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
-    if (received.packet.message != Message::namespaces_ready)
-      return Error(EPROTO, "wait for the container's namespaces");
+  if (options.enter_cgroup) {
+    TRY(options.enter_cgroup(init));
+    TRY(tell(socket, Message::in_cgroup));
   }
+  if (options.meanwhile) TRY(options.meanwhile(init));
+  if (options.start_network) TRY(listen_for(plan, socket, Message::namespaces_ready, terminal));
   if (mapping) TRY(mapping->finish());
   if (options.start_network) TRY(options.start_network(init));
   if (mapping) TRY(tell(socket, Message::ids_mapped));
+  if (options.runtime_hooks) {
+    TRY(listen_for(plan, socket, Message::before_pivot, terminal));
+    TRY(options.runtime_hooks(init));
+    TRY(tell(socket, Message::hooks_done));
+  }
   if (options.start_network) {
     TRY(options.await_network());
     TRY(tell(socket, Message::network_ready));
@@ -175,36 +206,84 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
   return Ok{};
 }
 
+// Which message ends a launch: a held process says `created`, any other executes.
+std::optional<Message> last_message(const Plan& plan) {
+  for (const Step& step : plan.steps) {
+    if (std::holds_alternative<WaitForRelease>(step)) return Message::created;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   SocketPair pair = TRY(make_socket_pair());
   int pidfd = -1;
-  const pid_t pid = clone_child(plan.clone_flags, &pidfd);
+  const pid_t pid = clone_child(plan.clone_flags, &pidfd, options.cgroup_fd);
   if (pid < 0) {
     const int code = errno;
-    if (code == EPERM || code == ENOSPC || code == EACCES) {
-      return Error(code,
-                   "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                   "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                   "where they exist)");
-    }
+    if (code == EPERM || code == ENOSPC || code == EACCES) return sys::no_user_namespace(code);
     return Error(code, "make the container's namespaces");
   }
   if (pid == 0) {
     pair.parent.reset();
     run_inside(plan, options, pair.child.get());
   }
-  Launched launched{sys::Child(pid, Fd(pidfd)), {}};
+  Launched launched{sys::Child(pid, Fd(pidfd)), {}, {}};
   pair.child.reset();
-  const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
+  const Result<Ok> led = lead(plan, options, pid, pair.parent.get(), launched.terminal);
   if (!led.ok()) {
     // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
     if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
     return led.error();
   }
-  launched.terminal = TRY(until_exec(plan, pair.parent.get()));
+  const std::optional<Message> last = last_message(plan);
+  TRY(listen_for(plan, pair.parent.get(), last, launched.terminal));
+  if (last) launched.held = std::move(pair.parent);
   return launched;
+}
+
+Result<Ok> release(const Plan& plan, Launched& launched) {
+  TRY(tell(launched.held.get(), Message::released));
+  const bool executes = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
+    const auto* wait = std::get_if<WaitForRelease>(&step);
+    return wait != nullptr && !wait->for_start;
+  });
+  Fd none;
+  if (executes) TRY(listen_for(plan, launched.held.get(), std::nullopt, none));
+  launched.held.reset();
+  launched.init.release();
+  return Ok{};
+}
+
+RemainingSteps remaining_steps(const Plan& plan) {
+  RemainingSteps remaining;
+  bool waited = false;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    if (waited) remaining.words.push_back(describe(step));
+    if (std::holds_alternative<WaitForRelease>(step)) {
+      waited = true;
+      remaining.first = static_cast<uint32_t>(i + 1);
+    }
+    if (const auto* exec = std::get_if<Exec>(&step)) remaining.command = exec->args[0];
+  }
+  return remaining;
+}
+
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps) {
+  TRY(tell(socket, Message::start));
+  const Received received = TRY(receive(socket));
+  if (received.end && received.reset) return Error(0, "somebody else starts the container");
+  if (received.end) return Ok{};
+  if (received.packet.message != Message::failed) return Error(EPROTO, "the container's process speaks out of turn");
+  const uint32_t index = received.packet.index;
+  if (index < steps.first || index - steps.first >= steps.words.size()) {
+    return Error(EPROTO, "the container's process speaks nonsense");
+  }
+  const size_t total = steps.first + steps.words.size();
+  if (index + 1 == total) return command_failure(steps.command, received.packet.error);
+  return step_failure(steps.words[index - steps.first], index + 1, total, received.packet.error);
 }
 
 namespace {
@@ -234,6 +313,14 @@ Result<int> namespaces_to_join(pid_t container) {
   return flags;
 }
 
+bool await_cgroup(int socket) {
+  Packet packet{};
+  while (::recv(socket, &packet, sizeof packet, 0) < 0) {
+    if (errno != EINTR) return false;
+  }
+  return packet.message == Message::in_cgroup;
+}
+
 // Joins the container and clones the real child as the caller's own: a process that was outside when it was made
 // cannot enter a pid namespace, its child can.
 [[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
@@ -249,6 +336,7 @@ Result<int> namespaces_to_join(pid_t container) {
   // As root inside before the clone, so that the child need not ask.
   ::syscall(SYS_setresgid, 0, 0, 0);
   ::syscall(SYS_setresuid, 0, 0, 0);
+  if (options.enter_cgroup && !await_cgroup(socket)) ::_exit(125);
   CloneArguments arguments{.flags = CLONE_PARENT, .exit_signal = 0};
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
   if (pid == 0) run_inside(plan, options, socket);
@@ -266,19 +354,29 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   const int namespaces = TRY(namespaces_to_join(container));
   SocketPair pair = TRY(make_socket_pair());
   int pidfd = -1;
-  const pid_t joiner_pid = clone_child(0, &pidfd);
+  const pid_t joiner_pid = clone_child(0, &pidfd, options.cgroup_fd);
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
   sys::Child joiner(joiner_pid, Fd(pidfd));
   pair.child.reset();
+  if (options.enter_cgroup) {
+    TRY(options.enter_cgroup(joiner_pid));
+    TRY(tell(pair.parent.get(), Message::in_cgroup));
+  }
+  const std::optional<Message> last = last_message(plan);
+  bool held = false;
   // The joiner's word comes on the same socket as the child's; either may speak first.
   Launched launched;
   std::optional<Error> failure;
   Fd terminal;
-  while (true) {
+  while (!held || !launched.init) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
     switch (received.packet.message) {
+      case Message::created:
+        if (last != Message::created || held) return Error(EPROTO, "the container's process speaks out of turn");
+        held = true;
+        break;
       case Message::namespaces_ready: {
         if (launched.init) return Error(EPROTO, "the container's process speaks out of turn");
         const pid_t pid = received.packet.error;
@@ -303,6 +401,10 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   if (failure) return std::move(*failure);
   if (!launched.init) return Error(EPIPE, "join the container's namespaces");
   launched.terminal = std::move(terminal);
+  if (last) {
+    if (!held) return Error(EPIPE, "wait for the process in the container");
+    launched.held = std::move(pair.parent);
+  }
   return launched;
 }
 

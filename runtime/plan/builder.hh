@@ -105,6 +105,11 @@ Result<Ok> plan_devices(Builder& b);
 Result<Ok> plan_hidden_paths(Builder& b);
 
 /// The second half, which new containers and exec share: from the namespaces being there to execve.
-Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups);
+/// `start_hooks` are the config's startContainer hooks.
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups,
+                        const std::vector<oci::Hook>& start_hooks);
+
+/// A hook that the child runs.
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from);
 
 }  // namespace moss::runtime

@@ -53,7 +53,21 @@ std::vector<std::string> exec_candidates(const oci::Process& process) {
 
 }  // namespace
 
-Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups) {
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from) {
+  return {
+      .kind = kind,
+      .path = plan.text(hook.path),
+      .args = plan.list(hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args),
+      .environment = plan.list(hook.env),
+      .timeout_s = hook.timeout.value_or(0),
+      .state_before_pid = plan.text(state.before_pid),
+      .state_after_pid = plan.text(state.after_pid),
+      .confine_from = confine_from,
+  };
+}
+
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups,
+                        const std::vector<oci::Hook>& start_hooks) {
   const auto then = [&](Step step) { plan.steps.push_back(step); };
   if (process.args.empty()) return Error(0, "process.args: no command given");
   if (!process.apparmor_profile.empty()) return Error(0, "process.apparmorProfile is not supported on this host");
@@ -78,12 +92,27 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
   });
   then(ResetSignals{});
   then(CloseFds{options.preserve_fds});
+  // Privileges are given up after the wait only where the filter must come before that: what the wait and the hooks
+  // take is not the container's policy to forbid.
+  const auto wait_and_run_hooks = [&] {
+    if (options.life != PlanOptions::Life::with_parent) {
+      then(OutliveParent{});
+      then(FindCommand{plan.list(exec_candidates(process)), plan.text(process.args.front())});
+      then(WaitForRelease{.for_start = options.life == PlanOptions::Life::waiting_for_start});
+    }
+    // A hook of the container's is confined as its workload will be: by the steps that follow.
+    const auto after = static_cast<uint32_t>(plan.steps.size() + start_hooks.size());
+    for (const oci::Hook& hook : start_hooks) {
+      then(plan_hook(plan, "startContainer", hook, options.hook_states->created, after));
+    }
+  };
   const auto load_filter = [&] {
     if (!options.seccomp.empty()) then(LoadSeccomp{plan.filter(std::move(options.seccomp)), options.seccomp_flags});
   };
-  if (process.no_new_privileges) {
-    then(NoNewPrivileges{});
-  } else {
+  const bool filter_before_capabilities = !process.no_new_privileges && !options.seccomp.empty();
+  if (process.no_new_privileges) then(NoNewPrivileges{});
+  if (filter_before_capabilities) {
+    wait_and_run_hooks();
     load_filter();
   }
   // From here on only what the filter allows is sure to work.
@@ -93,11 +122,16 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
         .permitted = capability_mask(capabilities.permitted),
         .inheritable = capability_mask(capabilities.inheritable),
     });
-    if (const uint64_t ambient = capability_mask(capabilities.ambient)) then(SetAmbient{ambient});
+    // The kernel passes on only what is permitted and inheritable as well. Engines list more, and mean what can be had.
+    const uint64_t can_be_passed_on = capability_mask(capabilities.permitted) & capability_mask(capabilities.inheritable);
+    if (const uint64_t ambient = capability_mask(capabilities.ambient) & can_be_passed_on) then(SetAmbient{ambient});
   }
-  then(DieWithParent{});
+  if (options.life == PlanOptions::Life::with_parent) then(DieWithParent{});
   if (options.built_in_init) then(ForkFromInit{});
-  if (process.no_new_privileges) load_filter();
+  if (!filter_before_capabilities) {
+    wait_and_run_hooks();
+    load_filter();
+  }
   then(Exec{
       .candidates = plan.list(exec_candidates(process)),
       .args = plan.list(process.args),
@@ -114,7 +148,7 @@ Result<Plan> plan_exec(const oci::Process& process, const sys::Host&, PlanOption
     plan.steps.emplace_back(OpenTerminal{
         .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = false});
   }
-  TRY(plan_process(plan, process, options, options.can_set_groups));
+  TRY(plan_process(plan, process, options, options.can_set_groups, {}));
   return plan;
 }
 

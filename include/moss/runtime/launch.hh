@@ -31,6 +31,13 @@ struct LaunchOptions {
   std::function<Result<Ok>(pid_t init)> start_network;
   /// Waits for that. The child mounts meanwhile.
   std::function<Result<Ok>()> await_network;
+  int cgroup_fd = -1;  ///< the cgroup (v2) that the process is born in; -1: the caller's
+  /// Only with PlanOptions::await_cgroup: puts the process into its cgroup where clone3 could not.
+  std::function<Result<Ok>(pid_t init)> enter_cgroup;
+  /// Only for a config with prestart or createRuntime hooks: runs them. Everything is mounted; the root is not "/" yet.
+  std::function<Result<Ok>(pid_t init)> runtime_hooks;
+  int start_socket = -1;  ///< with Life::waiting_for_start: a listening SOCK_SEQPACKET socket for `start`
+  int null_fd = -1;       ///< /dev/null for what hooks inside print; only for a config that has some
   std::optional<InjectedFailure> fail;
 };
 
@@ -38,11 +45,28 @@ struct LaunchOptions {
 struct Launched {
   sys::Child init;  ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
   Fd terminal;      ///< master side, where the config asked for a terminal
+  Fd held;          ///< a plan that is not Life::with_parent: the process waits to be released over this
 };
 
-/// Starts the container. Returns once execve has worked. On an error nothing is left: the child is killed and reaped.
+/// Starts the container. Returns once execve has worked or, for a life without the parent, once the process is held. On
+/// an error nothing is left: the child is killed and reaped.
 /// Errors: the failed step in words; exit_code() is 126 or 127 where the command cannot be run or is not there.
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options);
+
+/// Lets a held process go: it lives on when the caller ends. With Life::detached, waits until execve has worked.
+Result<Ok> release(const Plan& plan, Launched& launched);
+
+/// What is left to be done for a created container, in the words of errors: its plan ended with its maker.
+struct RemainingSteps {
+  uint32_t first = 0;              ///< number of the first step
+  std::vector<std::string> words;  ///< of it and those after it; the last one is the execve
+  std::string command;             ///< what that executes
+};
+RemainingSteps remaining_steps(const Plan& plan);
+
+/// `start`: `socket` is connected to the container's start socket. Returns once execve has worked. Errors: the failed
+/// step in words; that somebody else has started it.
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps);
 
 /// Starts one more process in the namespaces of a running container (plan_exec). `container` is its process 1 and
 /// `container_pidfd` the proof that the number still means that process.
