@@ -37,7 +37,7 @@ function(add_bats prefix)
         list(APPEND test_labels needs-root)
       endif()
       add_test(NAME ${test} COMMAND ${BATS} ${bats_file})
-      set_tests_properties(${test} PROPERTIES LABELS "${test_labels}" TIMEOUT 300
+      set_tests_properties(${test} PROPERTIES LABELS "${test_labels}" TIMEOUT 900
         ENVIRONMENT "MOSS=${CMAKE_BINARY_DIR}/moss;OCI_RUNTIME=${CMAKE_BINARY_DIR}/moss-oci;LC_ALL=C.UTF-8")
     endforeach()
   endforeach()

@@ -95,4 +95,17 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
   return parsed;
 }
 
+std::vector<std::string> known_mount_options() {
+  std::vector<std::string> names = {"bind", "rbind", "tmpcopyup"};
+  for (const Attribute& attribute : kAttributes) {
+    names.emplace_back(attribute.name);
+    names.push_back(cat('r', attribute.name));
+  }
+  for (const Propagation& propagation : kPropagations) {
+    names.emplace_back(propagation.name);
+    names.push_back(cat('r', propagation.name));
+  }
+  return names;
+}
+
 }  // namespace moss::runtime

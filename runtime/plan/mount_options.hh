@@ -24,4 +24,7 @@ struct MountOptions {
 /// Pure. Unknown options are the filesystem's, as the spec wants it.
 MountOptions parse_mount_options(const std::vector<std::string>& options);
 
+/// Every option with a meaning of its own here, as `features` lists them. Pure.
+std::vector<std::string> known_mount_options();
+
 }  // namespace moss::runtime

@@ -103,7 +103,7 @@ class Store : public TemporaryTest {
   }
   static ContainerState running() {
     return {
-        .status = Status::running, .pid = ::getpid(), .start_ticks = *start_ticks(::getpid()), .boot_id = boot_id()};
+        .status = Status::running, .pid = ::getpid(), .start_ticks = *start_ticks(::getpid()), .boot_id = sys::boot_id()};
   }
   Paths paths_;
 };

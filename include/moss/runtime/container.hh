@@ -26,6 +26,7 @@
 #include "moss/base/result.hh"
 #include "moss/oci/config.hh"
 #include "moss/oci/state.hh"
+#include "moss/runtime/cgroup.hh"
 #include "moss/runtime/launch.hh"
 
 namespace moss::runtime {
@@ -81,6 +82,8 @@ struct CreateOptions {
   std::string pidfd_socket;
   uint32_t preserve_fds = 0;
   bool new_keyring = true;
+  CgroupManager cgroup_manager = CgroupManager::cgroupfs;
+  bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow
 };
 
 /// A warning or the like, for the log.
