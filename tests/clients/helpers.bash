@@ -53,8 +53,7 @@ client_leftovers() {
 
 # Unmounts what is mounted below a folder.
 unmount_below() {
-  local mounted
-  for mounted in $(awk -v folder="$1/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r); do umount "$mounted"; done
+  awk -v folder="$1/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r -n 1 umount
 }
 
 # Cgroups called $1 at the top of any hierarchy: clients leave the parents of their containers behind, empty.
