@@ -163,3 +163,10 @@ status_is() { [[ $(ctr tasks list | awk '$1 == "c" { print $3 }') == "$1" ]]; }
   run find "$work/state" -name c
   assert_output ""
 }
+
+@test "the command in moss-kubernetes(7) runs" {
+  ctr images tag localhost/alpine:latest docker.io/library/alpine:latest
+  run sh -ec "$(guide_block moss-kubernetes "commands: ctr" | sed "s|/usr/local/bin/moss-oci|$OCI_RUNTIME|")"
+  assert_success
+  assert_has hello
+}

@@ -26,10 +26,7 @@ teardown_file() {
   [[ -n ${work-} ]] || return 0
   end_daemon dockerd
   sleep 0.2 # for the last shims
-  local mounted
-  for mounted in $(awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/self/mounts | sort -r); do
-    [[ $mounted != "$work"/exec/netns/* ]] || umount "$mounted" # the daemon keeps the host's network namespace's name
-  done
+  unmount_below "$work/exec/netns" # the daemon keeps a name of the host's network namespace there
   remove_work
 }
 

@@ -51,6 +51,11 @@ client_leftovers() {
   return 0
 }
 
+# Unmounts what is mounted below a folder.
+unmount_below() {
+  awk -v folder="$1/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r -n 1 umount
+}
+
 # Cgroups called $1 at the top of any hierarchy: clients leave the parents of their containers behind, empty.
 remove_cgroups() {
   local found

@@ -86,6 +86,7 @@ is_status() { [[ $(state_of status) == "$1" ]]; }
 # The runtime refuses to make this container, with an error, and no container is there afterwards.
 refused() {
   run create
+  # shellcheck disable=SC2154 # bats sets it
   ((status != 0)) || fail "a container was created"
   [[ -s out ]] || fail "no complaint"
   run oci state "$id"

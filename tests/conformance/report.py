@@ -47,7 +47,7 @@ def main():
     below = [key for key in tests if ours.get(key) != "good" and crun.get(key) == "good"]
     above = [key for key in tests if ours.get(key) == "good" and crun.get(key) != "good"]
     below_runc = [key for key in tests if ours.get(key) != "good" and crun.get(key) != "good" and runc.get(key) == "good"]
-    nobody = [key for key in tests if all(result.get(key) != "good" for result in results)]
+    nobody = [key for key in tests if all(result.get(key) != "good" for result in results) and any(result.get(key) == "bad" for result in results)]
     unexplained = [key for key in below if not reason_for(known, key)]
     for title, keys in ((f"{names[0]} below crun", below), (f"{names[0]} below runc only", below_runc), (f"{names[0]} above crun", above),
                         ("no runtime passes here", nobody)):
