@@ -136,6 +136,12 @@ Result<Ok> BusCall::boolean(bool value) {
   return basic('b', &number);
 }
 
+Result<Ok> BusCall::numbers(const std::vector<uint32_t>& values) {
+  TRY(open('a', "u"));
+  for (const uint32_t value : values) TRY(basic('u', &value));
+  return close();
+}
+
 Result<Ok> BusCall::open(char container, const char* contents) {
   return check(library_->open_container(message_, container, contents), "write to systemd");
 }

@@ -24,6 +24,7 @@ class BusCall {
 
   Result<Ok> text(const char* value) { return basic('s', value); }
   Result<Ok> boolean(bool value);
+  Result<Ok> numbers(const std::vector<uint32_t>& values);
   Result<Ok> open(char container, const char* contents);
   Result<Ok> close();
   /// "(sv)": a property with its value.

@@ -1,11 +1,13 @@
 // The cgroup of a process that joins a running container.
 #include <fcntl.h>
-
-#include <algorithm>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/apply.hh"
 #include "runtime/cgroup/mountinfo.hh"
+#include "runtime/cgroup/scope.hh"
 
 namespace moss::runtime {
 
@@ -29,6 +31,35 @@ Result<std::string> folder_with_room(const std::string& folder, pid_t init) {
   return folder;
 }
 
+// To move a process one must be allowed to write cgroup.procs of the folder that old and new place share. A user's
+// login session and what their systemd manages share only a folder of root's.
+Result<bool> may_move_into(const std::string& folder) {
+  const std::string own = own_cgroups(TRY(sys::read_kernel_file("/proc/self/cgroup"))).unified.value_or("/");
+  std::string mount = folder;
+  struct statfs status;
+  while (mount != "/" && ::statfs(parent_of(mount).c_str(), &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC) {
+    mount = parent_of(mount);
+  }
+  std::string shared = folder;
+  while (shared != mount && !is_within(below(mount, own), shared)) shared = parent_of(shared);
+  return ::faccessat(AT_FDCWD, below(shared, "cgroup.procs").c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+Result<Ok> open_unified(ExecCgroup& found, const CgroupRecord& record, const std::string& folder) {
+  if (TRY(may_move_into(folder))) {
+    found.clone_fd = TRY(sys::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY));
+    return Ok{};
+  }
+  const size_t at = folder.find(cat('/', record.unit, '/'));
+  if (record.unit.empty() || !record.user_bus) {
+    return Error(EACCES, "join the container's cgroup ", folder,
+                 ": from the caller's own no process may be moved there; run this where the container was created");
+  }
+  found.unit = record.unit;
+  found.inside = at == std::string::npos ? "/" : folder.substr(at + record.unit.size() + 1);
+  return Ok{};
+}
+
 }  // namespace
 
 Result<ExecCgroup> open_exec_cgroup(const CgroupRecord& record, pid_t init, const std::string& subgroup) {
@@ -49,13 +80,14 @@ Result<ExecCgroup> open_exec_cgroup(const CgroupRecord& record, pid_t init, cons
       continue;
     }
     const std::string room = clean == "/" ? TRY(folder_with_room(target, init)) : target;
-    found.clone_fd = TRY(sys::open_at(AT_FDCWD, room, O_PATH | O_DIRECTORY));
+    TRY(open_unified(found, record, room));
   }
   return found;
 }
 
 Result<Ok> enter_exec_cgroup(const ExecCgroup& cgroup, pid_t pid) {
   for (const std::string& folder : cgroup.folders) TRY(add_process(folder, pid));
+  if (!cgroup.unit.empty()) TRY(attach_to_scope(cgroup.unit, cgroup.inside, pid));
   return Ok{};
 }
 

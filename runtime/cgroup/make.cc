@@ -116,6 +116,10 @@ Result<Cgroup> Cgroup::prepare(CgroupPlan plan) {
   for (const auto& [key, folder] : todo.record.folders) {
     if (std::find(made.begin(), made.end(), folder) == made.end()) TRY(check_unused(folder));
   }
+  // A process that is born frozen never gets to say so.
+  if (TRY(is_cgroup_frozen(todo.record))) {
+    return Error(0, "the cgroup of an earlier container is still there, frozen: ", todo.record.folders.begin()->second);
+  }
   cgroup.is_ours_ = true;
   TRY(unified ? fit_out_unified(todo) : apply_writes(todo.record, todo.writes));
   if (unified && todo.clone_into) {
@@ -132,8 +136,7 @@ Result<Ok> Cgroup::enter(pid_t pid) {
     for (const auto& [key, folder] : plan_.record.folders) TRY(add_process(folder, pid));
     return Ok{};
   }
-  TRY(start_scope(plan_, pid));
-  is_ours_ = true;
+  TRY(start_scope(plan_, pid, is_ours_));
   plan_.record.folders = TRY(folders_of_process(plan_, pid));
   if (!plan_.subgroup.empty()) {
     for (auto& [key, folder] : plan_.record.folders) folder = below(folder, plan_.subgroup);
@@ -171,8 +174,9 @@ Cgroup::Cgroup(Cgroup&& other) noexcept
 
 Cgroup::~Cgroup() {
   if (!owned_ || plan_.empty()) return;
+  // Folders that are not ours are not in `made`; a unit has no such mark.
   if (is_ours_) (void)kill_cgroup(plan_.record, SIGKILL);
-  (void)remove_cgroup(plan_.record);
+  if (is_ours_ || plan_.record.unit.empty()) (void)remove_cgroup(plan_.record);
 }
 
 }  // namespace moss::runtime

@@ -18,14 +18,13 @@ const UnitProperty kCommon[] = {
     {"CollectMode", "s", {"inactive-or-failed"}},
 };
 
-Result<Ok> run_job(Bus& bus, const BusCall& call) {
-  const std::string job = TRY(bus.send(call));
+Result<Ok> end_of_job(Bus& bus, const std::string& job) {
   const std::string result = TRY(bus.await_job(job));
   if (result != "done") return Error(0, "systemd's job ended as \"", result, '"');
   return Ok{};
 }
 
-Result<Ok> start(const CgroupPlan& plan, pid_t pid) {
+Result<Ok> start(const CgroupPlan& plan, pid_t pid, bool& is_ours) {
   Bus bus = TRY(Bus::connect(plan.record.user_bus));
   TRY(bus.watch_jobs());
   BusCall call = TRY(bus.call("StartTransientUnit"));
@@ -41,7 +40,9 @@ Result<Ok> start(const CgroupPlan& plan, pid_t pid) {
   // No auxiliary units.
   TRY(call.open('a', "(sa(sv))"));
   TRY(call.close());
-  return run_job(bus, call);
+  const std::string job = TRY(bus.send(call));
+  is_ours = true;
+  return end_of_job(bus, job);
 }
 
 Result<Ok> change(const CgroupRecord& record, const std::vector<UnitProperty>& properties) {
@@ -56,17 +57,26 @@ Result<Ok> change(const CgroupRecord& record, const std::vector<UnitProperty>& p
   return Ok{};
 }
 
+Result<Ok> attach(const std::string& unit, const std::string& inside, pid_t pid) {
+  Bus bus = TRY(Bus::connect(true));
+  BusCall call = TRY(bus.call("AttachProcessesToUnit"));
+  TRY(call.text(unit.c_str()));
+  TRY(call.text(inside.c_str()));
+  TRY(call.numbers({static_cast<uint32_t>(pid)}));
+  TRY(bus.send(call));
+  return Ok{};
+}
+
 Result<Ok> stop(const CgroupRecord& record) {
   Bus bus = TRY(Bus::connect(record.user_bus));
   TRY(bus.watch_jobs());
   BusCall call = TRY(bus.call("StopUnit"));
   TRY(call.text(record.unit.c_str()));
   TRY(call.text("replace"));
-  const Result<Ok> stopped = run_job(bus, call);
-  if (!stopped.ok()) {
-    if (stopped.error().code() == ENOENT) return Ok{};
-    return stopped.error();
-  }
+  const Result<std::string> job = bus.send(call);
+  if (!job.ok() && job.error().code() == ENOENT) return Ok{};
+  if (!job.ok()) return job.error();
+  TRY(end_of_job(bus, *job));
   // A unit that failed stays known, and its name taken, until it is forgotten. Mostly it is already.
   BusCall forget = TRY(bus.call("ResetFailedUnit"));
   TRY(forget.text(record.unit.c_str()));
@@ -76,13 +86,17 @@ Result<Ok> stop(const CgroupRecord& record) {
 
 }  // namespace
 
-Result<Ok> start_scope(const CgroupPlan& plan, pid_t pid) {
-  return start(plan, pid).context("start ", plan.record.unit, " in ", plan.slice);
+Result<Ok> start_scope(const CgroupPlan& plan, pid_t pid, bool& is_ours) {
+  return start(plan, pid, is_ours).context("start ", plan.record.unit, " in ", plan.slice);
 }
 
 Result<Ok> change_scope(const CgroupRecord& record, const std::vector<UnitProperty>& properties) {
   if (properties.empty()) return Ok{};
   return change(record, properties).context("change ", record.unit);
+}
+
+Result<Ok> attach_to_scope(const std::string& unit, const std::string& inside, pid_t pid) {
+  return attach(unit, inside, pid).context("add process ", pid, " to ", unit);
 }
 
 Result<Ok> stop_scope(const CgroupRecord& record) { return stop(record).context("stop ", record.unit); }

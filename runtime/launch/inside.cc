@@ -35,6 +35,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "moss/sys/arguments.hh"
 #include "runtime/launch/copy_tree.hh"
 
 namespace moss::runtime {
@@ -629,7 +630,11 @@ class Inside {
 
   // ---- the workload ----
 
+  // Process 1 stays an image of moss: the caller's environment, all that moss has read, and behind /proc/1/exe the
+  // caller's own binary (CVE-2019-5736). Not dumpable it is closed to everybody inside, whatever their capabilities: it
+  // was executed in the host's user namespace. execve makes the workload dumpable again.
   int apply(const ForkFromInit&) {
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
     const long child = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     if (child < 0) return errno;
     if (child > 0) be_init(static_cast<pid_t>(child));
@@ -638,6 +643,7 @@ class Inside {
 
   // Process 1 with a workload: reap everything, pass signals on, end as the workload ends.
   [[noreturn]] static void be_init(pid_t workload) {
+    sys::forget_arguments("moss-init");
     // Nobody is to wait for an end of file because of us.
     ::syscall(SYS_close_range, 0, ~0U, 0);
     sigset_t all;

@@ -14,6 +14,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/user_namespace.hh"
 #include "runtime/launch/inside.hh"
 
 namespace moss::runtime {
@@ -221,12 +222,7 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   const pid_t pid = clone_child(plan.clone_flags, &pidfd, options.cgroup_fd);
   if (pid < 0) {
     const int code = errno;
-    if (code == EPERM || code == ENOSPC || code == EACCES) {
-      return Error(code,
-                   "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                   "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                   "where they exist)");
-    }
+    if (code == EPERM || code == ENOSPC || code == EACCES) return sys::no_user_namespace(code);
     return Error(code, "make the container's namespaces");
   }
   if (pid == 0) {

@@ -6,6 +6,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "moss/base/text.hh"
+#include "moss/sys/file.hh"
+
 namespace moss::sys {
 
 const char* to_string(CgroupMode mode) {
@@ -36,6 +39,11 @@ CgroupMode probe_cgroups() {
 }
 
 }  // namespace
+
+std::string boot_id() {
+  const Result<std::string> text = read_kernel_file("/proc/sys/kernel/random/boot_id");
+  return text.ok() ? std::string(trim(*text)) : "";
+}
 
 Result<Host> probe_host() {
   utsname name;

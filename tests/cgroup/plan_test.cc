@@ -137,6 +137,7 @@ TEST(CgroupPlan, OnV1EachTreeHasItsFolder) {
             "make the cgroup /sys/fs/cgroup/pids/web (pids)\n"
             "memory.limit_in_bytes = 4096  # memory.limit\n"
             "pids.max = 5  # pids.limit\n"
+            "devices.allow = a (if there is such a file)  # devices\n"
             "add the container's process\n");
 }
 
@@ -152,7 +153,7 @@ TEST(CgroupPlan, DeviceRulesOfAnOrdinaryUserAreLeftOut) {
   CgroupHost host = hybrid();
   EXPECT_THAT(planned(denied, host), HasSubstr("cannot keep devices: "));
   host.ordinary = true;
-  EXPECT_THAT(planned(denied, host), Not(HasSubstr("device")));
+  EXPECT_THAT(planned(denied, host), Not(HasSubstr("devices.")));
   EXPECT_THAT(planned(denied, unified("/", "/")), HasSubstr("filter devices, "));
 }
 

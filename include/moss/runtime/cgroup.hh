@@ -203,11 +203,16 @@ class Cgroup {
 struct ExecCgroup {
   Fd clone_fd;                       ///< v2: for CLONE_INTO_CGROUP; else -1
   std::vector<std::string> folders;  ///< v1: where enter_exec_cgroup puts the process
+  std::string unit;                  ///< only systemd may put it there: the user's scope, seen from a login session
+  std::string inside;                ///< and where below the unit's cgroup, "/" or "/part"
+
+  /// Whether enter_exec_cgroup has something to do.
+  bool must_enter() const { return !folders.empty() || !unit.empty(); }
 };
 /// On v2, a cgroup that hands controllers down takes no processes (EBUSY on clone3): then `init`, the container's first
-/// process, tells where there is room. Errors: no such subgroup.
+/// process, tells where there is room. Errors: no such subgroup; the caller may not move a process there.
 Result<ExecCgroup> open_exec_cgroup(const CgroupRecord& record, pid_t init, const std::string& subgroup);
-/// Adds the process to ExecCgroup::folders. Nothing to do on v2.
+/// Puts the process where clone3 could not.
 Result<Ok> enter_exec_cgroup(const ExecCgroup& cgroup, pid_t pid);
 
 /// `update`: what is set in `resources` changes, the rest stays. Where moss may not (no cgroup), an error that names
@@ -234,7 +239,7 @@ Result<Ok> remove_cgroup(const CgroupRecord& record);
 /// One look, for `events --stats`. Errors: no cgroup; it is gone.
 Result<CgroupStats> cgroup_stats(const CgroupRecord& record);
 
-/// Tells when the kernel killed something in the cgroup for want of memory.
+/// Tells when the kernel killed something in the cgroup for want of memory (v1: when it ran out of it).
 class OomWatch {
  public:
   /// Errors: no memory controller there.
