@@ -110,7 +110,9 @@ free_or_created() {
     calls_of $verb c | tac | sed '/^munmap /,$d' | tac >calls
     clear_and_look "$verb"
     while read -r name number; do
-      [[ $name != exit_group ]] || continue
+      # Some cannot fail like that: the C library itself ends a process whose futex does, brk answers with the break as
+      # it was, and close closes whatever it answers.
+      [[ ! $name =~ ^(exit_group|futex|brk|close)$ ]] || continue
       status=0
       # shellcheck disable=SC2086
       tampered error=ENOMEM "$name" "$number" $verb c 2>/dev/null || status=$?
