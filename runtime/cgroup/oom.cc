@@ -7,6 +7,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/apply.hh"
 
@@ -51,21 +53,20 @@ Result<OomWatch> OomWatch::open(const CgroupRecord& record) {
 }
 
 Result<uint64_t> OomWatch::take(bool& gone) {
-  char drained[4096];
-  bool told = false;
-  while (::read(fd_.get(), drained, sizeof drained) > 0) told = true;
+  // Of the eventfd a number, of inotify events that say no more than that they came.
+  alignas(uint64_t) char drained[4096];
+  uint64_t told = 0;
+  for (ssize_t got; (got = ::read(fd_.get(), drained, sizeof drained)) > 0;) std::memcpy(&told, drained, sizeof told);
   const auto text = TRY(read_control_if_exists(folder_, unified_ ? "memory.events" : "memory.oom_control"));
   gone = !text;
   if (gone) return uint64_t{0};
-  if (unified_) {
-    const auto events = TRY(read_control_if_exists(folder_, "cgroup.events"));
-    gone = !events || keyed_number(*events, "populated") == 0u;
-  }
-  const auto kills = keyed_number(*text, "oom_kill");
-  // v1 before Linux 4.13 tells, but does not count.
-  if (!kills) return uint64_t{told ? 1u : 0u};
-  const uint64_t fresh = *kills - seen_;
-  seen_ = *kills;
+  // v1 tells of it before it kills, and once; what it counts may come later.
+  if (!unified_) return told;
+  const auto events = TRY(read_control_if_exists(folder_, "cgroup.events"));
+  gone = !events || keyed_number(*events, "populated") == 0u;
+  const uint64_t kills = keyed_number(*text, "oom_kill").value_or(0);
+  const uint64_t fresh = kills - seen_;
+  seen_ = kills;
   return fresh;
 }
 

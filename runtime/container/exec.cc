@@ -35,7 +35,7 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
   const auto init = static_cast<pid_t>(container.record.pid);
   const ExecCgroup cgroup = TRY(open_exec_cgroup(container.record.cgroup, init, options.cgroup));
   LaunchOptions launch_options{.cgroup_fd = cgroup.clone_fd.get()};
-  if (!cgroup.folders.empty()) {
+  if (cgroup.must_enter()) {
     launch_options.enter_cgroup = [&](pid_t process) { return enter_exec_cgroup(cgroup, process); };
   }
   Launched launched = TRY(launch_exec(plan, init, container.pidfd.get(), launch_options));

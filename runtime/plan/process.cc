@@ -123,7 +123,8 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
         .inheritable = capability_mask(capabilities.inheritable),
     });
     // The kernel passes on only what is permitted and inheritable as well. Engines list more, and mean what can be had.
-    const uint64_t can_be_passed_on = capability_mask(capabilities.permitted) & capability_mask(capabilities.inheritable);
+    const uint64_t can_be_passed_on =
+        capability_mask(capabilities.permitted) & capability_mask(capabilities.inheritable);
     if (const uint64_t ambient = capability_mask(capabilities.ambient) & can_be_passed_on) then(SetAmbient{ambient});
   }
   if (options.life == PlanOptions::Life::with_parent) then(DieWithParent{});

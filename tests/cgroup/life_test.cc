@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -299,6 +300,52 @@ TEST_P(CgroupLife, AFolderInUseIsRefused) {
   end(*first);
 }
 
+TEST_P(CgroupLife, AFrozenFolderIsRefused) {
+  if (GetParam() == CgroupManager::systemd) GTEST_SKIP() << "systemd makes its own";
+  auto first = create("{}");
+  ASSERT_OK(first);
+  const CgroupRecord record = first->cgroup.keep();
+  ASSERT_TRUE(kill_cgroup(record, SIGKILL).ok());
+  (void)first->init.wait();
+  for (int i = 0; i < 2000 && !cgroup_processes(record).value().empty(); ++i) ::usleep(1000);
+  ASSERT_TRUE(freeze_cgroup(record).ok());
+  const auto second = create("{}");
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(second.error().to_string(), HasSubstr("frozen"));
+  // It was not this one that made it.
+  EXPECT_TRUE(folder_exists(record.folders.begin()->second));
+  EXPECT_TRUE(remove_cgroup(record).ok());
+  expect_gone(record);
+}
+
+TEST_P(CgroupLife, TheContainersRootOwnsWhatItWasGiven) {
+  if (host_.ordinary || host_.mode != sys::CgroupMode::v2) GTEST_SKIP() << "needs root and cgroup v2";
+  oci::Config given = config("{}");
+  given.linux.namespaces = {{.type = "user", .path = {}}, {.type = "cgroup", .path = {}}};
+  given.linux.uid_mappings = {{.inside = 0, .outside = 100000, .count = 65536}};
+  given.mounts = {{.destination = "/sys/fs/cgroup",
+                   .type = "cgroup",
+                   .source = "cgroup",
+                   .options = {},
+                   .uid_mappings = {},
+                   .gid_mappings = {}}};
+  auto cgroup = Cgroup::prepare(plan_cgroup(given, host_, options()).value());
+  ASSERT_OK(cgroup);
+  sys::Child init = start(sleep_for_ever, cgroup->clone_fd());
+  const Result<Ok> entered = cgroup->enter(init.pid());
+  ASSERT_OK(entered);
+  const std::string& folder = cgroup->record().folders.at("");
+  const auto owner = [&](const std::string& file) {
+    struct stat status{};
+    EXPECT_EQ(::stat(below(folder, file).c_str(), &status), 0);
+    return status.st_uid;
+  };
+  EXPECT_EQ(owner(""), 100000u);
+  EXPECT_EQ(owner("cgroup.procs"), 100000u);
+  EXPECT_EQ(owner("cgroup.subtree_control"), 100000u);
+  EXPECT_EQ(owner("memory.max"), 0u);
+}
+
 TEST_P(CgroupLife, ALimitTheKernelRefusesIsNamedAndNothingIsLeft) {
   if (!has("cpuset")) GTEST_SKIP() << "no cpuset controller";
   const CgroupPlan plan = plan_cgroup(config(R"({"cpu": {"cpus": "4095"}})"), host_, options()).value();
@@ -394,7 +441,9 @@ TEST_P(CgroupLife, RunningOutOfMemoryIsToldAndCounted) {
   }
   EXPECT_GE(kills, 1u);
   EXPECT_FALSE(gone);
-  EXPECT_GE(cgroup_stats(container->cgroup.record()).value().memory.oom_kills, 1u);
+  const auto counted = [&] { return cgroup_stats(container->cgroup.record()).value().memory.oom_kills; };
+  for (int i = 0; i < 2000 && counted() == 0; ++i) ::usleep(1000);
+  EXPECT_GE(counted(), 1u);
   end(*container);
 }
 

@@ -239,7 +239,7 @@ Result<Ok> remove_cgroup(const CgroupRecord& record);
 /// One look, for `events --stats`. Errors: no cgroup; it is gone.
 Result<CgroupStats> cgroup_stats(const CgroupRecord& record);
 
-/// Tells when the kernel killed something in the cgroup for want of memory.
+/// Tells when the kernel killed something in the cgroup for want of memory (v1: when it ran out of it).
 class OomWatch {
  public:
   /// Errors: no memory controller there.
