@@ -137,7 +137,9 @@ TEST(Golden, KernelSettingsAndLimits) {
   config.linux.time_offsets = {{"boottime", {.secs = 100, .nanosecs = 5}}};
   config.linux.sysctl = {{"net.ipv4.ping_group_range", "0 65536"}, {"net/ipv4/conf/eth0.1/forwarding", "1"}};
   config.linux.devices = {{.type = "c", .path = "/dev/fuse", .major = 10, .minor = 229}};
-  config.process.capabilities->ambient = {"CAP_CHOWN"};
+  config.process.capabilities->inheritable = {"CAP_CHOWN"};
+  config.process.capabilities->ambient = {"CAP_CHOWN",
+                                          "CAP_KILL"};  // of which only what is inheritable can be passed on
   expect_golden("settings_and_limits", config);
 }
 
