@@ -2,38 +2,28 @@
 #include "moss/runtime/launch.hh"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "runtime/launch/clone.hh"
 #include "runtime/launch/inside.hh"
+#include "runtime/launch/join.hh"
+#include "runtime/launch/net_devices.hh"
+#include "runtime/launch/process_steps.hh"
 
 namespace moss::runtime {
 
 namespace {
-
-// clone_args of clone3(2), the parts that are used; <linux/sched.h> does not go with <sched.h>.
-struct CloneArguments {
-  uint64_t flags = 0;
-  uint64_t pidfd = 0;
-  uint64_t child_tid = 0;
-  uint64_t parent_tid = 0;
-  uint64_t exit_signal = SIGCHLD;
-  uint64_t stack = 0;
-  uint64_t stack_size = 0;
-  uint64_t tls = 0;
-};
-
-pid_t clone_child(uint64_t flags, int* pidfd) {
-  CloneArguments arguments{.flags = flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(pidfd)};
-  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-}
 
 struct SocketPair {
   Fd parent;
@@ -124,16 +114,36 @@ Error failure_of(const Plan& plan, const Packet& packet) {
   return error;
 }
 
+bool has_listener(const Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
+    const auto* load = std::get_if<LoadSeccomp>(&step);
+    return load != nullptr && (load->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+  });
+}
+
+Result<Ok> hand_on_listener(const LaunchOptions& options, pid_t init, Fd listener, int socket) {
+  if (!options.on_seccomp_listener) return Error(0, "linux.seccomp: nobody is there to take the listener");
+  TRY(options.on_seccomp_listener(init, std::move(listener)));
+  return tell(socket, Message::listener_taken);
+}
+
 // Listens until the workload runs. When both sides fail, the child's word is the cause.
-Result<Fd> until_exec(const Plan& plan, int socket) {
+Result<Fd> until_exec(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
   Fd terminal;
+  bool awaits_listener = has_listener(plan);
   while (true) {
     Received received = TRY(receive(socket));
+    if (received.end && awaits_listener) return Error(EPIPE, "wait for the listener of the seccomp filter");
     if (received.end) return terminal;
     switch (received.packet.message) {
       case Message::terminal:
         if (!received.fd || terminal) return Error(EPROTO, "the container's process speaks out of turn");
         terminal = std::move(received.fd);
+        break;
+      case Message::listener:
+        if (!received.fd || !awaits_listener) return Error(EPROTO, "the container's process speaks out of turn");
+        awaits_listener = false;
+        TRY(hand_on_listener(options, init, std::move(received.fd), socket));
         break;
       case Message::failed:
         return failure_of(plan, received.packet);
@@ -158,7 +168,8 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
   if (options.meanwhile) TRY(options.meanwhile(init));
-  if (options.start_network) {
+  const bool awaited = options.start_network || plan.has_parents_work();
+  if (awaited) {
     const Received received = TRY(receive(socket));
     if (received.end) return Error(EPIPE, "wait for the container's namespaces");
     if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
@@ -166,44 +177,76 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
       return Error(EPROTO, "wait for the container's namespaces");
   }
   if (mapping) TRY(mapping->finish());
+  TRY(move_net_devices(plan.net_devices, init));
   if (options.start_network) TRY(options.start_network(init));
   if (mapping) TRY(tell(socket, Message::ids_mapped));
-  if (options.start_network) {
-    TRY(options.await_network());
-    TRY(tell(socket, Message::network_ready));
-  }
+  if (options.start_network) TRY(options.await_network());
+  if (awaited) TRY(tell(socket, Message::network_ready));
   return Ok{};
+}
+
+}  // namespace
+
+namespace {
+
+// A process takes its group along to its children, so it is put there before it has any.
+class Resctrl {
+ public:
+  static Result<Resctrl> enter(const Plan& plan, pid_t init) {
+    Resctrl resctrl;
+    if (!plan.intel_rdt) return resctrl;
+    resctrl.groups_ = TRY(make_resctrl_groups(*plan.intel_rdt, plan.id));
+    TRY(enter_resctrl_groups(resctrl.groups_, init));
+    return resctrl;
+  }
+  Resctrl(Resctrl&& other) noexcept : groups_(std::exchange(other.groups_, {})) {}
+  Resctrl& operator=(Resctrl&&) = delete;
+  ~Resctrl() { (void)remove_resctrl_groups(groups_).ok(); }
+  ResctrlGroups keep() { return std::exchange(groups_, {}); }
+
+ private:
+  Resctrl() = default;
+  ResctrlGroups groups_;
+};
+
+Result<sys::Child> clone_child(const Plan& plan, const std::function<void()>& inside) {
+  if (!plan.joins.empty()) return clone_through(plan, TRY(open_joins(plan)), inside);
+  int pidfd = -1;
+  const pid_t pid = clone3({.flags = plan.clone_flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(&pidfd)});
+  if (pid == 0) inside();
+  if (pid > 0) return sys::Child(pid, Fd(pidfd));
+  const int code = errno;
+  if (code == EPERM || code == ENOSPC || code == EACCES) {
+    return Error(code,
+                 "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
+                 "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
+                 "where they exist)");
+  }
+  return Error(code, "make the container's namespaces");
 }
 
 }  // namespace
 
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   SocketPair pair = TRY(make_socket_pair());
-  int pidfd = -1;
-  const pid_t pid = clone_child(plan.clone_flags, &pidfd);
-  if (pid < 0) {
-    const int code = errno;
-    if (code == EPERM || code == ENOSPC || code == EACCES) {
-      return Error(code,
-                   "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                   "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                   "where they exist)");
-    }
-    return Error(code, "make the container's namespaces");
-  }
-  if (pid == 0) {
-    pair.parent.reset();
-    run_inside(plan, options, pair.child.get());
-  }
-  Launched launched{sys::Child(pid, Fd(pidfd)), {}};
+  const Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
+  Launched launched{TRY(clone_child(plan,
+                                    [&] {
+                                      pair.parent.reset();
+                                      run_inside(plan, options, inherited, pair.child.get());
+                                    })),
+                    {}};
+  const pid_t pid = launched.init.pid();
   pair.child.reset();
+  Resctrl resctrl = TRY(Resctrl::enter(plan, pid));
   const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
   if (!led.ok()) {
     // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
     if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
     return led.error();
   }
-  launched.terminal = TRY(until_exec(plan, pair.parent.get()));
+  launched.terminal = TRY(until_exec(plan, options, pid, pair.parent.get()));
+  launched.resctrl = resctrl.keep();
   return launched;
 }
 
@@ -238,20 +281,26 @@ Result<int> namespaces_to_join(pid_t container) {
 // cannot enter a pid namespace, its child can.
 [[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
                                  int socket) {
-  // Not to be traced or read by the container's processes while it holds descriptors of ours (CVE-2016-9962): joining a
-  // user namespace clears "dumpable" already, and execve sets it again.
   Packet packet{.message = Message::failed, .error = 0, .index = UINT32_MAX};
-  if (::setns(container_pidfd, namespaces) != 0) {
-    packet.error = errno;
+  const auto give_up = [&](int error) {
+    packet.error = error;
     (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
     ::_exit(125);
+  };
+  if (plan.oom_score) {
+    if (const int error = set_oom_score(*plan.oom_score)) give_up(error);
   }
+  // The container's /proc is not to be trusted with what confines the process, and it may mount no other.
+  Inherited inherited{.proc = Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  // Not to be traced or read by the container's processes while it holds descriptors of ours and runs our binary
+  // (CVE-2016-9962, CVE-2019-5736); execve makes it readable again.
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up(errno);
+  if (::setns(container_pidfd, namespaces) != 0) give_up(errno);
   // As root inside before the clone, so that the child need not ask.
   ::syscall(SYS_setresgid, 0, 0, 0);
   ::syscall(SYS_setresuid, 0, 0, 0);
-  CloneArguments arguments{.flags = CLONE_PARENT, .exit_signal = 0};
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-  if (pid == 0) run_inside(plan, options, socket);
+  const pid_t pid = clone3({.flags = CLONE_PARENT, .exit_signal = 0});
+  if (pid == 0) run_inside(plan, options, inherited, socket);
   // The number as our own pid namespace, the host's, counts it.
   packet.message = Message::namespaces_ready;
   packet.error = pid < 0 ? errno : pid;
@@ -265,16 +314,16 @@ Result<int> namespaces_to_join(pid_t container) {
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
   const int namespaces = TRY(namespaces_to_join(container));
   SocketPair pair = TRY(make_socket_pair());
-  int pidfd = -1;
-  const pid_t joiner_pid = clone_child(0, &pidfd);
+  const pid_t joiner_pid = clone3({});
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
-  sys::Child joiner(joiner_pid, Fd(pidfd));
+  sys::Child joiner(joiner_pid);
   pair.child.reset();
   // The joiner's word comes on the same socket as the child's; either may speak first.
   Launched launched;
   std::optional<Error> failure;
   Fd terminal;
+  Fd listener;
   while (true) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
@@ -291,12 +340,19 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
       case Message::terminal:
         terminal = std::move(received.fd);
         break;
+      case Message::listener:
+        if (!received.fd || listener) return Error(EPROTO, "the container's process speaks out of turn");
+        listener = std::move(received.fd);
+        break;
       case Message::failed:
         failure = received.packet.index == UINT32_MAX ? Error(received.packet.error, "join the container's namespaces")
                                                       : failure_of(plan, received.packet);
         break;
       default:
         return Error(EPROTO, "the container's process speaks out of turn");
+    }
+    if (listener && launched.init) {
+      TRY(hand_on_listener(options, launched.init.pid(), std::move(listener), pair.parent.get()));
     }
   }
   (void)joiner.wait();

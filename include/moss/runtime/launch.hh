@@ -10,6 +10,7 @@
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/runtime/plan.hh"
+#include "moss/runtime/resctrl.hh"
 #include "moss/sys/child.hh"
 
 namespace moss::runtime {
@@ -31,13 +32,17 @@ struct LaunchOptions {
   std::function<Result<Ok>(pid_t init)> start_network;
   /// Waits for that. The child mounts meanwhile.
   std::function<Result<Ok>()> await_network;
+  /// Has the descriptor through which the workload's notified system calls are answered handed on, to the policy's
+  /// listenerPath. The workload waits. Needed where the filter notifies (SCMP_ACT_NOTIFY).
+  std::function<Result<Ok>(pid_t init, Fd listener)> on_seccomp_listener;
   std::optional<InjectedFailure> fail;
 };
 
 /// A running workload.
 struct Launched {
-  sys::Child init;  ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
-  Fd terminal;      ///< master side, where the config asked for a terminal
+  sys::Child init;        ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
+  Fd terminal;            ///< master side, where the config asked for a terminal
+  ResctrlGroups resctrl;  ///< to be removed when the container is gone (remove_resctrl_groups)
 };
 
 /// Starts the container. Returns once execve has worked. On an error nothing is left: the child is killed and reaped.

@@ -5,6 +5,8 @@
 //   ids_mapped         parent      child       uid_map and gid_map stand; id 0 is there to be taken
 //   network_ready      parent      child       the network works, published ports listen
 //   terminal           child       parent      the master of the container's terminal came along (SCM_RIGHTS)
+//   listener           child       parent      the filter is loaded, its listener came along (SCM_RIGHTS)
+//   listener_taken     parent      child       somebody answers for the filter: notified calls will return
 //   failed             child       parent      step `index` failed with `error`; the child is gone
 //   (end of file)      child       parent      execve worked: the workload runs
 //   (end of file)      parent      child       the parent is gone; the child gives up
@@ -17,7 +19,15 @@
 
 namespace moss::runtime {
 
-enum class Message : uint8_t { namespaces_ready = 1, ids_mapped, network_ready, terminal, failed };
+enum class Message : uint8_t {
+  namespaces_ready = 1,
+  ids_mapped,
+  network_ready,
+  terminal,
+  listener,
+  listener_taken,
+  failed
+};
 
 /// One datagram, whichever way it goes.
 struct Packet {
