@@ -15,6 +15,7 @@
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,11 +29,13 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 
+#include "moss/sys/arguments.hh"
 #include "runtime/launch/copy_tree.hh"
 #include "runtime/launch/mounting.hh"
 #include "runtime/launch/process_steps.hh"
@@ -44,10 +47,13 @@ namespace {
 
 class Inside {
  public:
-  Inside(const Plan& plan, const Inherited& inherited, int socket)
-      : plan_(plan), socket_(socket), proc_(inherited.proc.get()) {
+  Inside(const Plan& plan, const LaunchOptions& options, const Inherited& inherited, int socket)
+      : plan_(plan), options_(options), socket_(socket), proc_(inherited.proc.get()) {
     for (const Inherited::Mount& mount : inherited.mounts) slots_[mount.slot] = mount.fd.get();
   }
+
+  /// Where failures are told: the parent's socket or, later, that of `start`.
+  int socket() const { return socket_; }
 
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
     for (index = 0; index < plan_.steps.size(); ++index) {
@@ -91,6 +97,159 @@ class Inside {
     header->cmsg_len = CMSG_LEN(sizeof(int));
     ::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     return check(::sendmsg(socket_, &message, MSG_NOSIGNAL));
+  }
+
+  // ---- living on without the parent ----
+
+  int apply(const OutliveParent&) {
+    // Until execve nobody may look into this process, which may hold more rights than the container's other processes
+    // and descriptors of the host's (CVE-2016-9962).
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
+    return check(::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
+  }
+
+  int apply(const WaitForRelease& s) {
+    if (const int error = apply(Tell{Message::created})) return error;
+    // An end of file here is a parent that died before its record was written: then so do we.
+    if (const int error = apply(Await{Message::released})) return error;
+    if (!s.for_start) return 0;
+    ::close(socket_);
+    socket_ = -1;
+    while (true) {
+      const int connection = ::accept4(options_.start_socket, nullptr, nullptr, SOCK_CLOEXEC);
+      if (connection < 0) {
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        return errno;
+      }
+      socket_ = connection;
+      // A `start` that was killed before it said so has started nothing.
+      if (apply(Await{Message::start}) == 0) break;
+      ::close(connection);
+      socket_ = -1;
+    }
+    // The next `start` is refused by the kernel.
+    ::close(options_.start_socket);
+    return 0;
+  }
+
+  // ---- hooks ----
+
+  int apply(const RunHook& s) {
+    int state[2];
+    if (::pipe2(state, O_CLOEXEC) != 0) return errno;
+    const Held reading(state[0]);
+    Held writing(state[1]);
+    // SIGCHLD may be ignored by whoever called us: then there would be nothing to wait for.
+    struct sigaction standard{};
+    standard.sa_handler = SIG_DFL;
+    if (::sigaction(SIGCHLD, &standard, nullptr) != 0) return errno;
+    const pid_t self = ::getpid();
+    int pidfd = -1;
+    const long hook = ::syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
+    if (hook < 0) return errno;
+    if (hook == 0) become_hook(s, reading.get());
+    const Held process(pidfd);
+    char pid[12];
+    const size_t length = write_number(pid, static_cast<unsigned>(self));
+    // A hook may end without reading: then there is a broken pipe, and no harm in it.
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    struct sigaction before{};
+    (void)::sigaction(SIGPIPE, &ignore, &before);
+    const int64_t deadline = s.timeout_s > 0 ? now_ms() + int64_t{1000} * s.timeout_s : 0;
+    (void)::fcntl(writing.get(), F_SETFL, O_NONBLOCK);
+    const iovec parts[3] = {{const_cast<char*>(s.state_before_pid), ::strlen(s.state_before_pid)},
+                            {pid, length},
+                            {const_cast<char*>(s.state_after_pid), ::strlen(s.state_after_pid)}};
+    int error = 0;
+    for (const iovec& part : parts) {
+      error = feed(static_cast<const char*>(part.iov_base), part.iov_len, writing.get(), process.get(), deadline);
+      if (error != 0) break;
+    }
+    (void)::sigaction(SIGPIPE, &before, nullptr);
+    ::close(writing.release());
+    if (error == EPIPE) error = 0;
+    if (error == 0) error = wait_until(process.get(), POLLIN, deadline);
+    if (error != 0) (void)::kill(static_cast<pid_t>(hook), SIGKILL);
+    int status = 0;
+    while (::waitpid(static_cast<pid_t>(hook), &status, 0) < 0) {
+      if (errno != EINTR) return errno;
+    }
+    if (error != 0) return error;
+    if (WIFSIGNALED(status)) return kHookStatus + 128 + WTERMSIG(status);
+    return WEXITSTATUS(status) == 0 ? 0 : kHookStatus + WEXITSTATUS(status);
+  }
+
+  [[noreturn]] void become_hook(const RunHook& s, int state) {
+    for (int fd = 0; fd < 3; ++fd) {
+      if (::dup2(fd == 0 ? state : options_.null_fd, fd) < 0) ::_exit(126);
+    }
+    if (s.confine_from != kNoConfinement) {
+      for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
+        if (std::visit([this](const auto& step) { return apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+      }
+    }
+    ::execve(s.path, const_cast<char* const*>(s.args.data()), const_cast<char* const*>(s.environment.data()));
+    ::_exit(errno == ENOENT ? 127 : 126);
+  }
+
+  // Writes all of it to a pipe that does not block. EPIPE: the reader is gone.
+  static int feed(const char* data, size_t length, int pipe, int process, int64_t deadline) {
+    while (length > 0) {
+      const ssize_t put = ::write(pipe, data, length);
+      if (put >= 0) {
+        data += put;
+        length -= static_cast<size_t>(put);
+      } else if (errno == EAGAIN) {
+        pollfd ready[2] = {{.fd = pipe, .events = POLLOUT, .revents = 0},
+                           {.fd = process, .events = POLLIN, .revents = 0}};
+        if (const int error = poll_until(ready, 2, deadline)) return error;
+        if (ready[1].revents != 0) return EPIPE;
+      } else if (errno != EINTR) {
+        return errno;
+      }
+    }
+    return 0;
+  }
+
+  static int wait_until(int fd, short events, int64_t deadline) {
+    pollfd ready{.fd = fd, .events = events, .revents = 0};
+    return poll_until(&ready, 1, deadline);
+  }
+
+  // `deadline` 0: for ever.
+  static int poll_until(pollfd* fds, nfds_t count, int64_t deadline) {
+    while (true) {
+      const int64_t left = deadline == 0 ? -1 : deadline - now_ms();
+      if (deadline != 0 && left <= 0) return ETIMEDOUT;
+      const int ready = ::poll(fds, count, left > INT_MAX ? INT_MAX : static_cast<int>(left));
+      if (ready > 0) return 0;
+      if (ready == 0) return ETIMEDOUT;
+      if (errno != EINTR) return errno;
+    }
+  }
+
+  static int64_t now_ms() {
+    timespec now{};
+    ::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return int64_t{1000} * now.tv_sec + now.tv_nsec / 1000000;
+  }
+
+  int apply(const FindCommand& s) {
+    int error = ENOENT;
+    for (const char* candidate : s.candidates) {
+      // With the effective ids, as execve will.
+      if (::faccessat(AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) {
+        struct stat status;
+        if (::stat(candidate, &status) == 0 && S_ISREG(status.st_mode)) return 0;
+        error = EACCES;
+      } else if (errno == EACCES) {
+        error = EACCES;
+      } else if (errno != ENOENT && errno != ENOTDIR) {
+        return errno;
+      }
+    }
+    return error;
   }
 
   // ---- namespaces and ids ----
@@ -481,7 +640,11 @@ class Inside {
 
   // ---- the workload ----
 
+  // Process 1 stays an image of moss: the caller's environment, all that moss has read, and behind /proc/1/exe the
+  // caller's own binary (CVE-2019-5736). Not dumpable it is closed to everybody inside, whatever their capabilities: it
+  // was executed in the host's user namespace. execve makes the workload dumpable again.
   int apply(const ForkFromInit&) {
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
     // Blocked before there is a workload to pass them on to: one that came in between would be lost, for a process 1
     // ignores what it does not handle.
     sigset_t all;
@@ -497,6 +660,7 @@ class Inside {
 
   // Process 1 with a workload: reap everything, pass signals on, end as the workload ends.
   [[noreturn]] static void be_init(pid_t workload, const sigset_t& all) {
+    sys::forget_arguments("moss-init");
     // Nobody is to wait for an end of file because of us.
     ::syscall(SYS_close_range, 0, ~0U, 0);
     while (true) {
@@ -617,7 +781,20 @@ class Inside {
     return root_ < 0 ? errno : 0;
   }
 
+  // In decimal, without an end; gives the length.
+  static size_t write_number(char* text, unsigned number) {
+    char digits[12];
+    size_t count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number > 0);
+    for (size_t i = 0; i < count; ++i) text[i] = digits[count - 1 - i];
+    return count;
+  }
+
   const Plan& plan_;
+  const LaunchOptions& options_;
   int socket_;
   // Open until execve closes them.
   int staging_ = -1;               // what the root is mounted on
@@ -645,9 +822,10 @@ void run_inside(const Plan& plan, const LaunchOptions& options, const Inherited&
   ::umask(0022);
   uint32_t index = 0;
   int error = take_stdio(options);
-  if (error == 0) error = Inside(plan, inherited, socket).walk(options.fail, index);
+  Inside inside(plan, options, inherited, socket);
+  if (error == 0) error = inside.walk(options.fail, index);
   const Packet packet{.message = Message::failed, .error = error, .index = index};
-  (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
+  (void)!::send(inside.socket(), &packet, sizeof packet, MSG_NOSIGNAL);
   ::_exit(125);
 }
 

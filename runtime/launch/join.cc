@@ -124,13 +124,13 @@ Result<std::vector<OpenedJoin>> open_joins(const Plan& plan) {
   return opened;
 }
 
-Result<sys::Child> clone_through(const Plan& plan, const std::vector<OpenedJoin>& joins,
+Result<sys::Child> clone_through(const Plan& plan, const std::vector<OpenedJoin>& joins, int cgroup_fd,
                                  const std::function<void()>& inside) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
   const Fd reading(ends[0]);
   Fd writing(ends[1]);
-  const pid_t joiner_pid = clone3({});
+  const pid_t joiner_pid = clone3(into_cgroup({}, cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) {
     const Report report = join_and_clone(plan, joins, inside);

@@ -24,8 +24,9 @@ struct OpenedJoin {
 Result<std::vector<OpenedJoin>> open_joins(const Plan& plan);
 
 /// Has a process join them and make the container's first process, which runs `inside` and never returns from it. It is
-/// the caller's child. Errors: which namespace could not be joined; clone3(2)'s.
-Result<sys::Child> clone_through(const Plan& plan, const std::vector<OpenedJoin>& joins,
+/// the caller's child, born in `cgroup_fd` (v2) where that is no -1. Errors: which namespace could not be joined;
+/// clone3(2)'s.
+Result<sys::Child> clone_through(const Plan& plan, const std::vector<OpenedJoin>& joins, int cgroup_fd,
                                  const std::function<void()>& inside);
 
 }  // namespace moss::runtime

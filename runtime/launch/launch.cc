@@ -2,7 +2,6 @@
 #include "moss/runtime/launch.hh"
 
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/user_namespace.hh"
 #include "runtime/launch/clone.hh"
 #include "runtime/launch/inside.hh"
 #include "runtime/launch/join.hh"
@@ -52,6 +52,7 @@ Result<Ok> tell(int socket, Message message) {
 
 struct Received {
   bool end = false;
+  bool reset = false;  ///< the other side closed without having read all that we said
   Packet packet;
   Fd fd;
 };
@@ -69,6 +70,7 @@ Result<Received> receive(int socket) {
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     // ECONNRESET: the child ended with a message of ours unread. It comes once, before what the child said last.
+    received.reset = received.reset || (got < 0 && errno == ECONNRESET);
   } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0) return sys_error("listen to the container's process");
   received.end = got <= 0;
@@ -95,55 +97,69 @@ std::string_view remedy(const Step& step, int error) {
   return "";
 }
 
+Error command_failure(const std::string& command, int code) {
+  const std::string name = printable(command);
+  if (code == ENOENT || code == ENOTDIR) {
+    const bool by_path = command.find('/') == std::string::npos;
+    return Error(code, "execute ", name, by_path ? ": executable file not found in $PATH" : "").with_exit_code(127);
+  }
+  return Error(code, "execute ", name).with_exit_code(126);
+}
+
+// A step's failure in words. `error` is an errno or, for a hook, how it ended.
+Error step_failure(std::string_view words, uint32_t number, size_t count, int code) {
+  const std::string which = count == 0 ? cat("step ", number) : cat("step ", number, " of ", count);
+  if (code < kHookStatus) return Error(code, which, ", ", words);
+  const int status = code - kHookStatus;
+  if (status > 128) return Error(0, which, ", ", words, ": killed by signal ", status - 128);
+  return Error(0, which, ", ", words, ": exit status ", status);
+}
+
 Error failure_of(const Plan& plan, const Packet& packet) {
   if (packet.index >= plan.steps.size()) return Error(EPROTO, "the container's process speaks nonsense");
   const Step& step = plan.steps[packet.index];
-  if (const auto* exec = std::get_if<Exec>(&step)) {
-    const std::string name = printable(exec->args[0]);
-    if (packet.error == ENOENT || packet.error == ENOTDIR) {
-      const bool by_path = exec->args[0][::strcspn(exec->args[0], "/")] == '\0';
-      return Error(packet.error, "execute ", name, by_path ? ": executable file not found in $PATH" : "")
-          .with_exit_code(127);
-    }
-    return Error(packet.error, "execute ", name).with_exit_code(126);
-  }
-  Error error(packet.error, "step ", packet.index + 1, " of ", plan.steps.size(), ", ", describe(step),
-              remedy(step, packet.error));
+  if (const auto* exec = std::get_if<Exec>(&step)) return command_failure(exec->args[0], packet.error);
+  if (const auto* find = std::get_if<FindCommand>(&step)) return command_failure(find->name, packet.error);
+  Error error =
+      step_failure(cat(describe(step), remedy(step, packet.error)), packet.index + 1, plan.steps.size(), packet.error);
   if (std::holds_alternative<ChangeDir>(step))
     return std::move(error).with_exit_code(packet.error == ENOENT ? 127 : 126);
   return error;
 }
 
-bool has_listener(const Plan& plan) {
-  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
-    const auto* load = std::get_if<LoadSeccomp>(&step);
-    return load != nullptr && (load->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
-  });
-}
+// Hands the listener of a filter on to whoever answers for it. Nothing: there is nobody.
+using OnListener = std::function<Result<Ok>(Fd)>;
 
-Result<Ok> hand_on_listener(const LaunchOptions& options, pid_t init, Fd listener, int socket) {
-  if (!options.on_seccomp_listener) return Error(0, "linux.seccomp: nobody is there to take the listener");
-  TRY(options.on_seccomp_listener(init, std::move(listener)));
+Result<Ok> hand_on_listener(const OnListener& on_listener, Fd listener, int socket) {
+  if (!on_listener) return Error(0, "linux.seccomp: nobody is there to take the listener");
+  TRY(on_listener(std::move(listener)));
   return tell(socket, Message::listener_taken);
 }
 
-// Listens until the workload runs. When both sides fail, the child's word is the cause.
-Result<Fd> until_exec(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
-  Fd terminal;
-  bool awaits_listener = has_listener(plan);
+OnListener listener_of(const LaunchOptions& options, pid_t init) {
+  if (!options.on_seccomp_listener) return {};
+  return [&options, init](Fd listener) { return options.on_seccomp_listener(init, std::move(listener)); };
+}
+
+// Listens until the child says `wanted`; an end of file is success only where that is wanted: execve worked. When both
+// sides fail, the child's word is the cause.
+Result<Ok> listen_for(const Plan& plan, int socket, std::optional<Message> wanted, Fd& terminal,
+                      const OnListener& on_listener = {}) {
   while (true) {
     Received received = TRY(receive(socket));
-    if (received.end && awaits_listener) return Error(EPIPE, "wait for the listener of the seccomp filter");
-    if (received.end) return terminal;
+    if (received.end) {
+      if (wanted) return Error(EPIPE, "wait for the container's process");
+      return Ok{};
+    }
+    if (received.packet.message == wanted) return Ok{};
     switch (received.packet.message) {
       case Message::terminal:
         if (!received.fd || terminal) return Error(EPROTO, "the container's process speaks out of turn");
         terminal = std::move(received.fd);
         break;
       case Message::listener:
-        if (!received.fd || !awaits_listener) return Error(EPROTO, "the container's process speaks out of turn");
-        awaits_listener = false;
-        TRY(hand_on_listener(options, init, std::move(received.fd), socket));
+        if (!received.fd) return Error(EPROTO, "the container's process speaks out of turn");
+        TRY(hand_on_listener(on_listener, std::move(received.fd), socket));
         break;
       case Message::failed:
         return failure_of(plan, received.packet);
@@ -164,30 +180,37 @@ std::optional<Error> last_word(const Plan& plan, int socket) {
   }
 }
 
-Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket) {
+Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int socket, Fd& terminal) {
   std::optional<sys::IdMapping> mapping;
   if (plan.id_map) mapping = TRY(sys::IdMapping::start(init, *plan.id_map));
+  if (options.enter_cgroup) {
+    TRY(options.enter_cgroup(init));
+    TRY(tell(socket, Message::in_cgroup));
+  }
   if (options.meanwhile) TRY(options.meanwhile(init));
   const bool awaited = options.start_network || plan.has_parents_work();
-  if (awaited) {
-    const Received received = TRY(receive(socket));
-    if (received.end) return Error(EPIPE, "wait for the container's namespaces");
-    if (received.packet.message == Message::failed) return failure_of(plan, received.packet);
-    if (received.packet.message != Message::namespaces_ready)
-      return Error(EPROTO, "wait for the container's namespaces");
-  }
+  if (awaited) TRY(listen_for(plan, socket, Message::namespaces_ready, terminal));
   if (mapping) TRY(mapping->finish());
   TRY(move_net_devices(plan.net_devices, init));
   if (options.start_network) TRY(options.start_network(init));
   if (mapping) TRY(tell(socket, Message::ids_mapped));
+  if (options.runtime_hooks) {
+    TRY(listen_for(plan, socket, Message::before_pivot, terminal));
+    TRY(options.runtime_hooks(init));
+    TRY(tell(socket, Message::hooks_done));
+  }
   if (options.start_network) TRY(options.await_network());
   if (awaited) TRY(tell(socket, Message::network_ready));
   return Ok{};
 }
 
-}  // namespace
-
-namespace {
+// Which message ends a launch: a held process says `created`, any other executes.
+std::optional<Message> last_message(const Plan& plan) {
+  for (const Step& step : plan.steps) {
+    if (std::holds_alternative<WaitForRelease>(step)) return Message::created;
+  }
+  return std::nullopt;
+}
 
 // A process takes its group along to its children, so it is put there before it has any.
 class Resctrl {
@@ -209,19 +232,15 @@ class Resctrl {
   ResctrlGroups groups_;
 };
 
-Result<sys::Child> clone_child(const Plan& plan, const std::function<void()>& inside) {
-  if (!plan.joins.empty()) return clone_through(plan, TRY(open_joins(plan)), inside);
+Result<sys::Child> clone_child(const Plan& plan, int cgroup_fd, const std::function<void()>& inside) {
+  if (!plan.joins.empty()) return clone_through(plan, TRY(open_joins(plan)), cgroup_fd, inside);
   int pidfd = -1;
-  const pid_t pid = clone3({.flags = plan.clone_flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(&pidfd)});
+  const pid_t pid = clone3(
+      into_cgroup({.flags = plan.clone_flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(&pidfd)}, cgroup_fd));
   if (pid == 0) inside();
   if (pid > 0) return sys::Child(pid, Fd(pidfd));
   const int code = errno;
-  if (code == EPERM || code == ENOSPC || code == EACCES) {
-    return Error(code,
-                 "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-                 "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-                 "where they exist)");
-  }
+  if (code == EPERM || code == ENOSPC || code == EACCES) return sys::no_user_namespace(code);
   return Error(code, "make the container's namespaces");
 }
 
@@ -230,24 +249,72 @@ Result<sys::Child> clone_child(const Plan& plan, const std::function<void()>& in
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   SocketPair pair = TRY(make_socket_pair());
   const Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
-  Launched launched{TRY(clone_child(plan,
-                                    [&] {
-                                      pair.parent.reset();
-                                      run_inside(plan, options, inherited, pair.child.get());
-                                    })),
-                    {}};
+  Launched launched;
+  launched.init = TRY(clone_child(plan, options.cgroup_fd, [&] {
+    pair.parent.reset();
+    run_inside(plan, options, inherited, pair.child.get());
+  }));
   const pid_t pid = launched.init.pid();
   pair.child.reset();
   Resctrl resctrl = TRY(Resctrl::enter(plan, pid));
-  const Result<Ok> led = lead(plan, options, pid, pair.parent.get());
+  const Result<Ok> led = lead(plan, options, pid, pair.parent.get(), launched.terminal);
   if (!led.ok()) {
     // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
     if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
     return led.error();
   }
-  launched.terminal = TRY(until_exec(plan, options, pid, pair.parent.get()));
+  const std::optional<Message> last = last_message(plan);
+  TRY(listen_for(plan, pair.parent.get(), last, launched.terminal, listener_of(options, pid)));
+  if (last) launched.held = std::move(pair.parent);
   launched.resctrl = resctrl.keep();
   return launched;
+}
+
+Result<Ok> release(const Plan& plan, Launched& launched, const std::function<Result<Ok>(Fd)>& on_listener) {
+  TRY(tell(launched.held.get(), Message::released));
+  const bool executes = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
+    const auto* wait = std::get_if<WaitForRelease>(&step);
+    return wait != nullptr && !wait->for_start;
+  });
+  Fd none;
+  if (executes) TRY(listen_for(plan, launched.held.get(), std::nullopt, none, on_listener));
+  launched.held.reset();
+  launched.init.release();
+  return Ok{};
+}
+
+RemainingSteps remaining_steps(const Plan& plan) {
+  RemainingSteps remaining;
+  bool waited = false;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    if (waited) remaining.words.push_back(describe(step));
+    if (std::holds_alternative<WaitForRelease>(step)) {
+      waited = true;
+      remaining.first = static_cast<uint32_t>(i + 1);
+    }
+    if (const auto* exec = std::get_if<Exec>(&step)) remaining.command = exec->args[0];
+  }
+  return remaining;
+}
+
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps, const std::function<Result<Ok>(Fd)>& on_listener) {
+  TRY(tell(socket, Message::start));
+  Received received = TRY(receive(socket));
+  if (!received.end && received.packet.message == Message::listener && received.fd) {
+    TRY(hand_on_listener(on_listener, std::move(received.fd), socket));
+    received = TRY(receive(socket));
+  }
+  if (received.end && received.reset) return Error(0, "somebody else starts the container");
+  if (received.end) return Ok{};
+  if (received.packet.message != Message::failed) return Error(EPROTO, "the container's process speaks out of turn");
+  const uint32_t index = received.packet.index;
+  if (index < steps.first || index - steps.first >= steps.words.size()) {
+    return Error(EPROTO, "the container's process speaks nonsense");
+  }
+  const size_t total = steps.first + steps.words.size();
+  if (index + 1 == total) return command_failure(steps.command, received.packet.error);
+  return step_failure(steps.words[index - steps.first], index + 1, total, received.packet.error);
 }
 
 namespace {
@@ -277,6 +344,14 @@ Result<int> namespaces_to_join(pid_t container) {
   return flags;
 }
 
+bool await_cgroup(int socket) {
+  Packet packet{};
+  while (::recv(socket, &packet, sizeof packet, 0) < 0) {
+    if (errno != EINTR) return false;
+  }
+  return packet.message == Message::in_cgroup;
+}
+
 // Joins the container and clones the real child as the caller's own: a process that was outside when it was made
 // cannot enter a pid namespace, its child can.
 [[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
@@ -299,6 +374,7 @@ Result<int> namespaces_to_join(pid_t container) {
   // As root inside before the clone, so that the child need not ask.
   ::syscall(SYS_setresgid, 0, 0, 0);
   ::syscall(SYS_setresuid, 0, 0, 0);
+  if (options.enter_cgroup && !await_cgroup(socket)) ::_exit(125);
   const pid_t pid = clone3({.flags = CLONE_PARENT, .exit_signal = 0});
   if (pid == 0) run_inside(plan, options, inherited, socket);
   // The number as our own pid namespace, the host's, counts it.
@@ -314,20 +390,30 @@ Result<int> namespaces_to_join(pid_t container) {
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
   const int namespaces = TRY(namespaces_to_join(container));
   SocketPair pair = TRY(make_socket_pair());
-  const pid_t joiner_pid = clone3({});
+  const pid_t joiner_pid = clone3(into_cgroup({}, options.cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
   sys::Child joiner(joiner_pid);
   pair.child.reset();
+  if (options.enter_cgroup) {
+    TRY(options.enter_cgroup(joiner_pid));
+    TRY(tell(pair.parent.get(), Message::in_cgroup));
+  }
+  const std::optional<Message> last = last_message(plan);
+  bool held = false;
   // The joiner's word comes on the same socket as the child's; either may speak first.
   Launched launched;
   std::optional<Error> failure;
   Fd terminal;
   Fd listener;
-  while (true) {
+  while (!held || !launched.init) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
     switch (received.packet.message) {
+      case Message::created:
+        if (last != Message::created || held) return Error(EPROTO, "the container's process speaks out of turn");
+        held = true;
+        break;
       case Message::namespaces_ready: {
         if (launched.init) return Error(EPROTO, "the container's process speaks out of turn");
         const pid_t pid = received.packet.error;
@@ -352,13 +438,17 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         return Error(EPROTO, "the container's process speaks out of turn");
     }
     if (listener && launched.init) {
-      TRY(hand_on_listener(options, launched.init.pid(), std::move(listener), pair.parent.get()));
+      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::move(listener), pair.parent.get()));
     }
   }
   (void)joiner.wait();
   if (failure) return std::move(*failure);
   if (!launched.init) return Error(EPIPE, "join the container's namespaces");
   launched.terminal = std::move(terminal);
+  if (last) {
+    if (!held) return Error(EPIPE, "wait for the process in the container");
+    launched.held = std::move(pair.parent);
+  }
   return launched;
 }
 

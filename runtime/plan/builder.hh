@@ -122,10 +122,15 @@ void decide_cgroup_mount(Builder& b, const oci::Mount& mount, std::vector<Planne
 Result<Ok> plan_hidden_paths(Builder& b);
 
 /// The second half, which new containers and exec share: from the namespaces being there to execve. process.cc.
-Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options);
+/// `start_hooks` are the config's startContainer hooks.
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options,
+                        const std::vector<oci::Hook>& start_hooks);
 /// What a new container's first process gets beyond it.
 Result<Ok> plan_launch_attributes(Builder& b);
 /// What security modules confine the workload by. While /proc is still in reach.
 Result<Ok> plan_exec_labels(Plan& plan, const oci::Process& process, const sys::Host& host);
+
+/// A hook that the child runs.
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from);
 
 }  // namespace moss::runtime

@@ -62,12 +62,24 @@ std::string_view word(Message message) {
       return "the ids are mapped";
     case Message::network_ready:
       return "the network is ready";
+    case Message::in_cgroup:
+      return "the cgroup is entered";
+    case Message::before_pivot:
+      return "the mounts stand";
+    case Message::hooks_done:
+      return "the hooks have run";
     case Message::terminal:
       return "the terminal is open";
     case Message::listener:
       return "the seccomp filter has a listener";
     case Message::listener_taken:
       return "the seccomp listener is taken";
+    case Message::created:
+      return "all is created";
+    case Message::released:
+      return "it is released";
+    case Message::start:
+      return "it is started";
     case Message::failed:
       return "a step failed";
   }
@@ -195,6 +207,10 @@ std::string describe(const Step& step) {
           [](const LoadSeccomp& s) { return cat("load the seccomp filter of ", s.filter.size(), " instructions"); },
           [](const NewSession&) { return std::string("start a session"); },
           [](const DieWithParent&) { return std::string("die with the parent"); },
+          [](const OutliveParent&) { return std::string("outlive the parent"); },
+          [](const FindCommand& s) { return cat("look for ", printable(s.name)); },
+          [](const WaitForRelease& s) { return cat("wait for ", s.for_start ? "the start" : "the parent's word"); },
+          [](const RunHook& s) { return cat("run the ", s.kind, " hook ", printable(s.path)); },
           [](const ResetSignals&) { return std::string("reset signals"); },
           [](const CloseFds& s) { return cat("close descriptors from ", 3 + s.keep, " at execve"); },
           [](const ForkFromInit&) { return std::string("leave an init behind as process 1"); },

@@ -124,7 +124,11 @@ Result<Ok> plan_namespaces(Builder& b) {
        {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
     if (b.creates(kind)) unshared |= static_cast<int>(kind);
   }
-  if (unshared != 0) b.then(Unshare{unshared});
+  // A new cgroup namespace takes the cgroup its maker is in as its root.
+  const int late = b.options().await_cgroup ? unshared & CLONE_NEWCGROUP : 0;
+  if (unshared != late) b.then(Unshare{unshared & ~late});
+  if (b.options().await_cgroup) b.then(Await{Message::in_cgroup});
+  if (late != 0) b.then(Unshare{late});
   if (b.options().await_network || b.plan().has_parents_work()) b.then(Tell{Message::namespaces_ready});
   if (b.creates(Namespace::network)) b.then(LoopbackUp{});
   return Ok{};
@@ -195,6 +199,21 @@ Result<Ok> plan_kernel_settings(Builder& b) {
   return Ok{};
 }
 
+// The runtime's own hooks are run by the parent; those for the container's namespaces by the child, which still sees
+// the host's programs.
+Result<Ok> plan_creation_hooks(Builder& b) {
+  const oci::Hooks& hooks = b.config().hooks;
+  if (!(hooks == oci::Hooks{}) && !b.options().hook_states) return Error(0, "hooks: nobody is there to run them");
+  if (!hooks.prestart.empty() || !hooks.create_runtime.empty()) {
+    b.then(Tell{Message::before_pivot});
+    b.then(Await{Message::hooks_done});
+  }
+  for (const oci::Hook& hook : hooks.create_container) {
+    b.then(plan_hook(b.plan(), "createContainer", hook, b.options().hook_states->creating, kNoConfinement));
+  }
+  return Ok{};
+}
+
 Result<Ok> plan_names(Builder& b) {
   if (!b.config().hostname.empty()) b.then(SetHostname{b.text(b.config().hostname)});
   if (!b.config().domainname.empty()) b.then(SetDomainname{b.text(b.config().domainname)});
@@ -225,6 +244,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_exec_labels(b.plan(), config.process, host));
   TRY(plan_hidden_paths(b));
   TRY(plan_names(b));
+  TRY(plan_creation_hooks(b));
   b.then(PivotRoot{});
   // From here on the host's files are out of sight.
   if (const auto type = propagation_type(config.linux.rootfs_propagation)) b.then(SetRootPropagation{*type});
@@ -232,7 +252,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_launch_attributes(b));
   b.options().can_set_groups = can_set_groups(b);
   b.options().groups_may_stay = b.joins(Namespace::user);
-  TRY(plan_process(b.plan(), config.process, b.options()));
+  TRY(plan_process(b.plan(), config.process, b.options(), config.hooks.start_container));
   return std::move(b).finish();
 }
 

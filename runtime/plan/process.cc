@@ -93,7 +93,21 @@ std::vector<std::string> environment_of(const oci::Process& process, const PlanO
 
 }  // namespace
 
-Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options) {
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from) {
+  return {
+      .kind = kind,
+      .path = plan.text(hook.path),
+      .args = plan.list(hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args),
+      .environment = plan.list(hook.env),
+      .timeout_s = hook.timeout.value_or(0),
+      .state_before_pid = plan.text(state.before_pid),
+      .state_after_pid = plan.text(state.after_pid),
+      .confine_from = confine_from,
+  };
+}
+
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options,
+                        const std::vector<oci::Hook>& start_hooks) {
   const auto then = [&](Step step) { plan.steps.push_back(step); };
   if (process.args.empty()) return Error(0, "process.args: no command given");
 
@@ -119,12 +133,27 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
   });
   then(ResetSignals{});
   then(CloseFds{options.preserve_fds});
+  // Privileges are given up after the wait only where the filter must come before that: what the wait and the hooks
+  // take is not the container's policy to forbid.
+  const auto wait_and_run_hooks = [&] {
+    if (options.life != PlanOptions::Life::with_parent) {
+      then(OutliveParent{});
+      then(FindCommand{plan.list(exec_candidates(process)), plan.text(process.args.front())});
+      then(WaitForRelease{.for_start = options.life == PlanOptions::Life::waiting_for_start});
+    }
+    // A hook of the container's is confined as its workload will be: by the steps that follow.
+    const auto after = static_cast<uint32_t>(plan.steps.size() + start_hooks.size());
+    for (const oci::Hook& hook : start_hooks) {
+      then(plan_hook(plan, "startContainer", hook, options.hook_states->created, after));
+    }
+  };
   const auto load_filter = [&] {
     if (!options.seccomp.empty()) then(LoadSeccomp{plan.filter(std::move(options.seccomp)), options.seccomp_flags});
   };
-  if (process.no_new_privileges) {
-    then(NoNewPrivileges{});
-  } else {
+  const bool filter_before_capabilities = !process.no_new_privileges && !options.seccomp.empty();
+  if (process.no_new_privileges) then(NoNewPrivileges{});
+  if (filter_before_capabilities) {
+    wait_and_run_hooks();
     load_filter();
   }
   // From here on only what the filter allows is sure to work.
@@ -134,9 +163,12 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
       .inheritable = capability_mask(capabilities.inheritable),
   });
   if (const uint64_t ambient = capability_mask(capabilities.ambient)) then(SetAmbient{ambient});
-  then(DieWithParent{});
+  if (options.life == PlanOptions::Life::with_parent) then(DieWithParent{});
   if (options.built_in_init) then(ForkFromInit{});
-  if (process.no_new_privileges) load_filter();
+  if (!filter_before_capabilities) {
+    wait_and_run_hooks();
+    load_filter();
+  }
   then(Exec{
       .candidates = plan.list(exec_candidates(process)),
       .args = plan.list(process.args),
@@ -181,7 +213,7 @@ Result<Plan> plan_exec(const oci::Process& process, const sys::Host& host, PlanO
   if (process.exec_cpu_affinity) {
     TRY(set_affinity(process.exec_cpu_affinity->final, "process.execCPUAffinity.final"));
   }
-  TRY(plan_process(plan, process, options));
+  TRY(plan_process(plan, process, options, {}));
   return plan;
 }
 

@@ -44,6 +44,7 @@ struct Selection {
   bool all = false;
   bool latest = false;
   bool ignore = false;
+  int code_of_missing = kEngineFailure;
 
   void define(CLI::App& app, bool may_be_all) {
     app.add_option("CONTAINER", names, "name or id");
@@ -78,7 +79,7 @@ struct Selection {
       if (!container.ok()) {
         if (ignore && container.error().code() == ENOENT) continue;
         code = fail(Error(0, container.error().message()));
-        if (container.error().code() == ENOENT) code = 1;
+        if (container.error().code() == ENOENT) code = code_of_missing;
         continue;
       }
       take(*container, name);
@@ -264,6 +265,7 @@ void define_rm(CLI::App& app) {
   app.callback([selection, force, timeout] {
     finish_with([&] {
       selection->ignore = selection->ignore || *force;
+      selection->code_of_missing = 1;
       return selection->for_each([&](const Paths& paths, const Container& container) {
         return engine::remove_container(paths, container, *force, timeout->value_or(container.record.stop_timeout_s));
       });

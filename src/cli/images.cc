@@ -237,6 +237,7 @@ void define_rmi(CLI::App& app) {
       if (names.empty() && !options->all) return Error(0, "which image? see: moss rmi --help");
       int code = 0;
       for (const std::string& name : names) {
+        std::string user;
         engine::RemoveOptions remove{.force = options->force || options->all, .map = TRY(usual_map())};
         const std::vector<engine::Container> containers = TRY(engine::list_containers(paths));
         if (options->force) {
@@ -248,15 +249,19 @@ void define_rmi(CLI::App& app) {
           }
         } else {
           remove.is_used = [&](const std::string& image_id) {
-            return std::any_of(containers.begin(), containers.end(), [&](const engine::Container& container) {
-              return container.record.image_id == image_id;
-            });
+            for (const engine::Container& container : containers) {
+              if (container.record.image_id == image_id) user = container.record.name;
+            }
+            return !user.empty();
           };
         }
         const Result<engine::Removed> removed = store.remove(name, remove);
         if (!removed.ok()) {
           if (options->ignore && removed.error().exit_code() == 1) continue;
-          code = fail(removed.error());
+          code = fail(user.empty() ? removed.error()
+                                   : Error(0, "image ", printable(name), " is in use by container ", user,
+                                           "; remove that first (moss rm ", user, ") or both with --force")
+                                         .with_exit_code(removed.error().exit_code().value_or(2)));
           continue;
         }
         for (const std::string& untagged : removed->untagged) print(cat("Untagged: ", untagged, "\n"));

@@ -53,6 +53,8 @@ namespace {
 
 // Everything the new process needs between clone and execve. It shares the parent's memory until then.
 struct SpawnArguments {
+  const char* program;
+  const char* working_dir;
   const char* const* argv;
   const char* const* environment;
   int stdio[3];
@@ -86,7 +88,8 @@ int spawned(void* raw) {
     if (::dup2(wanted[i], i) < 0) ::_exit(127);
   }
   for (size_t i = 0; i < arguments.inherit_count; ++i) ::fcntl(arguments.inherit[i], F_SETFD, 0);
-  ::execve(arguments.argv[0], const_cast<char* const*>(arguments.argv),
+  if (arguments.working_dir != nullptr && ::chdir(arguments.working_dir) != 0) ::_exit(127);
+  ::execve(arguments.program, const_cast<char* const*>(arguments.argv),
            const_cast<char* const*>(arguments.environment));
   ::_exit(127);
 }
@@ -100,9 +103,12 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
   std::vector<const char*> environment;
   for (const std::string& variable : options.environment) environment.push_back(variable.c_str());
   environment.push_back(nullptr);
+  const bool own_environment = options.environment.empty() && !options.empty_environment;
   SpawnArguments spawn_arguments{
+      .program = options.program.empty() ? argv[0].c_str() : options.program.c_str(),
+      .working_dir = options.working_dir.empty() ? nullptr : options.working_dir.c_str(),
       .argv = arguments.data(),
-      .environment = options.environment.empty() ? const_cast<const char* const*>(environ) : environment.data(),
+      .environment = own_environment ? const_cast<const char* const*>(environ) : environment.data(),
       .stdio = {options.stdin_fd, options.stdout_fd, options.stderr_fd},
       .inherit = options.inherit.data(),
       .inherit_count = options.inherit.size(),

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "moss/base/text.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::sys {
@@ -69,6 +70,11 @@ bool in_initial_user_namespace() {
 }
 
 }  // namespace
+
+std::string boot_id() {
+  const Result<std::string> text = read_kernel_file("/proc/sys/kernel/random/boot_id");
+  return text.ok() ? std::string(trim(*text)) : "";
+}
 
 Result<Host> probe_host() {
   utsname name;

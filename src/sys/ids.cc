@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/user_namespace.hh"
 
 namespace moss::sys {
 
@@ -144,6 +145,16 @@ Result<Ok> IdMapping::finish() {
   return Ok{};
 }
 
+Error no_user_namespace(int code) {
+  // No disk is full: ENOSPC is what clone(2) calls a closed or used-up limit.
+  if (code == ENOSPC) {
+    return Error(0, "make a user namespace: none is left to this user; allow more: sudo sysctl ",
+                 "user.max_user_namespaces=15000");
+  }
+  return Error(code, "make a user namespace (allow it, where they exist: sudo sysctl ",
+               "kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0)");
+}
+
 Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
   // The child is born in its namespaces; it waits at the pipe until its ids are mapped.
   int pipe_fds[2];
@@ -151,12 +162,7 @@ Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int(
   Fd reading(pipe_fds[0]);
   Fd writing(pipe_fds[1]);
   const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0));
-  if (pid < 0) {
-    return sys_error(
-        "make a user namespace; allow it with: sysctl user.max_user_namespaces=15000 "
-        "(and kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 "
-        "where they exist)");
-  }
+  if (pid < 0) return no_user_namespace(errno);
   if (pid == 0) {
     writing.reset();
     char mapped = 0;

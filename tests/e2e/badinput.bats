@@ -30,6 +30,21 @@ END
   ((${#lines[@]} == 2)) || fail "$output"
 }
 
+@test "a disk too full for a container is told, and nothing of it is left" {
+  cat >full <<'END'
+mkdir small && mount -t tmpfs -o size=16m none small && export XDG_DATA_HOME=$PWD/small/data && mkdir -m 700 "$XDG_DATA_HOME"
+"$MOSS" import -q "$1" alpine >/dev/null && "$MOSS" run --rm --network none alpine true || exit
+head -c 16m /dev/zero >small/fill 2>/dev/null
+"$MOSS" run --network none alpine true
+echo "status $?"
+ls "$XDG_DATA_HOME/moss/containers"
+END
+  MOSS=$MOSS run unshare --user --map-root-user --map-auto --mount bash full "$(rootfs_tarball)"
+  assert_has "no space left for containers"
+  assert_has "status 125"
+  ((${#lines[@]} == 2)) || fail "$output"
+}
+
 @test "a home that is read-only is told" {
   mkdir -m 500 closed
   XDG_DATA_HOME=$PWD/closed/data run moss import -q "$(rootfs_tarball)" x

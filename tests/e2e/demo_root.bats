@@ -4,25 +4,29 @@
 
 load helpers
 
+# The first group of a user, whose number it has where nobody knows the user.
+group_of() { id -g "$1" 2>/dev/null || printf '%s\n' "$1"; }
+
 # A copy of the binary and folders that another user may reach: as_other UID GROUPS moss-ARGUMENT...
 as_other() {
   local uid=$1 groups=$2
   shift 2
-  setpriv --reuid="$uid" --regid="$uid" "$groups" env -i PATH="$PATH" HOME="$other/home" XDG_DATA_HOME="$other/data" \
+  setpriv --reuid="$uid" --regid="$(group_of "$uid")" "$groups" env -i PATH="$PATH" HOME="$other/home" XDG_DATA_HOME="$other/data" \
     XDG_RUNTIME_DIR="$other/run" TMPDIR="$other/tmp" "$other/moss" "$@"
 }
 
 # An id nobody has, and so without subordinate ids.
 stranger=54321
 
-make_other() {
+make_other() { # UID
+  stranger=${1:-$stranger}
   other=$(mktemp -d /tmp/moss-other.XXXXXX)
   chmod 755 "$other"
   mkdir -m 700 "$other"/{home,data,run,tmp}
   cp "$MOSS" "$other/moss"
   cp "$(rootfs_tarball)" "$other/rootfs.tar.gz"
   chmod 644 "$other/rootfs.tar.gz"
-  chown "$stranger:$stranger" "$other"/{home,data,run,tmp}
+  chown "$stranger:$(group_of "$stranger")" "$other"/{home,data,run,tmp}
   as_other "$stranger" --clear-groups import --quiet "$other/rootfs.tar.gz" alpine
 }
 
@@ -36,6 +40,12 @@ teardown() {
   assert_success
   read -r inside outside _ <<<"$output"
   ((inside == 0 && outside > 0)) || fail "root inside is uid $outside outside"
+}
+
+@test "root is root inside where --userns host asks for it" {
+  run moss run --rm --network none --userns host alpine sh -c 'echo $(cat /proc/self/uid_map); stat -c %u /etc/passwd'
+  assert_success
+  assert_output "$(echo $(cat /proc/self/uid_map))"$'\n0'
 }
 
 @test "started by root, shadow is closed" {
@@ -63,4 +73,21 @@ teardown() {
   assert_status 125
   assert_has shadow
   refute_has "root:"
+}
+
+@test "a member of group shadow without subordinate ids who allows it is warned, and reads it" {
+  make_other
+  run as_other "$stranger" --groups=shadow run --rm --network none --allow-groups -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_success
+  assert_has "could not be dropped"
+  assert_has shadow
+  assert_has root:
+}
+
+@test "a member of group shadow with subordinate ids is not one inside" {
+  grep -q '^moss-test:' /etc/subuid || skip "no user moss-test with subordinate ids"
+  make_other "$(id -u moss-test)"
+  run as_other "$stranger" --groups=shadow run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
+  assert_status 1
+  assert_has "Permission denied"
 }

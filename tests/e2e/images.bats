@@ -17,7 +17,7 @@ blob_of() { printf 'layout/blobs/sha256/%s\n' "$(jq -r "$2" "$1" | cut -d: -f2)"
 layout_is_refused() {
   local before
   before=$(store_picture)
-  run timeout 20 "$MOSS" pull oci:layout
+  run timeout 60 "$MOSS" pull oci:layout
   assert_status 125
   assert_has "$1"
   [[ $(store_picture) == "$before" ]] || fail "left behind:" "$(store_picture)"
@@ -78,8 +78,15 @@ layout_is_refused() {
   moss run --name n --network none alpine true
   run moss rmi alpine
   ((status != 0))
-  assert_has "in use by a container"
+  assert_has "in use by container n"
   run moss run --rm --network none alpine true
+  assert_success
+}
+
+@test "an image for another platform is not taken for the one asked for" {
+  refuses linux/s390x run --rm --network none --pull never --platform linux/s390x alpine true
+  refuses --platform run --rm --network none --platform /x alpine true
+  run moss run --rm --network none --pull never --platform "linux/$(moss inspect alpine | jq -r '.[0].Architecture')" alpine true
   assert_success
 }
 

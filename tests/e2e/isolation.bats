@@ -84,6 +84,8 @@ status_field() {
   assert_output ""
   run in_alpine --security-opt unmask=/proc/interrupts -- grep -c . /proc/interrupts
   assert_success
+  run in_alpine --security-opt 'unmask=/proc/*' -- grep -c . /proc/interrupts
+  assert_success
 }
 
 @test "kernel settings are read-only, and stay so for root inside" {
@@ -136,6 +138,15 @@ status_field() {
   run in_alpine --userns keep-id:uid=77,gid=78 -- sh -c 'id -u; id -g'
   assert_success
   assert_output $'77\n78'
+}
+
+@test "a map without the caller, and one too small for the image, say what to add" {
+  refuses "--uidmap 100:0:1" run --rm --network none --uidmap 0:1:100 --gidmap 0:0:100 alpine true
+  refuses "--gidmap" run --rm --network none --gidmap 0:0:2 alpine true
+}
+
+@test "the caller's groups are not to be had" {
+  refuses keep-groups run --rm --network none --group-add keep-groups alpine true
 }
 
 @test "--uidmap and --gidmap choose the map, of one's own ids only" {
@@ -208,9 +219,13 @@ status_field() {
 }
 
 @test "moss listens on no socket" { # CVE-2020-15257, CVE-2021-4024
-  moss run -d --name n --network none alpine sleep 100 >/dev/null
+  moss run -d --network none --pidfile pid alpine sleep 100 >/dev/null
+  local process
+  process=$(cat pid)
+  run ls -l "/proc/$process/fd" "/proc/$(awk '/^PPid/ { print $2 }' "/proc/$process/status")/fd"
+  assert_success
+  refute_has socket:
   run cat /proc/net/unix
-  refute_has moss
   refute_has "$BATS_TEST_TMPDIR"
 }
 

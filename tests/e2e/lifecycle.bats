@@ -75,7 +75,7 @@ is_dead() { ! lives "$1"; }
 
 @test "logs -f follows to the end" {
   start n 'for i in 1 2 3; do echo $i; sleep 0.2; done'
-  run timeout 10 "$MOSS" logs -f n
+  run timeout 60 "$MOSS" logs -f n
   assert_success
   assert_output $'1\n2\n3'
 }
@@ -152,13 +152,13 @@ is_dead() { ! lives "$1"; }
 
 @test "stop sends the stop signal and then kills" {
   start polite 'trap "exit 4" TERM; echo ready; while :; do sleep 0.05; done'
-  wait_for 5 logs_have polite ready
+  wait_for 30 logs_have polite ready
   run moss stop polite
   assert_success
   run moss wait polite
   assert_output 4
   start deaf 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
-  wait_for 5 logs_have deaf ready
+  wait_for 30 logs_have deaf ready
   run moss stop --time 1 deaf
   assert_success
   run moss wait deaf
@@ -168,7 +168,7 @@ is_dead() { ! lives "$1"; }
 @test "the image's stop signal is the one sent" {
   make_image stopping '{"StopSignal":"SIGUSR1"}'
   moss run -d --name n --network none stopping sh -c 'trap "exit 6" USR1; echo ready; while :; do sleep 0.05; done' >/dev/null
-  wait_for 5 logs_have n ready
+  wait_for 30 logs_have n ready
   moss stop n >/dev/null
   run moss wait n
   assert_output 6
@@ -176,7 +176,7 @@ is_dead() { ! lives "$1"; }
 
 @test "kill takes names and numbers of signals and refuses others" {
   start n 'trap "exit 8" USR1; trap "exit 9" USR2; echo ready; while :; do sleep 0.05; done'
-  wait_for 5 logs_have n ready
+  wait_for 30 logs_have n ready
   run moss kill --signal NOSUCH n
   assert_status 125
   run moss kill --signal 99 n
@@ -208,7 +208,7 @@ is_dead() { ! lives "$1"; }
 
 @test "--rm removes a detached container at its end" {
   moss run -d --rm --name n --network none alpine true >/dev/null
-  wait_for 5 eval '[[ -z $(moss ps --all --quiet) ]]'
+  wait_for 30 eval '[[ -z $(moss ps --all --quiet) ]]'
 }
 
 @test "a name is free again after rm" {
@@ -223,11 +223,11 @@ is_dead() { ! lives "$1"; }
 @test "the container dies with its killed foreground moss" {
   "$MOSS" run --rm --network none --pidfile pid alpine sleep 100 &
   local moss=$!
-  wait_for 5 test -s pid
+  wait_for 30 test -s pid
   kill -KILL "$moss"
   wait "$moss" || true
-  wait_for 5 is_dead "$(cat pid)"
-  wait_for 5 eval '[[ -z $(moss ps --all --quiet) ]]'
+  wait_for 30 is_dead "$(cat pid)"
+  wait_for 30 eval '[[ -z $(moss ps --all --quiet) ]]'
 }
 
 @test "the next ps sweeps a --rm container whose monitor was killed" {
@@ -236,14 +236,14 @@ is_dead() { ! lives "$1"; }
   monitor=$(awk '/^PPid/ { print $2 }' "/proc/$(cat pid)/status")
   [[ $(readlink "/proc/$monitor/exe") == "$MOSS" ]]
   kill -KILL "$monitor"
-  wait_for 5 is_dead "$(cat pid)"
-  wait_for 5 eval '[[ -z $(moss ps --all --quiet) ]]'
+  wait_for 30 is_dead "$(cat pid)"
+  wait_for 30 eval '[[ -z $(moss ps --all --quiet) ]]'
 }
 
 @test "a container whose monitor was killed has ended, not vanished" {
   moss run -d --name n --network none --pidfile pid alpine sleep 100 >/dev/null
   kill -KILL "$(awk '/^PPid/ { print $2 }' "/proc/$(cat pid)/status")"
-  wait_for 5 is_dead "$(cat pid)"
+  wait_for 30 is_dead "$(cat pid)"
   run moss ps --all
   assert_has n
   [[ $(state_of n) != running ]]
@@ -260,6 +260,20 @@ is_dead() { ! lives "$1"; }
   for i in "${pids[@]}"; do wait "$i"; done
   [[ $(cat out.*) == "$(seq 1 8)" ]]
   assert_no_containers
+}
+
+@test "of four that replace one name, the last one has it" {
+  local i pids=()
+  for i in 1 2 3 4; do
+    "$MOSS" run -d --replace --name wanted --network none alpine sleep 100 >/dev/null 2>>errors &
+    pids+=($!)
+  done
+  # One may be replaced before it could tell its id; nobody may trip over another's half-made container.
+  for i in "${pids[@]}"; do wait "$i" || true; done
+  run cat errors
+  refute_has "no container with name"
+  run moss ps --all --quiet
+  ((${#lines[@]} == 1))
 }
 
 @test "of eight that want one name, one gets it" {

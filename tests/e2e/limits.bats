@@ -55,16 +55,33 @@ load helpers
   run in_alpine --init -- sh -c 'echo $$; (sleep 0.1 &); sleep 0.3; ps -o stat | grep -c ^Z'
   [[ ${lines[0]} != 1 && ${lines[1]} == 0 ]] || fail "$output"
   moss run -d --init --name n --network none alpine sh -c 'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
-  wait_for 5 eval 'moss logs n | grep -q ready'
+  wait_for 30 eval 'moss logs n | grep -q ready'
   moss kill --signal TERM n >/dev/null
   run moss wait n
   assert_output 7
 }
 
+@test "--init shows nothing of the caller's inside" { # CVE-2019-5736
+  local moss_words=/proc/1/cmdline
+  HOST_SECRET=leaked run in_alpine --init --cap-add all -- sh -c "tr '\\0' '\n' <$moss_words; cat /proc/1/comm /proc/1/environ; head -c 4 /proc/1/exe; head -c 4 /proc/1/mem"
+  assert_has moss-init
+  refute_has leaked
+  refute_has --network
+  refute_has ELF
+  (($(grep -c "Permission denied" <<<"$output") >= 2)) || fail "$output"
+}
+
+@test "exec enters a container with --init" {
+  moss run -d --init --name n --network none alpine sh -c 'echo ready >/tmp/file; exec sleep 100' >/dev/null
+  run moss exec -u nobody n sh -c 'id -u; tr "\0" " " </proc/2/cmdline'
+  assert_success
+  assert_output $'65534\nsleep 100 '
+}
+
 @test "a signal to moss reaches the command" {
   "$MOSS" run --rm --network none alpine sh -c 'trap "echo got it; exit 9" TERM; echo ready; while :; do sleep 0.05; done' >out &
   local moss=$!
-  wait_for 5 grep -q ready out
+  wait_for 30 grep -q ready out
   kill -TERM "$moss"
   local status=0
   wait "$moss" || status=$?

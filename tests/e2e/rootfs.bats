@@ -27,7 +27,7 @@ load helpers
     make_rootfs "root-$folder"
     rm -rf "root-$folder/$folder"
     ln -s "$PWD/victim" "root-$folder/$folder"
-    run timeout 10 "$MOSS" run --rm --network none --tmpfs /tmp --rootfs "$PWD/root-$folder" true
+    run timeout 60 "$MOSS" run --rm --network none --tmpfs /tmp --rootfs "$PWD/root-$folder" true
     ((status != 124))
     [[ $(picture_of victim) == "$before" ]] || fail "changed through /$folder"
   done

@@ -106,6 +106,18 @@ load helpers
   assert_output "option file image"
 }
 
+@test "a variable without a name is refused" {
+  refuses "=x" run --rm --network none -e =x alpine true
+  printf 'A=1\n=x\n' >vars
+  refuses vars run --rm --network none --env-file vars alpine true
+}
+
+@test "--env-file reads from a pipe" {
+  run in_alpine --env-file <(echo A=piped) -- sh -c 'echo $A'
+  assert_success
+  assert_output piped
+}
+
 @test "an image's variable without a value takes nothing from the host" { # CVE-2026-57231
   make_image grabby '{"Env":["HOST_SECRET","HOST_*","*","GOOD=1"]}'
   HOST_SECRET=leaked run moss run --rm --network none grabby env

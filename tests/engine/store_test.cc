@@ -102,8 +102,10 @@ class Store : public TemporaryTest {
     return container;
   }
   static ContainerState running() {
-    return {
-        .status = Status::running, .pid = ::getpid(), .start_ticks = *start_ticks(::getpid()), .boot_id = boot_id()};
+    return {.status = Status::running,
+            .pid = ::getpid(),
+            .start_ticks = *start_ticks(::getpid()),
+            .boot_id = sys::boot_id()};
   }
   Paths paths_;
 };

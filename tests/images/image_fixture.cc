@@ -119,7 +119,13 @@ Result<std::vector<engine::Image>> ImageTest::load(const std::string& source) {
   return engine::load(*store_, source, {.map = single_id()});
 }
 
+bool ImageTest::is_settled() const {
+  for (int i = 0; i < 1000 && sys::exists(store_->path() + "/unsynced"); ++i) ::usleep(10'000);
+  return !sys::exists(store_->path() + "/unsynced");
+}
+
 std::vector<std::string> ImageTest::store_files() const {
+  EXPECT_TRUE(is_settled());
   std::vector<std::string> out;
   list_files(store_->path(), "", out);
   std::sort(out.begin(), out.end());

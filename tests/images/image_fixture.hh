@@ -68,7 +68,9 @@ class ImageTest : public testing::Test {
 
   using Image = engine::Image;
   Result<std::vector<Image>> load(const std::string& source);
-  /// Every file of the store but unpacked content, sorted; "<hex>" parts cut to 6 digits.
+  /// Waits until what was added is on the disk. False after ten seconds.
+  bool is_settled() const;
+  /// Every file of the settled store but unpacked content, sorted; "<hex>" parts cut to 6 digits.
   std::vector<std::string> store_files() const;
 
   const std::string& base() const { return base_; }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,12 @@ uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
+// What could not have the port has ended at once, and somebody else answers there.
+bool still_runs(const sys::Child& child) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
 bool listens(uint16_t port) {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_in address = loopback(port);
@@ -66,8 +73,8 @@ bool ServerTest::start_registry() {
     Result<sys::Child> started = sys::spawn({*program, "serve", config}, {});
     if (!started.ok()) return false;
     server_ = std::move(started).value();
-    for (int i = 0; i < 200; ++i) {
-      if (listens(port)) return true;
+    for (int i = 0; i < 1000 && still_runs(server_); ++i) {
+      if (listens(port)) return still_runs(server_);
       pause_ms(20);
     }
   }
@@ -98,7 +105,7 @@ bool ServerTest::start_mock(const std::string& layout) {
                                           {.stdin_fd = reading.get(), .stdout_fd = output.get()});
   if (!started.ok()) return false;
   server_ = std::move(started).value();
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 2000; ++i) {
     const std::string text = sys::read_file(log, 1 << 20).value();
     if (text.find('\n') != std::string::npos) {
       host_ = cat("127.0.0.1:", text.substr(0, text.find(' ')));

@@ -4,12 +4,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "image_fixture.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
 
 namespace moss::test {
@@ -281,6 +283,63 @@ TEST_F(Store, WhatALivingMossStagesStays) {
   ASSERT_EQ(::flock(lock->get(), LOCK_EX), 0);
   load_as("other", "2");
   EXPECT_TRUE(sys::exists(alive));
+}
+
+// A note as another moss would have left it: of an image of this store, by the boot `boot`.
+void leave_note(const engine::ImageStore& store, const std::string& boot, std::string digest) {
+  std::replace(digest.begin(), digest.end(), ':', '-');
+  ASSERT_TRUE(succeeded(sys::make_dirs(store.path() + "/unsynced", 0700)));
+  ASSERT_TRUE(succeeded(sys::create_file(cat(store.path(), "/unsynced/", boot, ".", digest, ".012345"), "")));
+}
+
+TEST_F(Store, ANewImageIsThereAtOnceAndOnTheDiskSoon) {
+  load_as("app", "1");
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+  EXPECT_TRUE(is_settled());
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+}
+
+TEST_F(Store, WhatAPowerCutMayHaveDamagedWasNeverPulled) {
+  load_as("app", "1");
+  const Image image = store().find("app").value().value();
+  ASSERT_TRUE(is_settled());
+  leave_note(store(), "11111111-2222-3333-4444-555555555555", image.manifest_digest);
+  EXPECT_EQ(meaning("app"), "none");
+  EXPECT_THAT(store().list().value(), IsEmpty());
+  // Reading changes nothing; adding cleans up, and trusts nothing of what was there.
+  EXPECT_TRUE(sys::exists(cat(store().path(), "/blobs/sha256/", image.id)));
+  const std::string layer = cat(store().path(), "/blobs/sha256/", image.layers[0].blob.digest.substr(7));
+  ASSERT_TRUE(sys::exists(layer));
+  load_as("other", "2");
+  EXPECT_FALSE(sys::exists(cat(store().path(), "/blobs/sha256/", image.id)));
+  EXPECT_FALSE(sys::exists(layer));
+  EXPECT_TRUE(is_settled());
+  EXPECT_EQ(meaning("app"), "none");
+  EXPECT_EQ(meaning("other"), "localhost/other:latest");
+}
+
+TEST_F(Store, WhatAKilledMossDidNotSyncIsSyncedByTheNext) {
+  load_as("app", "1");
+  const Image image = store().find("app").value().value();
+  ASSERT_TRUE(is_settled());
+  leave_note(store(), sys::boot_id(), image.manifest_digest);
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+  load_as("other", "2");
+  EXPECT_TRUE(is_settled());
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+}
+
+TEST_F(Store, AnImageThatIsThereAlreadyCannotBeLostAnyMore) {
+  const std::string source = simple_layout("app", "1");
+  ASSERT_TRUE(succeeded(load(source)));
+  ASSERT_TRUE(is_settled());
+  // Where no note can be written, only what needs none gets in.
+  ASSERT_TRUE(succeeded(sys::create_file(store().path() + "/unsynced", "")));
+  EXPECT_TRUE(succeeded(load(source)));
+  EXPECT_FALSE(load(simple_layout("other", "2")).ok());
+  EXPECT_EQ(meaning("app"), "localhost/app:latest");
+  EXPECT_EQ(meaning("other"), "none");
+  ASSERT_EQ(::unlink((store().path() + "/unsynced").c_str()), 0);
 }
 
 TEST_F(Store, AFullDiskIsToldAndLeavesNothing) {

@@ -94,7 +94,7 @@ class LaunchBase : public TemporaryTest {
   }
 
   static void wait_for_text(const std::string& file, std::string_view text) {
-    for (int i = 0; i < 5000 && read(file).find(text) == std::string::npos; ++i) ::usleep(1000);
+    for (int i = 0; i < 60000 && read(file).find(text) == std::string::npos; ++i) ::usleep(1000);
   }
 
   static std::string expected_error(const Plan& p, size_t step) {

@@ -199,7 +199,7 @@ int main(int argc, char** argv) {
     }
     while (::wait(nullptr) > 0) {
     }
-    for (int wait = 0; wait < 2000; ++wait) {
+    for (int wait = 0; wait < 30000; ++wait) {
       int alive = 0;
       for (int pid = 3; pid < 40; ++pid) alive += ::kill(pid, 0) == 0;
       if (alive == 0) {

@@ -35,6 +35,13 @@ struct LaunchOptions {
   /// Has the descriptor through which the workload's notified system calls are answered handed on, to the policy's
   /// listenerPath. The workload waits. Needed where the filter notifies (SCMP_ACT_NOTIFY).
   std::function<Result<Ok>(pid_t init, Fd listener)> on_seccomp_listener;
+  int cgroup_fd = -1;  ///< the cgroup (v2) that the process is born in; -1: the caller's
+  /// Only with PlanOptions::await_cgroup: puts the process into its cgroup where clone3 could not.
+  std::function<Result<Ok>(pid_t init)> enter_cgroup;
+  /// Only for a config with prestart or createRuntime hooks: runs them. Everything is mounted; the root is not "/" yet.
+  std::function<Result<Ok>(pid_t init)> runtime_hooks;
+  int start_socket = -1;  ///< with Life::waiting_for_start: a listening SOCK_SEQPACKET socket for `start`
+  int null_fd = -1;       ///< /dev/null for what hooks inside print; only for a config that has some
   std::optional<InjectedFailure> fail;
 };
 
@@ -43,11 +50,30 @@ struct Launched {
   sys::Child init;        ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
   Fd terminal;            ///< master side, where the config asked for a terminal
   ResctrlGroups resctrl;  ///< to be removed when the container is gone (remove_resctrl_groups)
+  Fd held;                ///< a plan that is not Life::with_parent: the process waits to be released over this
 };
 
-/// Starts the container. Returns once execve has worked. On an error nothing is left: the child is killed and reaped.
+/// Starts the container. Returns once execve has worked or, for a life without the parent, once the process is held. On
+/// an error nothing is left: the child is killed and reaped.
 /// Errors: the failed step in words; exit_code() is 126 or 127 where the command cannot be run or is not there.
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options);
+
+/// Lets a held process go: it lives on when the caller ends. With Life::detached, waits until execve has worked.
+/// `on_listener` takes the listener of a filter that notifies, as LaunchOptions::on_seccomp_listener does.
+Result<Ok> release(const Plan& plan, Launched& launched, const std::function<Result<Ok>(Fd)>& on_listener = {});
+
+/// What is left to be done for a created container, in the words of errors: its plan ended with its maker.
+struct RemainingSteps {
+  uint32_t first = 0;              ///< number of the first step
+  std::vector<std::string> words;  ///< of it and those after it; the last one is the execve
+  std::string command;             ///< what that executes
+};
+RemainingSteps remaining_steps(const Plan& plan);
+
+/// `start`: `socket` is connected to the container's start socket. Returns once execve has worked. Errors: the failed
+/// step in words; that somebody else has started it.
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps,
+                         const std::function<Result<Ok>(Fd)>& on_listener = {});
 
 /// Starts one more process in the namespaces of a running container (plan_exec). `container` is its process 1 and
 /// `container_pidfd` the proof that the number still means that process.

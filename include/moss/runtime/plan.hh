@@ -77,6 +77,16 @@ class Plan {
   std::deque<std::vector<sock_filter>> filters_;
 };
 
+/// The state as hooks inside read it: its JSON up to where the pid goes, and from there on.
+struct HookState {
+  std::string before_pid;
+  std::string after_pid;
+};
+struct HookStates {
+  HookState creating;  ///< for createContainer
+  HookState created;   ///< for startContainer
+};
+
 /// What a launch needs to know beyond the bundle.
 struct PlanOptions {
   std::string bundle;                ///< absolute; config.root.path may be relative to it
@@ -94,6 +104,16 @@ struct PlanOptions {
   /// The container's cgroup in each tree, as a folder of the host, by the key of CgroupRecord::folders. For "cgroup"
   /// mounts without a cgroup namespace of its own; a tree that is not here is shown whole and read-only.
   std::map<std::string, std::string> cgroup_folders;
+  bool await_cgroup = false;  ///< the parent puts the child into its cgroup (LaunchOptions::enter_cgroup)
+  /// What becomes of the child when its parent ends.
+  enum class Life : uint8_t {
+    with_parent,        ///< killed
+    detached,           ///< goes on, once the parent has released it (Launched::held)
+    waiting_for_start,  ///< the same, and waits for `start` before it executes anything of the container's
+  } life = Life::with_parent;
+  /// What createContainer and startContainer hooks read, by status: everything but the pid, which each fills in. A
+  /// config with hooks cannot be planned without.
+  std::optional<HookStates> hook_states;
 };
 
 /// Everything wrong with a config, one complaint a line, each with its JSON path. Pure.

@@ -356,6 +356,37 @@ struct NewSession {};
 /// Killed when the parent dies; a change of credentials forgets it, so it is asked for again afterwards.
 struct DieWithParent {};
 
+/// Not killed when the parent dies: for a container that its creator leaves behind.
+struct OutliveParent {};
+
+/// Looks for the command among its candidates, as Exec will, so that a missing one fails `create` and not `start`.
+struct FindCommand {
+  Strings candidates;
+  const char* name;
+};
+
+/// Reports `created`, waits until the parent has written its record (`released`), and is on its own from there: the
+/// parent may end. With `for_start` the next word comes from `moss oci start`, over the listening socket of
+/// LaunchOptions::start_socket, and so do later failures go to it.
+struct WaitForRelease {
+  bool for_start;
+};
+
+/// Runs a hook of config.json in this process's namespaces and waits for its end. `state` is what it reads, with our
+/// own pid put between the two parts; the process that becomes the hook first does the steps from `confine_from` up to
+/// Exec.
+struct RunHook {
+  const char* kind;  ///< "createContainer", "startContainer"
+  const char* path;
+  Strings args;
+  Strings environment;
+  int timeout_s;  ///< 0: as long as it takes
+  const char* state_before_pid;
+  const char* state_after_pid;
+  uint32_t confine_from;  ///< index of a step; kNoConfinement: the hook is the host's own program
+};
+inline constexpr uint32_t kNoConfinement = UINT32_MAX;
+
 /// Signal handling as after boot: all default, none blocked.
 struct ResetSignals {};
 
@@ -383,7 +414,8 @@ using Step =
                  ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, SetExecLabel, PivotRoot,
                  SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity,
                  SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
-                 NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, ResetSignals, CloseFds, ForkFromInit, Exec>;
+                 NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand, WaitForRelease,
+                 RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

@@ -55,6 +55,9 @@ struct SpawnOptions {
   std::vector<int> inherit;              ///< further descriptors kept open, under the same numbers
   std::vector<std::string> environment;  ///< empty: the caller's own
   bool new_session = false;              ///< setsid(2): out of reach of the terminal's signals
+  std::string program;                   ///< what is executed, where it is not argv[0]
+  bool empty_environment = false;        ///< `environment` holds all there is, also when that is nothing
+  std::string working_dir;               ///< empty: the caller's
 };
 Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options);
 

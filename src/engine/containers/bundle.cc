@@ -5,6 +5,7 @@
 // what happens on the host (CVE-2026-57231, CVE-2026-53488).
 #include "src/engine/containers/bundle.hh"
 
+#include <fnmatch.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -144,7 +145,7 @@ class BundleMaker {
       if (value && !name.empty()) env.set(name, *value);
     }
     for (const std::string& file : options().env_files) TRY(env.add_file(file));
-    for (const std::string& variable : options().env) env.add_from_caller(variable);
+    for (const std::string& variable : options().env) TRY(env.add_from_caller(variable).context("-e"));
     if (!env.has("HOSTNAME") && !config_.hostname.empty()) env.set("HOSTNAME", config_.hostname);
     if (!env.has("HOME")) env.set("HOME", in_.user.home);
     config_.process.env = std::move(env).take();
@@ -232,8 +233,13 @@ class BundleMaker {
             continue;
           }
           if (!path.starts_with('/')) return Error(0, "--security-opt ", printable(option), ": paths must be absolute");
-          std::erase(masked, path);
-          std::erase(readonly, path);
+          // A pattern as the shell's, as Podman takes it: /proc/* is every masked path of that folder.
+          const std::string pattern(path);
+          const auto is_meant = [&](const std::string& hidden) {
+            return ::fnmatch(pattern.c_str(), hidden.c_str(), FNM_PATHNAME) == 0;
+          };
+          std::erase_if(masked, is_meant);
+          std::erase_if(readonly, is_meant);
         }
       } else if (key == "seccomp" && value && !value->empty()) {
         // Compiled by the caller, who has the cache.

@@ -57,6 +57,8 @@ struct ChosenMap {
   bool keeps_id = false;  ///< the caller has the same id inside
 };
 Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host);
+/// Every id there is, each as itself: for files of a container without a user namespace.
+IdMap every_id();
 
 /// In a single-id map the caller's groups stay. Error: one of them opens the host's secrets and --allow-groups was not
 /// given. Otherwise the names of those that stay, for a warning.

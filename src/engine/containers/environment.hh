@@ -18,8 +18,9 @@ class Environment {
   void set(std::string_view name, std::string_view value);
   bool has(std::string_view name) const;
   /// -e: "NAME=value"; "NAME" takes the caller's, if there is one; "NAME*" takes all of the caller's that begin so.
-  void add_from_caller(std::string_view text);
-  /// --env-file: one -e a line; empty lines and those with "#" in front say nothing.
+  /// Error: no name.
+  Result<Ok> add_from_caller(std::string_view text);
+  /// --env-file: one -e a line; empty lines and those with "#" in front say nothing. A pipe will do as well.
   Result<Ok> add_file(const std::string& path);
 
   std::vector<std::string> take() && { return std::move(variables_); }

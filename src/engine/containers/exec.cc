@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/supervise.hh"
 #include "moss/runtime/capabilities.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/sys/file.hh"
@@ -14,7 +15,6 @@
 #include "src/engine/containers/environment.hh"
 #include "src/engine/containers/policy.hh"
 #include "src/engine/containers/store.hh"
-#include "src/engine/containers/supervise.hh"
 #include "src/engine/containers/users.hh"
 #include "src/engine/containers/volumes.hh"
 
@@ -25,9 +25,33 @@ namespace {
 constexpr size_t kMaxConfigBytes = 16u << 20;
 constexpr size_t kMaxPasswdBytes = 4u << 20;
 
+// A process inside that we may look at and join.
+struct Insider {
+  pid_t pid;
+  Fd pidfd;
+};
+
+// Process 1; but with --init that one is closed even to us (ForkFromInit), and its first child, the command, it is.
+Result<Insider> find_insider(const Container& container) {
+  const auto init = static_cast<pid_t>(container.state.pid);
+  Fd init_fd = TRY(open_init(container));
+  if (!container.record.built_in_init) return Insider{init, std::move(init_fd)};
+  const std::string file = cat("/proc/", init, "/task/", init, "/children");
+  const std::string children = TRY(sys::read_kernel_file(file));
+  const auto command = parse_number<pid_t>(cut(trim(children), ' ').first);
+  if (!command) return Error(ESRCH, "container ", container.record.name, " is ending");
+  Fd command_fd = TRY(sys::open_pidfd(*command));
+  // Still its child now that we hold it: so the number is not somebody else's yet.
+  const std::string now = TRY(sys::read_kernel_file(file));
+  if (cut(trim(now), ' ').first != cut(trim(children), ' ').first) {
+    return Error(ESRCH, "container ", container.record.name, " is ending");
+  }
+  return Insider{*command, std::move(command_fd)};
+}
+
 // The container's own /etc/passwd and /etc/group, read as data through its root.
-Result<ResolvedUser> resolve_in_container(const Container& container, const std::string& user) {
-  const Fd root = TRY(sys::open_at(AT_FDCWD, cat("/proc/", container.state.pid, "/root"), O_PATH | O_DIRECTORY));
+Result<ResolvedUser> resolve_in_container(pid_t pid, const std::string& user) {
+  const Fd root = TRY(sys::open_at(AT_FDCWD, cat("/proc/", pid, "/root"), O_PATH | O_DIRECTORY));
   const auto read = [&](const char* path) -> Result<std::string> {
     Result<std::string> text = sys::read_file_beneath(root.get(), path, kMaxPasswdBytes);
     if (text.ok() || text.error().code() != ENOENT) return text;
@@ -38,7 +62,7 @@ Result<ResolvedUser> resolve_in_container(const Container& container, const std:
   return resolve_user(user, passwd, group, {});
 }
 
-Result<oci::Process> process_of(const Container& container, const ExecOptions& options, oci::Process process) {
+Result<oci::Process> process_of(pid_t pid, const ExecOptions& options, oci::Process process) {
   process.args = options.command;
   process.terminal = options.terminal;
   process.console_size.reset();
@@ -47,7 +71,7 @@ Result<oci::Process> process_of(const Container& container, const ExecOptions& o
   }
   Environment environment(std::move(process.env));
   if (!options.user.empty()) {
-    const ResolvedUser user = TRY(resolve_in_container(container, options.user));
+    const ResolvedUser user = TRY(resolve_in_container(pid, options.user));
     process.user.uid = user.uid;
     process.user.gid = user.gid;
     process.user.additional_gids = user.groups;
@@ -68,7 +92,7 @@ Result<oci::Process> process_of(const Container& container, const ExecOptions& o
   }
   if (options.terminal) environment.set("TERM", "xterm");
   for (const std::string& file : options.env_files) TRY(environment.add_file(file));
-  for (const std::string& variable : options.env) environment.add_from_caller(variable);
+  for (const std::string& variable : options.env) TRY(environment.add_from_caller(variable).context("-e"));
   process.env = std::move(environment).take();
   if (!options.working_dir.empty()) {
     if (!options.working_dir.starts_with('/') || clean_path(options.working_dir).starts_with("/proc/")) {
@@ -84,11 +108,11 @@ Result<oci::Process> process_of(const Container& container, const ExecOptions& o
 Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) {
   const Paths paths = TRY(find_paths());
   const Container container = TRY(find_container(paths, options.container));
-  const Fd init = TRY(open_init(container));
+  const Insider insider = TRY(find_insider(container));
   const std::string config_path = container.folder + "/config.json";
   const std::string text = TRY(sys::read_file(config_path, kMaxConfigBytes));
   oci::Config config = TRY(oci::decode_config(text).context(config_path));
-  const oci::Process process = TRY(process_of(container, options, std::move(config.process)));
+  const oci::Process process = TRY(process_of(insider.pid, options, std::move(config.process)));
   SeccompChoice seccomp;
   if (!options.privileged) {
     seccomp =
@@ -107,7 +131,7 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   Fd null;
   if (!options.interactive || options.detach) null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
   TRY(block_signals());
-  runtime::Launched launched = TRY(runtime::launch_exec(plan, static_cast<pid_t>(container.state.pid), init.get(),
+  runtime::Launched launched = TRY(runtime::launch_exec(plan, insider.pid, insider.pidfd.get(),
                                                         {
                                                             .stdin_fd = null.get(),
                                                             .stdout_fd = options.detach ? null.get() : -1,

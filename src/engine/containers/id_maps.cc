@@ -168,7 +168,17 @@ Result<std::vector<IdRange>> through_default(const char* option, const std::vect
   return ranges;
 }
 
+Result<Ok> check_holds_caller(const char* option, const std::vector<IdRange>& ranges, uint32_t caller) {
+  for (const IdRange& range : ranges) {
+    if (caller >= range.outside && caller - range.outside < range.count) return Ok{};
+  }
+  return Error(0, option, ": your own id (0 in the middle) must be among those mapped; add ", option, " ",
+               ranges.empty() ? 0 : ranges.back().inside + ranges.back().count, ":0:1");
+}
+
 }  // namespace
+
+IdMap every_id() { return {own_ranges("/proc/self/uid_map"), own_ranges("/proc/self/gid_map")}; }
 
 Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host) {
   const std::string& userns = options.userns;
@@ -181,8 +191,12 @@ Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host
     const std::vector<IdRange>& u = uids.empty() ? gids : uids;
     const std::vector<IdRange>& g = gids.empty() ? uids : gids;
     if (host.uid == 0) return ChosenMap{.map = IdMap{u, g}};
-    return ChosenMap{.map = IdMap{TRY(through_default("--uidmap", u, available.map.uids)),
-                                  TRY(through_default("--gidmap", g, available.map.gids))}};
+    IdMap map{TRY(through_default("--uidmap", u, available.map.uids)),
+              TRY(through_default("--gidmap", g, available.map.gids))};
+    // The image's files and the writable layer lie in folders of the caller's, who must be somebody inside to use them.
+    TRY(check_holds_caller("--uidmap", map.uids, host.uid));
+    TRY(check_holds_caller("--gidmap", map.gids, host.gid));
+    return ChosenMap{.map = std::move(map)};
   }
   if (userns.empty() || userns == "private" || (userns == "host" && host.uid != 0)) {
     DefaultIdMap map = TRY(default_id_map(host));

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "moss/engine/monitor.hh"
+#include "moss/engine/supervise.hh"
 #include "src/engine/containers/network_setup.hh"
 #include "src/engine/containers/store.hh"
-#include "src/engine/containers/supervise.hh"
 
 namespace moss::engine {
 

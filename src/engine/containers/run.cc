@@ -14,7 +14,9 @@
 #include <algorithm>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
+#include "moss/engine/supervise.hh"
 #include "moss/runtime/launch.hh"
 #include "moss/runtime/plan.hh"
 #include "moss/runtime/seccomp.hh"
@@ -26,7 +28,6 @@
 #include "src/engine/containers/network_setup.hh"
 #include "src/engine/containers/policy.hh"
 #include "src/engine/containers/store.hh"
-#include "src/engine/containers/supervise.hh"
 
 namespace moss::engine {
 
@@ -56,10 +57,25 @@ struct Preparation {
   NetworkChoice network;
 };
 
+bool is_for(const Image& image, const oci::Platform& wanted) {
+  const oci::Platform& is = image.config.platform;
+  return is.os == wanted.os && is.architecture == wanted.architecture &&
+         (is.variant.empty() || wanted.variant.empty() || is.variant == wanted.variant);
+}
+
 Result<Image> find_or_pull(const ImageStore& store, const RunOptions& options, const RunServices& services) {
   const std::string& policy = options.pull_policy;
+  std::optional<oci::Platform> platform;
+  if (!options.platform.empty()) platform = TRY(parse_platform(options.platform).context("--platform"));
   if (policy != "always" && policy != "newer") {
-    if (std::optional<Image> image = TRY(store.find(options.image))) return std::move(*image);
+    std::optional<Image> image = TRY(store.find(options.image));
+    if (image && (!platform || is_for(*image, *platform))) return std::move(*image);
+    if (policy == "never" && image) {
+      return Error(0, "image ", printable(options.image), " here is for ", image->config.platform.os, "/",
+                   image->config.platform.architecture, ", not ", printable(options.platform),
+                   ", and --pull never forbids fetching that; try: moss pull --platform ", printable(options.platform),
+                   " ", printable(options.image));
+    }
     if (policy == "never") {
       return Error(0, "no image ", printable(options.image),
                    " here, and --pull never forbids fetching it; try: moss pull ", printable(options.image));
@@ -166,7 +182,7 @@ Result<Preparation> prepare(const RunOptions& options, const RunServices& servic
     }
   }
   p.origin = options.rootfs ? TRY(origin_of_folder(options, p.paths))
-                            : TRY(origin_of_image(p.paths, p.map.map.value_or(IdMap{}), options, services));
+                            : TRY(origin_of_image(p.paths, p.map.map ? *p.map.map : every_id(), options, services));
   const LayeredRoot root(p.origin.lower_dirs.empty() ? std::vector{p.origin.rootfs} : p.origin.lower_dirs);
   p.passwd = TRY(root.read("/etc/passwd", kMaxPasswdBytes)).value_or("");
   p.group = TRY(root.read("/etc/group", kMaxPasswdBytes)).value_or("");
@@ -319,6 +335,16 @@ Result<Fd> open_log(const OwnedContainer& container, const RunOptions& options) 
   return sys::open_at(AT_FDCWD, container.folder() + "/ctr.log", O_WRONLY | O_CREAT | O_APPEND, 0600);
 }
 
+// What a full disk, or a full runtime folder, means here and what helps.
+template <typename T>
+Result<T> or_say_full(Result<T> result, const Paths& paths) {
+  if (!result.ok() && (result.error().code() == ENOSPC || result.error().code() == EDQUOT)) {
+    result.error().add_context("no space left for containers in ", paths.data, " or ", paths.run,
+                               " (free some, or name other folders in XDG_DATA_HOME and XDG_RUNTIME_DIR)");
+  }
+  return result;
+}
+
 struct Running {
   Supervision supervision;
   std::optional<NetworkHelper> network;
@@ -330,7 +356,7 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
   Stdio stdio = TRY(make_stdio(options));
   running.supervision.log = TRY(open_log(container, options));
   running.state = {
-      .status = Status::running, .boot_id = boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
+      .status = Status::running, .boot_id = sys::boot_id(), .monitor_pid = ::getpid(), .started = now_rfc3339()};
   if (!made.bundle.staging.empty()) TRY(sys::make_dirs(made.bundle.staging, 0700));
   runtime::LaunchOptions launch{
       .stdin_fd = stdio.null.get(),
@@ -338,8 +364,8 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
       .stderr_fd = stdio.stderr_inside.get(),
   };
   launch.meanwhile = [&](pid_t init) -> Result<Ok> {
-    TRY(write_files(p, made, container));
-    TRY(container.write_record(made.record));
+    TRY(or_say_full(write_files(p, made, container), p.paths));
+    TRY(or_say_full(container.write_record(made.record), p.paths));
     if (made.record.seccomp_profile.empty()) {
       // For whoever runs the bundle next; ours is compiled already.
       made.bundle.config.linux.seccomp =
@@ -485,7 +511,8 @@ Result<int> run_container(const RunOptions& options, const RunServices& services
   TRY(check_options(options));
   TRY(check_preserved_fds(options.preserve_fds));
   const Preparation p = TRY(prepare(options, services));
-  OwnedContainer container = TRY(OwnedContainer::create(p.paths, options.remove, options.name, options.replace));
+  OwnedContainer container =
+      TRY(or_say_full(OwnedContainer::create(p.paths, options.remove, options.name, options.replace), p.paths));
   const IdMap map = p.map.map.value_or(IdMap{});
   const auto clean_up = [&](Error error) {
     (void)container.remove(map);

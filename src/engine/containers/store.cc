@@ -150,11 +150,6 @@ std::string now_rfc3339() {
   return std::string(buffer, format_now(buffer));
 }
 
-std::string boot_id() {
-  const Result<std::string> text = sys::read_kernel_file("/proc/sys/kernel/random/boot_id");
-  return text.ok() ? std::string(trim(*text)) : "";
-}
-
 std::optional<uint64_t> start_ticks(int64_t pid) {
   const Result<std::string> text = sys::read_kernel_file(cat("/proc/", pid, "/stat"));
   if (!text.ok()) return std::nullopt;
@@ -169,7 +164,7 @@ std::optional<uint64_t> start_ticks(int64_t pid) {
 Result<Fd> open_init(const Container& container) {
   const ContainerState& state = container.state;
   const auto not_running = [&] { return Error(0, "container ", container.record.name, " is not running"); };
-  if (state.status != Status::running || state.boot_id != boot_id()) return not_running();
+  if (state.status != Status::running || state.boot_id != sys::boot_id()) return not_running();
   Result<Fd> pidfd = sys::open_pidfd(static_cast<pid_t>(state.pid));
   // Only now, with the process held, is the look at its start time proof.
   if (!pidfd.ok() || start_ticks(state.pid) != state.start_ticks) return not_running();
@@ -234,11 +229,12 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     };
     if (!name.empty()) {
       Result<Ok> reserved = reserve_name(paths, name, id);
-      if (!reserved.ok() && replace) {
+      // Others may want the name too, and a container that is only starting cannot be found yet.
+      for (int tries = 0; !reserved.ok() && replace && tries < 1000; ++tries) {
         Result<Container> old = find_container(paths, name);
-        if (!old.ok()) return give_up(old.error());
-        Result<Ok> removed = remove_container(paths, *old, true, 10);
-        if (!removed.ok()) return give_up(std::move(removed).error());
+        Result<Ok> removed = old.ok() ? remove_container(paths, *old, true, 10) : Result<Ok>(old.error());
+        if (!removed.ok() && removed.error().code() != ENOENT) return give_up(std::move(removed).error());
+        if (!old.ok()) ::usleep(10'000);
         reserved = reserve_name(paths, name, id);
       }
       if (!reserved.ok()) return give_up(std::move(reserved).error());

@@ -1,7 +1,7 @@
 // One poll loop for every way a container can run: attached or not, with a terminal or pipes, logged or not.
 //
 // Also the whole life of a detached container's monitor, so it holds no more than one buffer.
-#include "src/engine/containers/supervise.hh"
+#include "moss/engine/supervise.hh"
 
 #include <fcntl.h>
 #include <link.h>

@@ -127,6 +127,9 @@ Result<ResolvedUser> resolve_user(std::string_view spec, std::string_view passwd
   resolved.in_group =
       std::any_of(groups.begin(), groups.end(), [&](const GroupLine& entry) { return entry.gid == resolved.gid; });
   for (const std::string& extra : group_add) {
+    if (extra == "keep-groups") {
+      return Error(0, "--group-add keep-groups is not supported: none of your groups gets into the container");
+    }
     const uint32_t gid = TRY(resolve_group(extra, groups));
     if (std::find(resolved.groups.begin(), resolved.groups.end(), gid) == resolved.groups.end()) {
       resolved.groups.push_back(gid);

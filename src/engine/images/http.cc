@@ -16,7 +16,6 @@ namespace {
 constexpr int kMaxRedirects = 10;
 constexpr long kConnectTimeoutMs = 20'000;
 constexpr long kStallSeconds = 60;  // a transfer that gives less than a byte a second for so long is dead
-constexpr long kBufferBytes = 512 * 1024;
 constexpr size_t kMaxHeaders = 200;
 constexpr size_t kMaxHeaderBytes = 16 * 1024;
 
@@ -26,6 +25,7 @@ struct Curl {
   decltype(&::curl_easy_init) easy_init;
   decltype(&::curl_easy_setopt) easy_setopt;
   decltype(&::curl_easy_getinfo) easy_getinfo;
+  decltype(&::curl_easy_pause) easy_pause;
   decltype(&::curl_easy_cleanup) easy_cleanup;
   decltype(&::curl_easy_strerror) easy_strerror;
   decltype(&::curl_multi_init) multi_init;
@@ -58,6 +58,7 @@ Result<const Curl*> load_curl() {
   find(found.easy_init, "curl_easy_init");
   find(found.easy_setopt, "curl_easy_setopt");
   find(found.easy_getinfo, "curl_easy_getinfo");
+  find(found.easy_pause, "curl_easy_pause");
   find(found.easy_cleanup, "curl_easy_cleanup");
   find(found.easy_strerror, "curl_easy_strerror");
   find(found.multi_init, "curl_multi_init");
@@ -111,6 +112,7 @@ struct Transfer {
   CURL* easy = nullptr;
   curl_slist* header_list = nullptr;
   int redirects = 0;
+  bool paused = false;
   char reason[CURL_ERROR_SIZE] = "";
 };
 
@@ -134,11 +136,17 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   const int status = transfer.response.status;
   // The text of an error or a redirect is nobody's content.
   if (status / 100 != 2) return size * count;
-  if (!transfer.sink(transfer.response, {data, size * count})) {
-    transfer.response.stopped = true;
-    return 0;
+  switch (transfer.sink(transfer.response, {data, size * count})) {
+    case Taken::yes:
+      return size * count;
+    case Taken::later:
+      transfer.paused = true;
+      return CURL_WRITEFUNC_PAUSE;
+    case Taken::stop:
+      break;
   }
-  return size * count;
+  transfer.response.stopped = true;
+  return 0;
 }
 
 }  // namespace
@@ -172,7 +180,7 @@ void HttpClient::State::launch(Transfer& transfer) {
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   set(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
-  set(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
+  set(easy, CURLOPT_BUFFERSIZE, static_cast<long>(kMaxHttpPiece));
   set(easy, CURLOPT_USERAGENT, "moss");
   set(easy, CURLOPT_ERRORBUFFER, transfer.reason);
   set(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -293,6 +301,13 @@ Result<Ok> HttpClient::start(const HttpRequest& request, HttpSink sink, Done don
   return Ok{};
 }
 
+void HttpClient::resume() {
+  for (const auto& transfer : state_->transfers) {
+    // libcurl may hand out what it held back right here, and the sink may refuse once more.
+    if (std::exchange(transfer->paused, false)) state_->curl->easy_pause(transfer->easy, CURLPAUSE_CONT);
+  }
+}
+
 void HttpClient::cancel_all() {
   for (const auto& transfer : state_->transfers) state_->release(*transfer);
   state_->transfers.clear();
@@ -321,8 +336,9 @@ Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_
     bool too_large = false;
     const auto sink = [&](const HttpResponse&, std::string_view bytes) {
       too_large = body.bytes.size() + bytes.size() > max_bytes;
-      if (!too_large) body.bytes += bytes;
-      return !too_large;
+      if (too_large) return Taken::stop;
+      body.bytes += bytes;
+      return Taken::yes;
     };
     TRY(start(request, sink, [&](HttpResponse response) {
       body.response = std::move(response);

@@ -38,8 +38,13 @@ struct HttpResponse {
   bool stopped = false;    ///< the sink had enough
 };
 
-/// Takes a piece of a 2xx body; false ends the transfer.
-using HttpSink = std::function<bool(const HttpResponse& response, std::string_view bytes)>;
+/// What a sink does with a piece of a 2xx body.
+enum class Taken {
+  yes,
+  later,  ///< none of it: the transfer pauses, and the same piece comes again after resume()
+  stop,   ///< the transfer ends
+};
+using HttpSink = std::function<Taken(const HttpResponse& response, std::string_view bytes)>;
 
 class HttpClient {
  public:
@@ -52,6 +57,8 @@ class HttpClient {
   /// A transfer on its way; `done` is called once, from poll() or get().
   using Done = std::function<void(HttpResponse response)>;
   Result<Ok> start(const HttpRequest& request, HttpSink sink, Done done);
+  /// Goes on with what paused.
+  void resume();
   /// Ends every transfer without a word to who asked.
   void cancel_all();
   /// Lets transfers go on, and waits at most `timeout_ms` for them or one of `others`.
@@ -70,6 +77,9 @@ class HttpClient {
   explicit HttpClient(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+/// The most bytes that a sink is given at a time.
+inline constexpr size_t kMaxHttpPiece = 512 * 1024;
 
 /// How long to wait before try number `attempt` (from 1): what Retry-After says, within reason, else 0.3, 0.9, 2.7 s.
 int retry_delay_ms(const HttpResponse& response, int attempt);

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "moss/sys/file.hh"
+#include <algorithm>
+
+#include "unsynced.hh"
 
 namespace moss::engine {
 
@@ -30,6 +32,7 @@ Result<Ingest> Ingest::begin(const std::string& store, const IdMap& map, const U
   unpack_options.single_id = map.is_single();
   Ingest ingest(store, map, TRY(UnpackWorker::start(map, unpack_options).context("start unpacking")));
   TRY(reclaim(store, ingest.remover()));
+  TRY(settle_unsynced(store, ingest.remover()));
   ingest.hold_ = TRY(hold_folder(store + "/blobs", Hold::shared));
   Result<Staging> staging = Staging::create(store, ingest.remover());
   if (!staging.ok()) return explain(staging.error(), store);
@@ -97,6 +100,10 @@ Result<Ok> Ingest::take_layer(size_t index, const ImageLayer& layer, std::string
 Result<Ok> Ingest::publish() {
   if (taken_.empty()) return Ok{};
   if (Result<Ok> synced = sync_filesystem(staging_path()); !synced.ok()) return explain(synced.error(), store_);
+  return show_taken();
+}
+
+Result<Ok> Ingest::show_taken() {
   for (Taken& taken : taken_) {
     const std::string& diff_id = taken.layer.diff_id;
     if (taken.unpacked) {
@@ -131,7 +138,7 @@ Result<Ok> Ingest::publish() {
   return Ok{};
 }
 
-Result<Ok> Ingest::write_blob(const std::string& digest, std::string_view text) {
+Result<Ok> Ingest::write_blob(const std::string& digest, std::string_view text, sys::Sync sync) {
   const oci::Digest parsed = TRY(oci::Digest::parse(digest));
   const std::string place = blob_path(store_, parsed);
   if (sys::exists(place)) return Ok{};
@@ -140,20 +147,32 @@ Result<Ok> Ingest::write_blob(const std::string& digest, std::string_view text) 
   const Fd file = TRY(create_file(name));
   if (Result<Ok> written = sys::write_all(file.get(), text, place); !written.ok())
     return explain(written.error(), store_);
-  if (::fsync(file.get()) != 0) return explain(sys_error("sync ", place), store_);
+  if (sync == sys::Sync::yes && ::fsync(file.get()) != 0) return explain(sys_error("sync ", place), store_);
   if (::renameat(staging(), name.c_str(), AT_FDCWD, place.c_str()) != 0)
     return explain(sys_error("rename ", place), store_);
   return Ok{};
 }
 
 Result<Image> Ingest::commit(const ResolvedImage& image, const std::vector<std::string>& names) {
-  TRY(publish());
-  TRY(write_blob(image.manifest.config.digest, image.config_text));
-  TRY(write_blob(image.descriptor.digest, image.manifest_text));
-  // The names made by renames so far, before the index that relies on them.
-  TRY(sync_folder(store_ + "/layers"));
-  for (const std::string& algorithm : TRY(sys::list_dir(store_ + "/blobs"))) {
-    TRY(sync_folder(cat(store_, "/blobs/", algorithm)));
+  const oci::Index before = TRY(read_index(store_));
+  const bool known = std::any_of(before.manifests.begin(), before.manifests.end(),
+                                 [&](const oci::Descriptor& other) { return other.digest == image.descriptor.digest; });
+  std::optional<UnsyncedNote> note;
+  if (known) {
+    TRY(publish());
+  } else {
+    note.emplace(TRY(UnsyncedNote::write(store_, image.descriptor.digest)));
+    TRY(show_taken());
+  }
+  const sys::Sync sync = known ? sys::Sync::yes : sys::Sync::no;
+  TRY(write_blob(image.manifest.config.digest, image.config_text, sync));
+  TRY(write_blob(image.descriptor.digest, image.manifest_text, sync));
+  if (known) {
+    // The names made by renames so far, before the index that relies on them.
+    TRY(sync_folder(store_ + "/layers"));
+    for (const std::string& algorithm : TRY(sys::list_dir(store_ + "/blobs"))) {
+      TRY(sync_folder(cat(store_, "/blobs/", algorithm)));
+    }
   }
   oci::Descriptor entry;
   entry.media_type = image.descriptor.media_type;
@@ -168,6 +187,7 @@ Result<Image> Ingest::commit(const ResolvedImage& image, const std::vector<std::
     for (const std::string& name : names) set_name(index, entry, name);
     return Ok{};
   }));
+  if (note) note->sync_in_background();
   const ImageStore store(store_);
   const std::optional<Image> found = TRY(store.find(names.empty() ? image.manifest.config.digest : names.front()));
   if (!found) return Error(0, "the image was removed by another moss just now; try again");

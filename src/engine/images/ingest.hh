@@ -3,7 +3,8 @@
 //   begin      the unpacking process, a staging folder, a shared hold on blobs/
 //   layers     each blob into staging, verified, and unpacked beside it
 //   publish    one sync, then renames: layers become visible to everybody
-//   commit     manifest, config and the index's new entry: the image exists
+//   commit     the rest of that, manifest, config and the index's new entry: the image exists. A new image is synced
+//              afterwards, in the background (unsynced.hh)
 //
 // Whatever ends it earlier leaves staging/ to this value's end or, if that was a SIGKILL, to the next command.
 #pragma once
@@ -18,6 +19,7 @@
 #include "moss/engine/digest.hh"
 #include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
+#include "moss/sys/file.hh"
 #include "resolve.hh"
 #include "unpack_worker.hh"
 
@@ -48,7 +50,7 @@ class Ingest {
   /// Errors: the layer is not the one the config promises.
   Result<Ok> take_layer(size_t index, const ImageLayer& layer, std::string blob_file,
                         const std::optional<UnpackedLayer>& unpacked, std::optional<NameLock> lock);
-  /// Makes what was taken so far visible.
+  /// Syncs what was taken so far and makes it visible.
   Result<Ok> publish();
   /// Publishes the rest and names the image; an image without names is kept by its id. Gives it as the store has it.
   Result<Image> commit(const ResolvedImage& image, const std::vector<std::string>& names);
@@ -67,7 +69,8 @@ class Ingest {
   Ingest(std::string store, IdMap map, UnpackWorker worker)
       : store_(std::move(store)), map_(std::move(map)), worker_(std::make_unique<UnpackWorker>(std::move(worker))) {}
   TreeRemover remover() const;
-  Result<Ok> write_blob(const std::string& digest, std::string_view text);
+  Result<Ok> show_taken();
+  Result<Ok> write_blob(const std::string& digest, std::string_view text, sys::Sync sync);
 
   std::string store_;
   IdMap map_;

@@ -11,6 +11,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "resolve.hh"
+#include "unsynced.hh"
 
 namespace moss::engine {
 
@@ -80,7 +81,9 @@ Result<Ok> make_store(const std::string& store) {
   return Ok{};
 }
 
-Result<oci::Index> read_index(const std::string& store) {
+namespace {
+
+Result<oci::Index> read_whole_index(const std::string& store) {
   const std::string path = store + "/index.json";
   const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxIndexBytes));
   if (!text) {
@@ -91,10 +94,25 @@ Result<oci::Index> read_index(const std::string& store) {
   return oci::decode_index(*text).context(path);
 }
 
+void leave_out_lost(oci::Index& index, const std::string& store) {
+  const std::set<std::string> lost = lost_manifests(store);
+  if (lost.empty()) return;
+  std::erase_if(index.manifests, [&](const oci::Descriptor& entry) { return lost.contains(entry.digest); });
+}
+
+}  // namespace
+
+Result<oci::Index> read_index(const std::string& store) {
+  oci::Index index = TRY(read_whole_index(store));
+  leave_out_lost(index, store);
+  return index;
+}
+
 Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit) {
   const NameLock lock = TRY(NameLock::acquire(store, "index"));
-  oci::Index index = TRY(read_index(store));
+  oci::Index index = TRY(read_whole_index(store));
   const std::vector<oci::Descriptor> before = index.manifests;
+  leave_out_lost(index, store);
   TRY(edit(index));
   if (index.manifests == before && sys::exists(store + "/index.json")) return Ok{};
   Result<Ok> written = sys::replace_file(store + "/index.json", oci::encode_index(index), 0644, sys::Sync::yes);
@@ -229,11 +247,15 @@ Result<Referenced> find_referenced(const std::string& store) {
 
 }  // namespace
 
-Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove) {
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
   if (!sys::exists(store + "/blobs")) return Ok{};
-  std::optional<Fd> users = TRY(try_hold_folder(store, Hold::alone));
+  const auto hold = [&](const std::string& folder) -> Result<std::optional<Fd>> {
+    if (patience == Patience::none) return try_hold_folder(folder, Hold::alone);
+    return std::optional(TRY(hold_folder(folder, Hold::alone)));
+  };
+  std::optional<Fd> users = TRY(hold(store));
   if (!users) return Ok{};
-  std::optional<Fd> adders = TRY(try_hold_folder(store + "/blobs", Hold::alone));
+  std::optional<Fd> adders = TRY(hold(store + "/blobs"));
   if (!adders) return Ok{};
   // Nobody adds, nobody looks up: what no image names now is named by none later.
   const Referenced referenced = TRY(find_referenced(store).context("collect garbage; nothing was removed"));

@@ -34,9 +34,9 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
 /// Errors: a home that cannot be written to; a store of a later format.
 Result<Ok> make_store(const std::string& store);
 
-/// A store that is not there has an empty index.
+/// A store that is not there has an empty index. What a power cut may have damaged is left out (unsynced.hh).
 Result<oci::Index> read_index(const std::string& store);
-/// Reads, changes and replaces index.json, one at a time.
+/// Reads, changes and replaces index.json, one at a time. What read_index() leaves out is gone afterwards.
 Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit);
 /// The image an entry of the index stands for, with that entry's name alone.
 Result<Image> read_image(const std::string& store, const oci::Descriptor& entry);
@@ -59,8 +59,9 @@ Error explain(Error error, const std::string& store);
 TreeRemover remover_for(const IdMap& map);
 /// Removes what killed commands left: staging folders, half-written copies of index.json, lock files.
 Result<Ok> reclaim(const std::string& store, const TreeRemover& remove);
-/// Moves blobs and layers that no image names out of sight, then removes them. Does nothing while somebody holds the
-/// store or its blobs.
-Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove);
+/// Moves blobs and layers that no image names out of sight, then removes them. While somebody holds the store or its
+/// blobs it waits for them, or does nothing.
+enum class Patience : bool { none, wait };
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience = Patience::none);
 
 }  // namespace moss::engine

@@ -1,8 +1,8 @@
-// Pulling: names to registries, documents to layers, layers to files, all on one thread.
+// Pulling: names to registries, documents to layers, layers to files.
 //
-// Each layer goes through one line: bytes from libcurl are hashed and written to a file in staging; the file's pages
-// are spliced into the pipe of a child that unpacks. So a slow disk never stops the network, the unpacking is done
-// moments after the last byte, and nothing is in memory that need not be.
+// Each layer goes through one line (blob_stream.hh): bytes from libcurl are hashed, written to a file in staging and
+// given to the pipe of a child that unpacks. So the unpacking is done moments after the last byte, and a line that is
+// slower than the network slows the network down: nothing piles up in memory.
 #include "moss/engine/pull.hh"
 
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "blob_stream.hh"
 #include "http.hh"
 #include "ingest.hh"
 #include "moss/sys/file.hh"
@@ -26,6 +27,7 @@ namespace moss::engine {
 namespace {
 
 constexpr int kPipeBytes = 1 << 20;
+static_assert(kMaxHttpPiece <= BlobStream::kMaxOffer);
 constexpr int kIdleMs = 1000;
 constexpr int kLockPollMs = 50;
 constexpr int64_t kProgressIntervalMs = 50;
@@ -38,20 +40,17 @@ int64_t now_ms() {
 
 // One layer on its way.
 struct Download {
-  enum class State { queued, fetching, pausing, feeding, finished };
+  enum class State { queued, fetching, pausing, unpacking, finished };
 
   size_t index = 0;
   ImageLayer layer;
   State state = State::queued;
   std::optional<NameLock> lock;
-  std::string blob_name;  ///< in staging; empty where the store has the blob
-  Fd blob;
-  std::optional<Digester> digester;
-  Fd pipe;                ///< to the child that unpacks
-  int64_t received = 0;   ///< bytes in the file
-  int64_t fed = 0;        ///< bytes of them in the pipe
-  int64_t skip = 0;       ///< of an answer that begins at the beginning again
-  bool answered = false;  ///< this transfer has given bytes
+  std::string blob_name;               ///< in staging; empty where the store has the blob
+  std::unique_ptr<BlobStream> stream;  ///< until its digest is known
+  int64_t received = 0;                ///< bytes given to it
+  int64_t skip = 0;                    ///< of an answer that begins at the beginning again
+  bool answered = false;               ///< this transfer has given bytes
   std::optional<UnpackJob> job;
   int attempt = 0;
   int64_t resume_at_ms = 0;
@@ -142,20 +141,20 @@ class LayerPull {
     if (has_blob) {
       const Fd blob = TRY(sys::open_at(AT_FDCWD, blob_path(ingest_.store(), digest), O_RDONLY | O_NONBLOCK));
       download.job = TRY(ingest_.unpack(download.index, blob.get()));
-      download.received = download.fed = layer.blob.size;
-      download.state = Download::State::feeding;
+      download.received = layer.blob.size;
+      download.state = Download::State::unpacking;
       tell(Progress::Phase::unpacking, download);
       return true;
     }
     download.blob_name = cat("blob-", download.index);
-    download.blob = TRY(ingest_.create_file(download.blob_name));
-    download.digester = TRY(Digester::create(digest.algorithm()));
+    Fd file = TRY(ingest_.create_file(download.blob_name));
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
     const Fd reading(ends[0]);
-    download.pipe.reset(ends[1]);
-    ::fcntl(download.pipe.get(), F_SETPIPE_SZ, kPipeBytes);
+    Fd writing(ends[1]);
+    ::fcntl(writing.get(), F_SETPIPE_SZ, kPipeBytes);
     download.job = TRY(ingest_.unpack(download.index, reading.get()));
+    download.stream = TRY(BlobStream::start(std::move(file), std::move(writing), digest.algorithm()));
     tell(Progress::Phase::downloading, download);
     TRY(fetch(download));
     return true;
@@ -178,32 +177,25 @@ class LayerPull {
         });
   }
 
-  // False ends the transfer; failure_ says why.
-  bool receive(Download& download, const HttpResponse& response, std::string_view bytes) {
+  // Where it ends the transfer, failure_ says why.
+  Taken receive(Download& download, const HttpResponse& response, std::string_view bytes) {
     // A server that does not know ranges begins again: what is here already comes once more.
     if (!std::exchange(download.answered, true) && response.status != 206) download.skip = download.received;
     const auto skipped = std::min<int64_t>(download.skip, static_cast<int64_t>(bytes.size()));
-    download.skip -= skipped;
     bytes.remove_prefix(static_cast<size_t>(skipped));
-    if (bytes.empty()) return true;
     if (download.received + static_cast<int64_t>(bytes.size()) > download.layer.blob.size) {
       failure_ = Error(0, "layer ", download.layer.blob.digest, " is larger than the ", download.layer.blob.size,
                        " bytes it was promised with; refused");
-      return false;
+      return Taken::stop;
     }
-    Result<Ok> written = sys::write_all(download.blob.get(), bytes, "a layer");
-    if (!written.ok()) {
-      failure_ = explain(written.error(), ingest_.store());
-      return false;
-    }
-    download.digester->update(bytes);
+    if (!download.stream->offer(bytes)) return Taken::later;
+    download.skip -= skipped;
     download.received += static_cast<int64_t>(bytes.size());
-    feed(download);
     if (const int64_t now = now_ms(); now - download.told_at_ms >= kProgressIntervalMs) {
       download.told_at_ms = now;
       tell(Progress::Phase::downloading, download);
     }
-    return true;
+    return Taken::yes;
   }
 
   Result<Ok> end_fetch(Download& download, const HttpResponse& response) {
@@ -211,11 +203,8 @@ class LayerPull {
     const oci::Descriptor& blob = download.layer.blob;
     const bool whole = response.status / 100 == 2 && response.failure.empty();
     if (whole && download.received == blob.size) {
-      const std::string digest = download.digester->finish();
-      if (digest != blob.digest) {
-        return Error(0, "layer ", blob.digest, ": its content has the digest ", digest, "; refused");
-      }
-      download.state = Download::State::feeding;
+      download.stream->close();
+      download.state = Download::State::unpacking;
       tell(Progress::Phase::unpacking, download);
       return Ok{};
     }
@@ -233,25 +222,19 @@ class LayerPull {
     return registry_.describe(response, cat("layer ", blob.digest));
   }
 
-  // Gives the child what is in the file and not yet in the pipe. The child's own end is told by its reply.
-  void feed(Download& download) {
-    while (download.pipe && download.fed < download.received) {
-      loff_t offset = download.fed;
-      const ssize_t moved = ::splice(
-          download.blob.get(), &offset, download.pipe.get(), nullptr,
-          static_cast<size_t>(std::min<int64_t>(download.received - download.fed, kPipeBytes)), SPLICE_F_NONBLOCK);
-      if (moved > 0) {
-        download.fed += moved;
-      } else if (moved < 0 && errno == EINTR) {
-        continue;
-      } else if (moved < 0 && errno == EAGAIN) {
-        return;
-      } else {
-        download.pipe.reset();
-      }
+  // The end of the pipe is the end of the layer: only what is verified may end.
+  Result<Ok> verify(Download& download) {
+    download.stream->clear_event();
+    http_.resume();
+    const std::optional<Result<std::string>> digest = download.stream->result();
+    if (!digest) return Ok{};
+    if (!digest->ok()) return explain(digest->error(), ingest_.store());
+    const oci::Descriptor& blob = download.layer.blob;
+    if (**digest != blob.digest) {
+      return Error(0, "layer ", blob.digest, ": its content has the digest ", **digest, "; refused");
     }
-    // The end of the pipe is the end of the layer: only what is verified may end.
-    if (download.state == Download::State::feeding && download.fed == download.received) download.pipe.reset();
+    download.stream.reset();
+    return Ok{};
   }
 
   Result<Ok> wait() {
@@ -262,7 +245,7 @@ class LayerPull {
       if (download->state == Download::State::pausing) {
         timeout_ms = std::clamp<int>(static_cast<int>(download->resume_at_ms - now_ms()), 1, timeout_ms);
       }
-      if (download->pipe && download->fed < download->received) waits.push_back({download->pipe.get(), POLLOUT, 0});
+      if (download->stream) waits.push_back({download->stream->event(), POLLIN, 0});
       if (download->job) waits.push_back({download->job->fd(), POLLIN, 0});
     }
     return http_.poll(waits, timeout_ms);
@@ -271,7 +254,7 @@ class LayerPull {
   Result<Ok> advance(Download& download) {
     if (failure_) return *failure_;
     if (download.state == Download::State::pausing && now_ms() >= download.resume_at_ms) TRY(fetch(download));
-    feed(download);
+    if (download.stream) TRY(verify(download));
     if (!download.job) return Ok{};
     Result<std::optional<UnpackedLayer>> read =
         download.job->read().context("unpack layer ", download.layer.blob.digest);
@@ -279,13 +262,12 @@ class LayerPull {
     const std::optional<UnpackedLayer>& unpacked = *read;
     if (!unpacked) return Ok{};
     tell_warnings(options_.progress, *unpacked);
-    if (download.state != Download::State::feeding) {
+    if (download.state != Download::State::unpacking || download.stream) {
       return Error(0, "unpack layer ", download.layer.blob.digest, ": the child ended before its input");
     }
     download.job.reset();
     TRY(ingest_.take_layer(download.index, download.layer, download.blob_name, unpacked, std::move(download.lock)));
     download.lock.reset();
-    download.blob.reset();
     download.state = Download::State::finished;
     tell(Progress::Phase::done, download);
     return Ok{};

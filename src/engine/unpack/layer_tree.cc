@@ -226,7 +226,8 @@ Result<Ok> LayerTree::set_owner_at(int dir, const char* name, const Metadata& me
   const int64_t gid = options_.single_id ? 0 : metadata.gid;
   const auto beyond = [&] {
     return entry_error(path, "its owner ", uid, ":", gid,
-                       " is beyond the ids this user may give away; add more to /etc/subuid and /etc/subgid");
+                       " is not among the ids that are mapped; map more of yours (--uidmap, --gidmap), or "
+                       "get more in /etc/subuid and /etc/subgid");
   };
   // 2^32-1 means "leave alone" to the kernel.
   if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX) return beyond();

@@ -1,0 +1,163 @@
+// What is done to a container that is there: start, kill, delete.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "moss/runtime/container.hh"
+#include "moss/sys/child.hh"
+#include "moss/sys/file.hh"
+#include "runtime/container/folder.hh"
+#include "runtime/container/lifecycle.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+constexpr int kPatienceMs = 10'000;
+
+// One verb at a time changes a container. Whoever holds the lock for longer than that is stuck.
+Result<Ok> lock_folder(const Container& container) {
+  for (int waited_ms = 0; ::flock(container.dir.get(), LOCK_EX | LOCK_NB) != 0; waited_ms += 5) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return sys_error("lock ", container.folder);
+    if (waited_ms >= kPatienceMs) return Error(EBUSY, "container \"", container.id, "\" is held by another command");
+    const timespec pause{.tv_sec = 0, .tv_nsec = 5'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return Ok{};
+}
+
+// Nobody of it is on the way to execve any more: neither creator nor child.
+bool wait_until_unlocked(const Container& container) {
+  for (int waited_ms = 0; is_init_locked(container.dir.get()); ++waited_ms) {
+    if (waited_ms >= kPatienceMs) return false;
+    const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return true;
+}
+
+bool has_ended(int pidfd, int timeout_ms) {
+  pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
+  int ready;
+  do {
+    ready = ::poll(&ended, 1, timeout_ms);
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+ino_t pid_namespace_of(pid_t pid) {
+  struct stat status;
+  return ::stat(cat("/proc/", pid, "/ns/pid").c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+}  // namespace
+
+Result<Ok> start_container(const Container& container) {
+  TRY(lock_folder(container));
+  const Container now = TRY(find_container(container.root, container.id));
+  if (now.status != Status::created) {
+    return Error(0, "start container \"", container.id, "\": it is not created but ", to_string(now.status));
+  }
+  const Fd socket = TRY(connect_to_init(now.dir.get()).context("start container \"", container.id, "\""));
+  const RemainingSteps steps{now.record.first_step, now.record.steps, now.record.command};
+  const auto on_listener = [&](Fd listener) -> Result<Ok> {
+    const oci::Config config = TRY(read_config(now));
+    if (!config.linux.seccomp) return Error(EPROTO, "the container's process speaks out of turn");
+    return hand_on_listener(*config.linux.seccomp, now.record, "created", static_cast<pid_t>(now.record.pid),
+                            listener.get());
+  };
+  TRY(start_waiting(socket.get(), steps, on_listener).context("start container \"", container.id, "\""));
+  return run_poststart(now);
+}
+
+Result<std::vector<pid_t>> container_processes(const Container& container) {
+  std::vector<pid_t> found;
+  if (container.status == Status::stopped || container.status == Status::creating) return found;
+  const auto init = static_cast<pid_t>(container.record.pid);
+  if (!container.record.own_pid_namespace) {
+    found.push_back(init);
+    return found;
+  }
+  const ino_t wanted = pid_namespace_of(init);
+  if (wanted == 0) return sys_error("look at the container's pid namespace");
+  for (const std::string& name : TRY(sys::list_dir("/proc"))) {
+    const auto pid = parse_number<pid_t>(name);
+    if (pid && pid_namespace_of(*pid) == wanted) found.push_back(*pid);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<Ok> kill_container(const Container& container, int signal, bool all) {
+  if (container.status == Status::stopped || container.status == Status::creating) {
+    return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
+  }
+  const bool takes_all_along = signal == SIGKILL && container.record.own_pid_namespace;
+  if (all && !takes_all_along) {
+    for (const pid_t pid : TRY(container_processes(container))) {
+      if (pid != container.record.pid) (void)::kill(pid, signal);
+    }
+  }
+  const Result<Ok> sent = sys::send_signal(container.pidfd.get(), signal);
+  if (!sent.ok() && sent.error().code() == ESRCH) return Error(0, "container not running: \"", container.id, "\"");
+  return sent;
+}
+
+namespace {
+
+// A record that cannot be read names no process. While nobody waits in it, there is nothing but a folder.
+Result<Ok> clear_damaged(const std::string& root, const std::string& id) {
+  const std::string folder = cat(root, "/", id);
+  const Fd dir = TRY(sys::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (is_init_locked(dir.get())) return Error(EBUSY, "its process waits for its start");
+  return remove_folder(folder, dir.get());
+}
+
+Result<Ok> delete_found(const Container& container, bool force, const Note& note) {
+  if (!force && container.status != Status::stopped)
+    return Error(0, "it is not stopped but ", to_string(container.status));
+  if (container.pidfd) {
+    (void)sys::send_signal(container.pidfd.get(), SIGKILL);
+    if (!has_ended(container.pidfd.get(), kPatienceMs)) {
+      return Error(EBUSY, "process ", container.record.pid, " does not end");
+    }
+  }
+  // A creator that was killed may have a child for a moment longer.
+  if (!wait_until_unlocked(container)) return Error(EBUSY, "it is being created");
+  oci::Config config;
+  if (container.record.has_poststop) {
+    Result<oci::Config> kept = read_config(container);
+    if (!kept.ok() && note) note(kept.error().to_string());
+    if (kept.ok()) config = std::move(kept).value();
+  }
+  TRY(remove_resctrl_groups({.folders = {}, .made = container.record.resctrl}));
+  TRY(remove_folder(container.folder, container.dir.get()));
+  run_poststop(config.hooks, container.record, note);
+  return Ok{};
+}
+
+}  // namespace
+
+Result<Ok> delete_container(const std::string& root, const std::string& id, bool force, const Note& note) {
+  const Result<Container> found = find_container(root, id);
+  if (!found.ok()) {
+    struct stat status;
+    const bool is_there = is_container_id(id) && ::lstat(cat(root, "/", id).c_str(), &status) == 0;
+    if (!force) return found.error();
+    return is_there ? clear_damaged(root, id).context(found.error().to_string()) : Result<Ok>(Ok{});
+  }
+  TRY(lock_folder(*found));
+  if (found->status == Status::creating && force) (void)wait_until_unlocked(*found);
+  // Somebody may have been faster, or the creator may have finished while we waited.
+  const Result<Container> now = find_container(root, id);
+  if (!now.ok()) return force ? Result<Ok>(Ok{}) : Result<Ok>(now.error());
+  return delete_found(*now, force, note).context("delete container \"", id, "\"");
+}
+
+}  // namespace moss::runtime

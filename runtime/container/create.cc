@@ -1,0 +1,241 @@
+// Making a container: create, run --detach, run.
+//
+// All that can be refused is refused before the name is taken. From then on whatever fails removes what was made
+// (destructors), and whatever is killed leaves a record that says what is to be removed.
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "moss/runtime/container.hh"
+#include "moss/runtime/hooks.hh"
+#include "moss/runtime/seccomp.hh"
+#include "moss/sys/file.hh"
+#include "moss/sys/host.hh"
+#include "runtime/container/folder.hh"
+#include "runtime/container/handover.hh"
+#include "runtime/container/lifecycle.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+using Life = PlanOptions::Life;
+
+// RFC 3339, to the nanosecond as Go writes it.
+std::string now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  tm parts{};
+  ::gmtime_r(&time.tv_sec, &parts);
+  char text[48];
+  ::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", parts.tm_year + 1900, parts.tm_mon + 1,
+             parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time.tv_nsec);
+  return text;
+}
+
+Result<std::string> absolute(const std::string& path) {
+  char* real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return sys_error("open bundle ", path);
+  std::string resolved = real;
+  ::free(real);
+  return resolved;
+}
+
+HookState split_at_pid(const oci::ContainerRecord& record, const char* status) {
+  const std::string json = hook_state(record, status, 0);
+  // Before it stand only the version and the id, which holds no quotes.
+  const size_t at = json.find("\"pid\":") + 6;
+  return {json.substr(0, at), json.substr(at + 1)};
+}
+
+bool has_hooks_inside(const oci::Hooks& hooks) {
+  return !hooks.create_container.empty() || !hooks.start_container.empty();
+}
+
+// A container about to be launched.
+struct Prepared {
+  oci::Config config;
+  std::string config_text;
+  oci::ContainerRecord record;
+  Plan plan;
+};
+
+Result<Prepared> prepare(const CreateOptions& options, Life life) {
+  if (!is_container_id(options.id)) {
+    return Error(0, "\"", printable(options.id),
+                 "\" is no container id: letters, digits and _+-. make one, and no dot comes first");
+  }
+  Prepared prepared;
+  const std::string bundle = TRY(absolute(options.bundle));
+  const std::string config_file = options.config_file.empty() ? bundle + "/config.json" : options.config_file;
+  prepared.config_text = TRY(sys::read_file(config_file, kMaxConfigBytes));
+  prepared.config = TRY(oci::decode_config(prepared.config_text));
+  const oci::Config& config = prepared.config;
+  TRY(check_console(config.process.terminal, life == Life::with_parent, options.console_socket));
+  const sys::Host host = TRY(sys::probe_host());
+
+  oci::ContainerRecord& record = prepared.record;
+  record.id = options.id;
+  record.bundle = bundle;
+  record.rootfs = config.root.path.starts_with('/') ? config.root.path : cat(bundle, "/", config.root.path);
+  record.created = now();
+  record.owner = host.uid;
+  record.annotations = config.annotations;
+  record.has_poststart = !config.hooks.poststart.empty();
+  record.has_poststop = !config.hooks.poststop.empty();
+  for (const oci::Namespace& entry : config.linux.namespaces) {
+    if (entry.type == "pid" && entry.path.empty()) record.own_pid_namespace = true;
+  }
+
+  PlanOptions plan_options{.bundle = bundle,
+                           .id = options.id,
+                           .preserve_fds = options.preserve_fds,
+                           .listen_fds = options.listen_fds,
+                           .session_keyring = options.new_keyring ? "_ses." + options.id : "",
+                           .life = life};
+  if (config.linux.seccomp) {
+    SeccompFilter filter =
+        TRY(seccomp_filter(*config.linux.seccomp, options.root + "/.seccomp").context("linux.seccomp"));
+    plan_options.seccomp.assign(filter.program().begin(), filter.program().end());
+    plan_options.seccomp_flags = filter.flags;
+  }
+  plan_options.hook_states = HookStates{split_at_pid(record, "creating"), split_at_pid(record, "created")};
+  prepared.plan = TRY(plan(config, host, std::move(plan_options)));
+  if (life == Life::waiting_for_start) {
+    RemainingSteps remaining = remaining_steps(prepared.plan);
+    record.steps = std::move(remaining.words);
+    record.first_step = remaining.first;
+    record.command = std::move(remaining.command);
+  }
+  return prepared;
+}
+
+// Clones the child and brings it as far as its life says. The folder's record then has its number.
+Result<Launched> launch_into(NewFolder& folder, Prepared& prepared, int start_socket) {
+  const oci::Hooks& hooks = prepared.config.hooks;
+  LaunchOptions options{.start_socket = start_socket};
+  Fd null;
+  if (has_hooks_inside(hooks)) {
+    null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
+    options.null_fd = null.get();
+  }
+  if (!hooks.prestart.empty() || !hooks.create_runtime.empty()) {
+    options.runtime_hooks = [&](pid_t init) -> Result<Ok> {
+      const std::string state = hook_state(prepared.record, "creating", init);
+      TRY(run_hooks("prestart", hooks.prestart, state, prepared.record.bundle));
+      return run_hooks("createRuntime", hooks.create_runtime, state, prepared.record.bundle);
+    };
+  }
+  if (prepared.config.linux.seccomp) {
+    options.on_seccomp_listener = [&](pid_t init, Fd listener) {
+      return hand_on_listener(*prepared.config.linux.seccomp, prepared.record, "creating", init, listener.get());
+    };
+  }
+  Launched launched = TRY(launch(prepared.plan, options));
+  prepared.record.resctrl = launched.resctrl.made;
+  const Identity identity = TRY(identify(launched.init.pid(), launched.init.pidfd()));
+  prepared.record.pid = identity.pid;
+  prepared.record.start_time = identity.start_time;
+  prepared.record.pidfd_inode = identity.pidfd_inode;
+  prepared.record.boot_id = identity.boot_id;
+  TRY(folder.write_record(prepared.record));
+  return launched;
+}
+
+Result<Ok> hand_over(const CreateOptions& options, Launched& launched) {
+  if (launched.terminal && !options.console_socket.empty()) {
+    TRY(send_terminal(options.console_socket, launched.terminal.get()));
+    launched.terminal.reset();
+  }
+  TRY(send_pidfd(options.pidfd_socket, launched.init.pidfd()));
+  return write_pid_file(options.pid_file, launched.init.pid());
+}
+
+// From the taking of the name to a process that is held (or, with its parent, runs).
+Result<Launched> make(NewFolder& folder, Prepared& prepared, const CreateOptions& options, Life life) {
+  TRY(folder.write_config(prepared.config_text));
+  TRY(folder.write_record(prepared.record));
+  Fd start_socket;
+  if (life == Life::waiting_for_start) start_socket = TRY(folder.listen_for_start());
+  Launched launched = TRY(launch_into(folder, prepared, start_socket.get()));
+  TRY(hand_over(options, launched));
+  return launched;
+}
+
+void tell_warnings(const Plan& plan, const Note& note) {
+  for (const std::string& warning : plan.warnings) {
+    if (note) note(warning);
+  }
+}
+
+Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
+  Prepared prepared = TRY(prepare(options, life));
+  tell_warnings(prepared.plan, note);
+  NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
+  Result<Launched> launched = make(folder, prepared, options, life);
+  if (!launched.ok()) {
+    run_poststop(prepared.config.hooks, prepared.record, note);
+    return launched.error();
+  }
+  // From here on it is a container, whatever becomes of us.
+  const Result<Ok> released = release(prepared.plan, *launched, [&](Fd listener) -> Result<Ok> {
+    return hand_on_listener(*prepared.config.linux.seccomp, prepared.record, "creating",
+                            static_cast<pid_t>(prepared.record.pid), listener.get());
+  });
+  if (!released.ok()) {
+    run_poststop(prepared.config.hooks, prepared.record, note);
+    return released.error();
+  }
+  folder.keep();
+  return Ok{};
+}
+
+}  // namespace
+
+Result<Ok> create_container(const CreateOptions& options, const Note& note) {
+  return create(options, Life::waiting_for_start, note);
+}
+
+Result<Ok> run_detached(const CreateOptions& options, const Note& note) {
+  TRY(create(options, Life::detached, note));
+  const Container container = TRY(find_container(options.root, options.id));
+  return run_poststart(container);
+}
+
+Result<RunningContainer> RunningContainer::start(const CreateOptions& options, const Note& note) {
+  Prepared prepared = TRY(prepare(options, Life::with_parent));
+  tell_warnings(prepared.plan, note);
+  NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
+  Result<Launched> launched = make(folder, prepared, options, Life::with_parent);
+  if (!launched.ok()) {
+    run_poststop(prepared.config.hooks, prepared.record, note);
+    return launched.error();
+  }
+  folder.keep();
+  RunningContainer running;
+  running.root_ = options.root;
+  running.id_ = options.id;
+  running.launched_ = std::move(launched).value();
+  running.note_ = note;
+  if (prepared.record.has_poststart) {
+    const Container container = TRY(find_container(options.root, options.id));
+    TRY(run_poststart(container));
+  }
+  return running;
+}
+
+RunningContainer::~RunningContainer() {
+  launched_.init.kill_and_reap();
+  if (!id_.empty()) (void)finish(false);
+}
+
+Result<Ok> RunningContainer::finish(bool keep) {
+  const std::string id = std::exchange(id_, {});
+  if (keep) return Ok{};
+  return delete_container(root_, id, true, note_);
+}
+
+}  // namespace moss::runtime

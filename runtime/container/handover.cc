@@ -1,0 +1,95 @@
+// Giving the caller what it asked for.
+#include "runtime/container/handover.hh"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "moss/runtime/container.hh"
+#include "moss/sys/file.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+// A path longer than an address is reached through its folder's descriptor.
+Result<Fd> connect_to(const std::string& path, int type) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  Fd folder;
+  std::string name = path;
+  if (name.size() >= sizeof address.sun_path) {
+    const size_t slash = path.find_last_of('/');
+    folder =
+        TRY(sys::open_at(AT_FDCWD, slash == std::string::npos ? "." : path.substr(0, slash + 1), O_PATH | O_DIRECTORY));
+    name = cat("/proc/self/fd/", folder.get(), "/", path.substr(slash + 1));
+    if (name.size() >= sizeof address.sun_path) return Error(ENAMETOOLONG, "connect to ", path);
+  }
+  name.copy(address.sun_path, name.size());
+  Fd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return sys_error("connect to ", path);
+  }
+  return socket;
+}
+
+Result<Ok> send_fd(const std::string& path, int fd, std::string name) {
+  const Fd socket = TRY(connect_to(path, SOCK_STREAM));
+  iovec data{.iov_base = name.data(), .iov_len = name.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  ::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return sys_error("send over ", path);
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Result<Ok> write_pid_file(const std::string& path, pid_t pid) {
+  if (path.empty()) return Ok{};
+  return sys::replace_file(path, std::to_string(pid)).context("write the pid file");
+}
+
+Result<Ok> send_terminal(const std::string& path, int master) {
+  unsigned number = 0;
+  if (::ioctl(master, TIOCGPTN, &number) != 0) return sys_error("ask for the terminal's name");
+  return send_fd(path, master, cat("/dev/pts/", number)).context("give the terminal away");
+}
+
+Result<Ok> send_pidfd(const std::string& path, int pidfd) {
+  if (path.empty()) return Ok{};
+  return send_fd(path, pidfd, "pidfd").context("give the process away");
+}
+
+Result<Ok> check_console(bool terminal, bool attached, const std::string& console_socket) {
+  if (terminal && !attached && console_socket.empty()) {
+    return Error(0, "process.terminal: needs --console-socket, to give the terminal to");
+  }
+  if (!terminal && !console_socket.empty()) return Error(0, "--console-socket: process.terminal is not set");
+  return Ok{};
+}
+
+Result<Ok> check_preserved(uint32_t preserve) {
+  if (preserve > 1u << 20) return Error(0, "--preserve-fds ", preserve, ": too many");
+  for (uint32_t i = 0; i < preserve; ++i) {
+    if (::fcntl(static_cast<int>(3 + i), F_GETFD) < 0) {
+      return Error(0, "--preserve-fds ", preserve, ": descriptor ", 3 + i, " is not open");
+    }
+  }
+  return Ok{};
+}
+
+}  // namespace moss::runtime

@@ -1,0 +1,63 @@
+// Telling a process from a later one with the same number.
+#include "runtime/container/identity.hh"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "moss/sys/child.hh"
+#include "moss/sys/file.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+constexpr decltype(statfs::f_type) kPidfsMagic = 0x50494446;
+
+// Before Linux 6.9 all pidfds share one inode.
+uint64_t inode_of(int pidfd) {
+  struct statfs filesystem;
+  if (::fstatfs(pidfd, &filesystem) != 0 || filesystem.f_type != kPidfsMagic) return 0;
+  struct stat status;
+  return ::fstat(pidfd, &status) == 0 ? status.st_ino : 0;
+}
+
+// The name in field 2 may hold spaces and parentheses; what follows its last one does not.
+std::optional<uint64_t> start_time_of(pid_t pid) {
+  const Result<std::string> text = sys::read_kernel_file(cat("/proc/", pid, "/stat"));
+  if (!text.ok()) return std::nullopt;
+  const size_t name_end = text->rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  const std::vector<std::string_view> rest = split(std::string_view(*text).substr(name_end + 1), ' ');
+  // rest[0] is empty, rest[1] is field 3.
+  return rest.size() > 20 ? parse_number<uint64_t>(rest[20]) : std::nullopt;
+}
+
+Result<std::string> boot_id() {
+  const std::string text = TRY(sys::read_kernel_file("/proc/sys/kernel/random/boot_id"));
+  return std::string(trim(text));
+}
+
+}  // namespace
+
+Result<Identity> identify(pid_t pid, int pidfd) {
+  const std::optional<uint64_t> start_time = start_time_of(pid);
+  if (!start_time) return Error(0, "find out when process ", pid, " was started");
+  return Identity{.pid = pid, .start_time = *start_time, .pidfd_inode = inode_of(pidfd), .boot_id = TRY(boot_id())};
+}
+
+std::optional<Fd> open_process(const Identity& identity) {
+  if (identity.pid <= 0) return std::nullopt;
+  Result<Fd> pidfd = sys::open_pidfd(identity.pid);
+  if (!pidfd.ok()) return std::nullopt;
+  pollfd ended{.fd = pidfd->get(), .events = POLLIN, .revents = 0};
+  if (::poll(&ended, 1, 0) != 0) return std::nullopt;
+  const Result<std::string> boot = boot_id();
+  if (!boot.ok() || *boot != identity.boot_id) return std::nullopt;
+  const bool same = identity.pidfd_inode != 0 ? inode_of(pidfd->get()) == identity.pidfd_inode
+                                              : start_time_of(identity.pid) == identity.start_time;
+  if (!same) return std::nullopt;
+  return std::move(pidfd).value();
+}
+
+}  // namespace moss::runtime

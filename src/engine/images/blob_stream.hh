@@ -1,0 +1,82 @@
+// One blob on its way from the network: hashed, written to its file and passed on to whoever unpacks it.
+//
+// A thread of its own takes pieces from a small ring. The file is written past the page cache (O_DIRECT) where the
+// filesystem can: a blob is not read again until somebody pushes it, and its pages would cost more than its bytes and
+// push out of memory what the user works with. When the ring is full the network waits: nothing queues up in memory,
+// however large a layer and however slow a disk.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "moss/base/fd.hh"
+#include "moss/base/result.hh"
+#include "moss/engine/digest.hh"
+
+namespace moss::engine {
+
+class BlobStream {
+ public:
+  /// `file` is empty and open for writing; `pipe` is the unpacker's and may lose its reader at any time: that is the
+  /// unpacker's to tell. Errors: an unknown digest algorithm; no memory.
+  static Result<std::unique_ptr<BlobStream>> start(Fd file, Fd pipe, std::string_view algorithm);
+  BlobStream(const BlobStream&) = delete;
+  BlobStream& operator=(const BlobStream&) = delete;
+  /// Stops, wherever it is. Only now does whoever reads the pipe see its end: keep the stream until what it says of the
+  /// digest is right.
+  ~BlobStream();
+
+  /// Takes all of `bytes`, or nothing where the ring has no room for them; event() tells when it may have.
+  /// At most kMaxOffer bytes at a time.
+  bool offer(std::string_view bytes);
+  /// There is no more to come.
+  void close();
+
+  /// Becomes readable when there is room again, and when the stream has ended. Borrowed.
+  int event() const { return event_.get(); }
+  void clear_event();
+  /// Once all that came before close() is in the file and the pipe: its digest. At any time: why the file could not be
+  /// written. Nothing while it works.
+  std::optional<Result<std::string>> result();
+
+  static constexpr size_t kPieceBytes = 1u << 20;
+  static constexpr size_t kRingBytes = 4 * kPieceBytes;
+  static constexpr size_t kMaxOffer = kRingBytes / 2;
+
+ private:
+  struct FreeRing {
+    void operator()(char* ring) const;
+  };
+
+  BlobStream(Fd file, Fd pipe, Digester digester);
+  void work();
+  Result<Ok> stop_direct();
+  Result<Ok> write_piece(std::string_view piece, uint64_t offset);
+  void pass_on(std::string_view piece);
+  void notify() const;
+
+  Fd file_;
+  Fd pipe_;
+  Digester digester_;
+  Fd event_;
+  Fd stop_event_;
+  std::unique_ptr<char, FreeRing> ring_;
+  bool direct_ = false;
+  std::thread thread_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t offered_ = 0;  ///< bytes put into the ring since the start
+  uint64_t taken_ = 0;    ///< bytes that were dealt with
+  bool refused_ = false;  ///< somebody waits for room
+  bool closed_ = false;
+  bool stop_ = false;
+  std::optional<Result<std::string>> result_;
+};
+
+}  // namespace moss::engine

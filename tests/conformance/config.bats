@@ -1,0 +1,192 @@
+# The runtime-spec's config.md: what holds on every platform.
+# as: root user
+
+load helpers
+
+# Valid values: "generate an error when invalid … values are encountered".
+@test "a config with a wrong value, or cut short, is refused" {
+  edit 'c["root"] = "rootfs"'
+  refused
+  echo '{"ociVersion": "1.0.2", ' >bundle/config.json
+  refused
+}
+
+# Extensibility: "MUST NOT generate an error if they encounter an unknown property. Instead they MUST ignore unknown properties."
+@test "unknown properties are ignored" {
+  edit 'c["org.example.new"] = {"a": 1}; process["newer"] = True; linux["newest"] = []; c["mounts"][0]["later"] = "x"'
+  runs 'echo yes'
+  assert_output yes
+}
+
+# Annotations: "Implementations … MUST NOT generate an error if they encounter an unknown annotation key"; values "MAY be an empty string".
+@test "unknown annotations are ignored" {
+  edit 'c["annotations"] = {"org.example.unknown": "", "org.example.other": "x"}'
+  runs 'echo yes'
+  assert_output yes
+}
+
+# Root: "A directory MUST exist at the path declared by the field."
+@test "a root that is not there is an error" {
+  edit 'c["root"]["path"] = "no/such/folder"'
+  refused
+}
+
+# Root: "If true then the root filesystem MUST be read-only inside the container"
+@test "a read-only root is read-only, one that is not is not" {
+  runs 'echo x >/file && echo written'
+  assert_output written
+  edit 'c["root"]["readonly"] = True'
+  runs 'touch /file2 2>/dev/null || echo refused'
+  assert_output refused
+}
+
+# Mounts: "The runtime MUST mount entries in the listed order."
+@test "mounts are made in the order listed" {
+  mkdir first second
+  echo one >first/name
+  echo two >second/name
+  edit 'c["mounts"] += [{"destination": "/mnt", "type": "bind", "source": os.path.abspath(s), "options": ["bind"]} for s in ("first", "second")]'
+  runs 'cat /mnt/name; umount /mnt 2>/dev/null; grep -c " /mnt " /proc/self/mountinfo'
+  assert_output $'two\n2'
+}
+
+# Mounts: destination, type, source and options as of mount(8).
+@test "the options of a mount are applied" {
+  mkdir source
+  edit 'c["mounts"] += [{"destination": "/ro", "type": "bind", "source": os.path.abspath("source"), "options": ["rbind", "ro", "nosuid", "nodev", "noexec"]},
+    {"destination": "/new/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m", "mode=1750"]}]'
+  runs 'touch /ro/x 2>/dev/null || echo refused; stat -c %a /new/tmp; grep " /ro " /proc/self/mountinfo'
+  assert_has $'refused\n1750'
+  assert_has nosuid,nodev,noexec
+}
+
+# Process: "cwd … MUST be an absolute path."
+@test "the working folder is the one named, and must be absolute" {
+  edit 'process["cwd"] = "/usr/bin"'
+  runs pwd
+  assert_output /usr/bin
+  edit 'process["cwd"] = "usr/bin"'
+  refused
+}
+
+# Process: env and args have "the same semantics as" environ and execvp's argv.
+@test "environment and arguments are those of the config and no others" {
+  edit 'process["env"] = ["PATH=/bin:/usr/bin", "WORD=a b", "EMPTY="]' 'process["args"] = ["env"]'
+  SECRET=outside run oci run --bundle bundle "$id" 3>&- 4>&-
+  assert_success
+  assert_has "WORD=a b"
+  assert_has "EMPTY="
+  refute_has outside
+  edit 'process["args"] = ["printf", "<%s>", "a b", "", "*"]'
+  run oci run --bundle bundle "$id" 3>&- 4>&-
+  assert_output "<a b><><*>"
+}
+
+@test "a program that is not in PATH is an error" {
+  edit 'process["args"] = ["no-such-program"]'
+  run oci run --bundle bundle "$id" 3>&- 4>&-
+  ((status != 0))
+  run oci state "$id"
+  ((status != 0))
+}
+
+# Process: "consoleSize … Runtimes MUST ignore consoleSize if terminal is false or unset."
+@test "a console size without a terminal is ignored" {
+  edit 'process["consoleSize"] = {"height": 30, "width": 100}'
+  runs 'test -t 0 || echo none'
+  assert_output none
+}
+
+# POSIX process: "rlimits … soft … MUST be used as rlim_cur, hard as rlim_max".
+@test "limits of the process are set" {
+  edit 'process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]'
+  runs 'grep -E "open files|core file" /proc/self/limits | tr -s " "'
+  assert_has "Max open files 100 200"
+  assert_has "Max core file size 0 0"
+}
+
+# "If rlimits contains duplicated entries with same type, the runtime MUST generate an error."
+# Neither crun 1.8 nor runc 1.1 does.
+@test "a limit given twice is an error" {
+  edit 'process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}] * 2'
+  refused
+}
+
+# "The runtime MUST generate an error for any values which cannot be mapped to a relevant kernel interface."
+@test "a limit that the kernel does not know is an error" {
+  edit 'process["rlimits"] = [{"type": "RLIMIT_NO_SUCH", "soft": 1, "hard": 2}]'
+  refused
+}
+
+# POSIX-platform user: uid, gid, umask, additionalGids.
+@test "user, groups and umask are those of the config" {
+  if ((EUID == 0)); then
+    edit 'process["user"] = {"uid": 7, "gid": 8, "additionalGids": [9, 10], "umask": 0o27}' 'process["cwd"] = "/tmp"'
+    runs 'echo $(id -u) $(id -g) $(id -G) $(umask)'
+    assert_output "7 8 8 9 10 0027"
+  else
+    edit 'process["user"] = {"uid": 0, "gid": 0, "umask": 0o27}'
+    runs 'echo $(id -u) $(id -g) $(umask)'
+    assert_output "0 0 0027"
+  fi
+}
+
+# Linux process: capabilities, noNewPrivileges.
+@test "capabilities are those of the config" {
+  edit 'process["capabilities"] = {s: ["CAP_CHOWN", "CAP_KILL"] for s in ("bounding", "effective", "permitted")}' 'process["noNewPrivileges"] = True'
+  runs 'grep -E "^(Cap|NoNew)" /proc/self/status'
+  assert_has $'CapInh:\t0000000000000000'
+  assert_has $'CapPrm:\t0000000000000021'
+  assert_has $'CapEff:\t0000000000000021'
+  assert_has $'CapBnd:\t0000000000000021'
+  assert_has $'CapAmb:\t0000000000000000'
+  assert_has $'NoNewPrivs:\t1'
+}
+
+# "oomScoreAdj … If set, the runtime MUST set oom_score_adj to the given value; if not set, MUST NOT change it".
+@test "the oom score is set when given and else left alone" {
+  local ours
+  ours=$(cat /proc/self/oom_score_adj)
+  runs 'cat /proc/self/oom_score_adj'
+  assert_output "$ours"
+  edit "process['oomScoreAdj'] = $ours + 100"
+  runs 'cat /proc/self/oom_score_adj'
+  assert_output $((ours + 100))
+}
+
+# Hostname.
+@test "the host name is that of the config" {
+  edit 'c["hostname"] = "inside"'
+  runs hostname
+  assert_output inside
+}
+
+# Process: "terminal"; the terminal is sent to the console socket, and is the container's /dev/console (runtime-linux.md).
+@test "a terminal goes to the console socket, and is what the container is on" {
+  edit 'process["terminal"] = True; process["consoleSize"] = {"height": 30, "width": 100}'
+  program 'tty; stty size; test -c /dev/console && echo console'
+  run python3 - "$OCI_RUNTIME" "$PWD" "$id" <<'END'
+import os, select, socket, subprocess, sys
+runtime, folder, name = sys.argv[1:]
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("console.sock")
+listener.listen()
+oci = [runtime, "--root", folder + "/state"]
+subprocess.run(oci + ["create", "--bundle", folder + "/bundle", "--console-socket", folder + "/console.sock", name], check=True)
+listener.settimeout(5)
+connection, _ = listener.accept()
+_, (terminal,), _, _ = socket.recv_fds(connection, 4096, 1)
+subprocess.run(oci + ["start", name], check=True)
+seen = b""
+try:
+    while select.select([terminal], [], [], 5)[0]:
+        seen += os.read(terminal, 4096)
+except OSError:
+    pass
+print(seen.decode())
+END
+  assert_success
+  assert_has /dev/pts/0
+  assert_has "30 100"
+  assert_has console
+}
