@@ -310,6 +310,9 @@ class JsonWriter {
     detail::append(out_, number);
   }
   void boolean(bool value) { out_ += value ? "true" : "false"; }
+  void null() { out_ += "null"; }
+  /// 1234 is 12.34.
+  void hundredths(uint64_t number) { out_ += cat(number / 100, '.', number / 10 % 10, number % 10); }
   std::string finish() &&;
 
  private:

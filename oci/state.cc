@@ -1,6 +1,7 @@
 // A container's state and moss's record of it, as JSON.
 #include "moss/oci/state.hh"
 
+#include "cgroup_table.hh"
 #include "json_table.hh"
 
 namespace moss::oci {

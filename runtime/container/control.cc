@@ -79,6 +79,7 @@ Result<Ok> start_container(const Container& container) {
 Result<std::vector<pid_t>> container_processes(const Container& container) {
   std::vector<pid_t> found;
   if (container.status == Status::stopped || container.status == Status::creating) return found;
+  if (!container.record.cgroup.empty()) return cgroup_processes(container.record.cgroup);
   const auto init = static_cast<pid_t>(container.record.pid);
   if (!container.record.own_pid_namespace) {
     found.push_back(init);
@@ -95,14 +96,23 @@ Result<std::vector<pid_t>> container_processes(const Container& container) {
 }
 
 Result<Ok> kill_container(const Container& container, int signal, bool all) {
+  const oci::CgroupRecord& cgroup = container.record.cgroup;
   if (container.status == Status::stopped || container.status == Status::creating) {
+    // Without a pid namespace of its own others may outlive process 1.
+    if (all && !cgroup.empty() && !TRY(cgroup_processes(cgroup)).empty()) return kill_cgroup(cgroup, signal);
     return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
   }
+  if (all && !cgroup.empty()) return kill_cgroup(cgroup, signal);
   const bool takes_all_along = signal == SIGKILL && container.record.own_pid_namespace;
   if (all && !takes_all_along) {
     for (const pid_t pid : TRY(container_processes(container))) {
       if (pid != container.record.pid) (void)::kill(pid, signal);
     }
+  }
+  // A process that is frozen by cgroup v1 does not even die.
+  if (signal == SIGKILL && container.status == Status::paused) {
+    TRY(sys::send_signal(container.pidfd.get(), signal));
+    return thaw_cgroup(cgroup);
   }
   const Result<Ok> sent = sys::send_signal(container.pidfd.get(), signal);
   if (!sent.ok() && sent.error().code() == ESRCH) return Error(0, "container not running: \"", container.id, "\"");
@@ -122,6 +132,8 @@ Result<Ok> clear_damaged(const std::string& root, const std::string& id) {
 Result<Ok> delete_found(const Container& container, bool force, const Note& note) {
   if (!force && container.status != Status::stopped)
     return Error(0, "it is not stopped but ", to_string(container.status));
+  const oci::CgroupRecord& cgroup = container.record.cgroup;
+  if (!cgroup.empty() && force) TRY(kill_cgroup(cgroup, SIGKILL));
   if (container.pidfd) {
     (void)sys::send_signal(container.pidfd.get(), SIGKILL);
     if (!has_ended(container.pidfd.get(), kPatienceMs)) {
@@ -137,6 +149,7 @@ Result<Ok> delete_found(const Container& container, bool force, const Note& note
     if (kept.ok()) config = std::move(kept).value();
   }
   TRY(remove_resctrl_groups({.folders = {}, .made = container.record.resctrl}));
+  TRY(remove_cgroup(cgroup));
   TRY(remove_folder(container.folder, container.dir.get()));
   run_poststop(config.hooks, container.record, note);
   return Ok{};

@@ -60,6 +60,7 @@ struct Prepared {
   oci::Config config;
   std::string config_text;
   oci::ContainerRecord record;
+  CgroupPlan cgroup;
   Plan plan;
 };
 
@@ -90,12 +91,27 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
     if (entry.type == "pid" && entry.path.empty()) record.own_pid_namespace = true;
   }
 
-  PlanOptions plan_options{.bundle = bundle,
-                           .id = options.id,
-                           .preserve_fds = options.preserve_fds,
-                           .listen_fds = options.listen_fds,
-                           .session_keyring = options.new_keyring ? "_ses." + options.id : "",
-                           .life = life};
+  const CgroupHost cgroups = options.cgroup_manager == CgroupManager::disabled
+                                 ? CgroupHost{}
+                                 : TRY(probe_cgroups(host, asks_for_limits(config)));
+  prepared.cgroup = TRY(plan_cgroup(config, cgroups,
+                                    {
+                                        .id = options.id,
+                                        .manager = options.cgroup_manager,
+                                        .rootless = options.rootless,
+                                    }));
+  record.cgroup = prepared.cgroup.record;
+
+  PlanOptions plan_options{
+      .bundle = bundle,
+      .id = options.id,
+      .preserve_fds = options.preserve_fds,
+      .listen_fds = options.listen_fds,
+      .session_keyring = options.new_keyring ? "_ses." + options.id : "",
+      .cgroup_folders = record.cgroup.folders,
+      .await_cgroup = !prepared.cgroup.empty(),
+      .life = life,
+  };
   if (config.linux.seccomp) {
     SeccompFilter filter =
         TRY(seccomp_filter(*config.linux.seccomp, options.root + "/.seccomp").context("linux.seccomp"));
@@ -113,10 +129,16 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
   return prepared;
 }
 
-// Clones the child and brings it as far as its life says. The folder's record then has its number.
+// Clones the child and brings it as far as its life says. The folder's record then has its number and its cgroup.
 Result<Launched> launch_into(NewFolder& folder, Prepared& prepared, int start_socket) {
   const oci::Hooks& hooks = prepared.config.hooks;
   LaunchOptions options{.start_socket = start_socket};
+  std::optional<Cgroup> cgroup;
+  if (!prepared.cgroup.empty()) {
+    cgroup.emplace(TRY(Cgroup::prepare(std::move(prepared.cgroup))));
+    options.cgroup_fd = cgroup->clone_fd();
+    options.enter_cgroup = [&](pid_t init) { return cgroup->enter(init); };
+  }
   Fd null;
   if (has_hooks_inside(hooks)) {
     null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
@@ -141,7 +163,9 @@ Result<Launched> launch_into(NewFolder& folder, Prepared& prepared, int start_so
   prepared.record.start_time = identity.start_time;
   prepared.record.pidfd_inode = identity.pidfd_inode;
   prepared.record.boot_id = identity.boot_id;
+  if (cgroup) prepared.record.cgroup = cgroup->record();
   TRY(folder.write_record(prepared.record));
+  if (cgroup) (void)cgroup->keep();
   return launched;
 }
 
@@ -161,7 +185,11 @@ Result<Launched> make(NewFolder& folder, Prepared& prepared, const CreateOptions
   Fd start_socket;
   if (life == Life::waiting_for_start) start_socket = TRY(folder.listen_for_start());
   Launched launched = TRY(launch_into(folder, prepared, start_socket.get()));
-  TRY(hand_over(options, launched));
+  if (Result<Ok> handed = hand_over(options, launched); !handed.ok()) {
+    launched.init.kill_and_reap();
+    (void)remove_cgroup(prepared.record.cgroup);
+    return handed.error();
+  }
   return launched;
 }
 
@@ -186,6 +214,8 @@ Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
                             static_cast<pid_t>(prepared.record.pid), listener.get());
   });
   if (!released.ok()) {
+    launched->init.kill_and_reap();
+    (void)remove_cgroup(prepared.record.cgroup);
     run_poststop(prepared.config.hooks, prepared.record, note);
     return released.error();
   }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "moss/runtime/cgroup.hh"
 #include "moss/runtime/container.hh"
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/host.hh"
@@ -32,7 +33,12 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
     plan_options.seccomp_flags = filter.flags;
   }
   const Plan plan = TRY(plan_exec(options.process, host, std::move(plan_options)));
-  LaunchOptions launch_options;
+  const auto init = static_cast<pid_t>(container.record.pid);
+  const ExecCgroup cgroup = TRY(open_exec_cgroup(container.record.cgroup, init, options.cgroup));
+  LaunchOptions launch_options{.cgroup_fd = cgroup.clone_fd.get()};
+  if (!cgroup.folders.empty()) {
+    launch_options.enter_cgroup = [&](pid_t process) { return enter_exec_cgroup(cgroup, process); };
+  }
   if (config.linux.seccomp) {
     launch_options.on_seccomp_listener = [&](pid_t pid, Fd listener) {
       return hand_on_listener(*config.linux.seccomp, container.record, "running", pid, listener.get());
@@ -41,8 +47,7 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
   for (const std::string& warning : plan.warnings) {
     if (note) note(warning);
   }
-  Launched launched =
-      TRY(launch_exec(plan, static_cast<pid_t>(container.record.pid), container.pidfd.get(), launch_options));
+  Launched launched = TRY(launch_exec(plan, init, container.pidfd.get(), launch_options));
   if (launched.terminal && !options.console_socket.empty()) {
     TRY(send_terminal(options.console_socket, launched.terminal.get()));
     launched.terminal.reset();

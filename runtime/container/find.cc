@@ -117,6 +117,9 @@ Result<Container> find_container(const std::string& root, const std::string& id)
   if (!process) return found;
   found.pidfd = std::move(*process);
   found.status = is_init_locked(found.dir.get()) ? Status::created : Status::running;
+  // A cgroup that cannot be read any more does not make the container unreadable.
+  const Result<bool> frozen = is_cgroup_frozen(found.record.cgroup);
+  if (frozen.ok() && *frozen) found.status = Status::paused;
   return found;
 }
 

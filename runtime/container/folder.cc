@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "moss/runtime/cgroup.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::runtime {
@@ -49,7 +50,7 @@ Result<bool> clear_stale(const std::string& folder) {
   struct stat status;
   // Another one cleared it and had the lock before us.
   if (::fstat(lock->get(), &status) != 0 || status.st_nlink == 0) return true;
-  if (record && !record->cgroup.empty()) return false;  // more than a folder is left; `delete --force` knows what to do
+  if (record && !(record->cgroup == oci::CgroupRecord{})) TRY(remove_cgroup(record->cgroup));
   TRY(remove_folder(folder, dir->get()));
   return true;
 }

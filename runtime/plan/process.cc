@@ -76,8 +76,10 @@ oci::Capabilities grantable(Plan& plan, const oci::Capabilities& asked) {
   keep(sets.inheritable, "inheritable", known, "is no capability");
   keep(sets.ambient, "ambient", known, "is no capability");
   keep(sets.effective, "effective", holds(sets.permitted), "is not permitted");
-  keep(sets.ambient, "ambient", holds(sets.permitted), "is not permitted");
-  keep(sets.ambient, "ambient", holds(sets.inheritable), "is not inheritable");
+  // The kernel passes on only what is permitted and inheritable as well. Engines list more, and mean what can be had.
+  std::erase_if(sets.ambient, [&](const std::string& name) {
+    return !holds(sets.permitted)(name) || !holds(sets.inheritable)(name);
+  });
   return sets;
 }
 

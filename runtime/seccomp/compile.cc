@@ -21,6 +21,7 @@
 
 #include "moss/base/fd.hh"
 #include "moss/base/text.hh"
+#include "moss/runtime/seccomp.hh"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -364,6 +365,15 @@ bool is_well_formed(std::span<const sock_filter> program) {
     if (left == 0) return false;
   }
   return true;
+}
+
+SeccompWords seccomp_words() {
+  SeccompWords words;
+  for (const auto& entry : kActions) words.actions.emplace_back(entry.name);
+  for (const auto& entry : kOperators) words.operators.emplace_back(entry.name);
+  for (const auto& entry : kArchs) words.archs.emplace_back(entry.name);
+  for (const auto& entry : kFlags) words.flags.push_back({entry.name, entry.value});
+  return words;
 }
 
 }  // namespace moss::runtime

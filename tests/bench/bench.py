@@ -20,6 +20,8 @@ import sys
 import time
 import urllib.request
 
+import oci
+
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -358,6 +360,8 @@ def markdown(results):
         lines += [f"| {f['count']} x {n} | {f['in_turn_ms']:.0f} | {f['at_once_ms']:.0f} | {f['ratio']} |" for n, f in results["many"].items()]
     if results.get("monitor_pss_kib"):
         lines += ["", "Beside one detached container stays (PSS): " + ", ".join(f"{n} {k / 1024:.2f} MiB" for n, k in results["monitor_pss_kib"].items()) + "."]
+    if results.get("oci"):
+        lines += oci.markdown(results["oci"])
     lines += ["", "Peak memory is that of the largest process of the run."]
     return "\n".join(lines) + "\n"
 
@@ -406,13 +410,14 @@ def main():
     parser.add_argument("--floor")
     parser.add_argument("--filter", help="raw BPF for the floor program")
     parser.add_argument("--tree-memory")
+    parser.add_argument("--seccomp", help="profile of the size of Docker's, for the OCI runtimes")
     parser.add_argument("--tarball")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--pulls", type=int, default=3)
     parser.add_argument("--layer-mb", type=float, default=400)
     parser.add_argument("--layer-files", type=int, default=27000)
-    parser.add_argument("--stages", default="start,memory,many,pull")
+    parser.add_argument("--stages", default="start,memory,many,pull,oci")
     parser.add_argument("--readme", help="only put the results of --out into this file")
     args = parser.parse_args()
     if args.readme:
@@ -432,6 +437,9 @@ def main():
         results["many"] = many_at_once(found, args.count)
     if "pull" in stages:
         results["pull"] = pull(args, found, args.pulls)
+    if "oci" in stages:
+        moss_oci = os.path.join(os.path.dirname(args.moss), "moss-oci") if args.moss else None
+        results["oci"] = oci.measure(moss_oci, args.work, args.run, f"{args.work}/rootfs", args.seccomp, args.tree_memory, args.runs)
     end_podmans_pause(args.run)
     with open(f"{args.out}/results.json", "w") as out:
         json.dump(results, out, indent=2)

@@ -23,7 +23,7 @@ ContainerRecord full_record() {
       .pidfd_inode = 7,
       .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
       .own_pid_namespace = true,
-      .cgroup = R"({"folders":{}})",
+      .cgroup = {.folders = {{"", "/sys/fs/cgroup/web"}}, .made = {"/sys/fs/cgroup/web"}},
       .has_poststart = true,
       .has_poststop = true,
       .steps = {"load the seccomp filter", "execute sh"},

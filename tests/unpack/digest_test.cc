@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "moss/engine/dynamic_library.hh"
+#include "moss/sys/dynamic_library.hh"
 
 namespace moss::engine {
 namespace {
@@ -28,12 +28,12 @@ TEST(Digests, OtherAlgorithmsAreRefused) {
 }
 
 TEST(DynamicLibraries, MissingOnesNameWhatToInstall) {
-  EXPECT_THAT(DynamicLibrary::open("libmoss-none.so.9", "moss-none").error().to_string(),
+  EXPECT_THAT(sys::DynamicLibrary::open("libmoss-none.so.9", "moss-none").error().to_string(),
               testing::AllOf(HasSubstr("load libmoss-none.so.9"), HasSubstr("apt install moss-none")));
 }
 
 TEST(DynamicLibraries, MissingFunctionsAreNamed) {
-  const DynamicLibrary library = DynamicLibrary::open("libcrypto.so.3", "libssl3").value();
+  const sys::DynamicLibrary library = sys::DynamicLibrary::open("libcrypto.so.3", "libssl3").value();
   EXPECT_THAT(library.function<void()>("EVP_moss").error().to_string(), HasSubstr("it has no EVP_moss"));
 }
 

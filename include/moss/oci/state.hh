@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "moss/base/result.hh"
+#include "moss/oci/cgroup.hh"
 #include "moss/oci/config.hh"
 
 namespace moss::oci {
@@ -58,7 +59,7 @@ struct ContainerRecord {
   std::string boot_id;             ///< the boot these numbers belong to
   bool own_pid_namespace = false;  ///< everybody in it dies with process 1
   std::vector<std::string> resctrl;  ///< groups that were made for it, in the order in which they are removed
-  std::string cgroup;                ///< encode_cgroup_record(); empty where there is none
+  CgroupRecord cgroup;               ///< empty where there is none
 
   bool has_poststart = false;  ///< hooks, so that config.json need not be read to learn that there are none
   bool has_poststop = false;

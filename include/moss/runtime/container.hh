@@ -26,6 +26,7 @@
 #include "moss/base/result.hh"
 #include "moss/oci/config.hh"
 #include "moss/oci/state.hh"
+#include "moss/runtime/cgroup.hh"
 #include "moss/runtime/launch.hh"
 
 namespace moss::runtime {
@@ -82,6 +83,8 @@ struct CreateOptions {
   uint32_t preserve_fds = 0;
   uint32_t listen_fds = 0;  ///< of those, the ones that LISTEN_FDS tells of
   bool new_keyring = true;
+  CgroupManager cgroup_manager = CgroupManager::cgroupfs;
+  bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow
 };
 
 /// A warning or the like, for the log.

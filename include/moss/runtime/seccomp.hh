@@ -59,6 +59,20 @@ Result<oci::Seccomp> load_seccomp_profile(const std::string& path, const std::ve
 /// Errors: those of compile_seccomp.
 Result<SeccompFilter> seccomp_filter(const oci::Seccomp& policy, const std::string& cache_dir = {});
 
+/// A flag of seccomp(2) by its name in config.json.
+struct SeccompFlag {
+  std::string_view name;
+  uint32_t flag;
+};
+/// Every word that a policy may use.
+struct SeccompWords {
+  std::vector<std::string> actions;
+  std::vector<std::string> operators;
+  std::vector<std::string> archs;
+  std::vector<SeccompFlag> flags;
+};
+SeccompWords seccomp_words();
+
 /// Compiles through libseccomp, with its binary tree. Costs milliseconds.
 /// A call that this libseccomp does not know is skipped. Where the default is ERRNO(EPERM), calls newer than all that
 /// libseccomp knows answer ENOSYS, so that programs take their older path instead of giving up.

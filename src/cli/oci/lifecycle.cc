@@ -45,6 +45,8 @@ struct CreateFlags {
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
     options.new_keyring = !no_new_keyring;
+    options.cgroup_manager = TRY(globals.manager());
+    options.rootless = globals.rootless == "true";
     if (options.bundle.empty()) options.bundle = ".";
     return Ok{};
   }

@@ -80,7 +80,12 @@ runtime::Note OciGlobals::warnings() const {
 }
 
 int oci_fail(const OciGlobals& globals, const Error& error, int otherwise) {
-  const std::string message = printable(error.to_string());
+  // errno's text begins in lower case, as it does for runc: Docker looks for it so, to tell 127 from 125.
+  std::string text = error.to_string();
+  if (const size_t at = error.message().size() + 2; error.code() != 0 && at < text.size()) {
+    if (text[at] >= 'A' && text[at] <= 'Z') text[at] = static_cast<char>(text[at] - 'A' + 'a');
+  }
+  const std::string message = printable(text);
   write_log(globals, "error", message);
   const std::string line = cat(globals.called_as, ": ", message, "\n");
   (void)!::write(STDERR_FILENO, line.data(), line.size());

@@ -21,6 +21,11 @@ constexpr OciVerb kVerbs[] = {
     {"ps", "[OPTIONS] ID [PS OPTION...]", "list a container's processes", oci_ps},
     {"kill", "[OPTIONS] ID [SIGNAL]", "send a signal to a container", oci_kill},
     {"delete", "[OPTIONS] ID", "remove a stopped container", oci_delete},
+    {"pause", "ID", "freeze a container's processes", oci_pause},
+    {"resume", "ID", "thaw them", oci_resume},
+    {"update", "[OPTIONS] ID", "change a container's limits", oci_update},
+    {"events", "[OPTIONS] ID", "print statistics and kills for want of memory", oci_events},
+    {"features", "", "print what this runtime can do, as JSON", oci_features},
     {"spec", "[OPTIONS]", "write a config.json to begin with", oci_spec},
     {"checkpoint", "", "not supported", oci_checkpoint},
     {"restore", "", "not supported", oci_restore},
@@ -70,6 +75,13 @@ Result<Ok> check(const OciGlobals& globals) {
 }  // namespace
 
 Result<std::string> OciGlobals::state_root() const { return runtime::state_root(root, rootless == "true"); }
+
+Result<runtime::CgroupManager> OciGlobals::manager() const {
+  if (systemd_cgroup) return runtime::CgroupManager::systemd;
+  if (cgroup_manager.empty()) return runtime::CgroupManager::cgroupfs;
+  if (const auto known = runtime::parse_cgroup_manager(cgroup_manager)) return *known;
+  return Error(0, "--cgroup-manager: cgroupfs, systemd or disabled, not \"", printable(cgroup_manager), "\"");
+}
 
 Result<std::string> only_id(const Arguments& arguments) {
   if (arguments.words().empty()) return Error(0, "which container? its id is missing");

@@ -16,18 +16,6 @@ namespace {
 
 constexpr size_t kMaxResourcesBytes = 16u << 20;
 
-// A container and its cgroup, which must be there for what is asked.
-struct Found {
-  runtime::Container container;
-  oci::CgroupRecord cgroup;
-};
-
-Result<Found> find(const OciGlobals& globals, const Arguments& arguments) {
-  Found found{TRY(only_container(globals, arguments)), {}};
-  found.cgroup = TRY(runtime::cgroup_of(found.container));
-  return found;
-}
-
 Result<Ok> must_live(const runtime::Container& container) {
   if (container.status != runtime::Status::stopped && container.status != runtime::Status::creating) return Ok{};
   return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
@@ -38,9 +26,9 @@ Result<Ok> must_live(const runtime::Container& container) {
 int oci_pause(const OciGlobals& globals, const OciVerb& verb, const Words& words) {
   Arguments arguments;
   return with_arguments(globals, verb, arguments, words, [&]() -> Result<int> {
-    const Found found = TRY(find(globals, arguments));
-    TRY(must_live(found.container));
-    TRY(runtime::freeze_cgroup(found.cgroup).context("pause container \"", found.container.id, "\""));
+    const runtime::Container container = TRY(only_container(globals, arguments));
+    TRY(must_live(container));
+    TRY(runtime::freeze_cgroup(container.record.cgroup).context("pause container \"", container.id, "\""));
     return 0;
   });
 }
@@ -48,12 +36,11 @@ int oci_pause(const OciGlobals& globals, const OciVerb& verb, const Words& words
 int oci_resume(const OciGlobals& globals, const OciVerb& verb, const Words& words) {
   Arguments arguments;
   return with_arguments(globals, verb, arguments, words, [&]() -> Result<int> {
-    const Found found = TRY(find(globals, arguments));
-    if (found.container.status != runtime::Status::paused) {
-      return Error(0, "resume container \"", found.container.id, "\": it is not paused but ",
-                   to_string(found.container.status));
+    const runtime::Container container = TRY(only_container(globals, arguments));
+    if (container.status != runtime::Status::paused) {
+      return Error(0, "resume container \"", container.id, "\": it is not paused but ", to_string(container.status));
     }
-    TRY(runtime::thaw_cgroup(found.cgroup).context("resume container \"", found.container.id, "\""));
+    TRY(runtime::thaw_cgroup(container.record.cgroup).context("resume container \"", container.id, "\""));
     return 0;
   });
 }
@@ -165,10 +152,10 @@ int oci_update(const OciGlobals& globals, const OciVerb& verb, const Words& word
   Arguments arguments;
   flags.declare(arguments);
   return with_arguments(globals, verb, arguments, words, [&]() -> Result<int> {
-    const Found found = TRY(find(globals, arguments));
+    const runtime::Container container = TRY(only_container(globals, arguments));
     const oci::Resources resources = TRY(flags.resources());
-    TRY(must_live(found.container));
-    TRY(runtime::update_cgroup(found.cgroup, resources).context("update container \"", found.container.id, "\""));
+    TRY(must_live(container));
+    TRY(runtime::update_cgroup(container.record.cgroup, resources).context("update container \"", container.id, "\""));
     return 0;
   });
 }
@@ -190,19 +177,20 @@ Result<int> interval_ms(const std::string& text) {
   return Error(0, "--interval: a time such as 5s or 500ms, not \"", printable(text), "\"");
 }
 
-Result<Ok> print_stats(const Found& found) {
-  const oci::CgroupStats stats = TRY(runtime::cgroup_stats(found.cgroup));
-  print(oci::encode_stats_event(found.container.id, stats) + "\n");
+Result<Ok> print_stats(const runtime::Container& container) {
+  const oci::CgroupStats stats = TRY(runtime::cgroup_stats(container.record.cgroup));
+  print(oci::encode_stats_event(container.id, stats) + "\n");
   return Ok{};
 }
 
 // Statistics every now and then, a word at each kill for want of memory, until the container has ended.
-Result<Ok> follow(const Found& found, int every_ms) {
+Result<Ok> follow(const runtime::Container& container, int every_ms) {
   using Clock = std::chrono::steady_clock;
-  Result<runtime::OomWatch> oom = runtime::OomWatch::open(found.cgroup);  // without that controller: only statistics
+  Result<runtime::OomWatch> oom =
+      runtime::OomWatch::open(container.record.cgroup);  // without that controller: only statistics
   auto next = Clock::now() + std::chrono::milliseconds(every_ms);
   while (true) {
-    pollfd fds[2] = {{.fd = found.container.pidfd.get(), .events = POLLIN, .revents = 0},
+    pollfd fds[2] = {{.fd = container.pidfd.get(), .events = POLLIN, .revents = 0},
                      {.fd = oom.ok() ? oom->fd() : -1, .events = POLLIN, .revents = 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
     const int ready = ::poll(fds, 2, static_cast<int>(std::max<int64_t>(left, 0)));
@@ -210,13 +198,13 @@ Result<Ok> follow(const Found& found, int every_ms) {
     if (ready > 0 && fds[1].revents != 0) {
       bool gone = false;
       for (uint64_t count = TRY(oom->take(gone)); count > 0; --count) {
-        print(oci::encode_oom_event(found.container.id) + "\n");
+        print(oci::encode_oom_event(container.id) + "\n");
       }
       if (gone) return Ok{};
     }
     if (ready > 0 && fds[0].revents != 0) return Ok{};
     if (Clock::now() < next) continue;
-    TRY(print_stats(found));
+    TRY(print_stats(container));
     next += std::chrono::milliseconds(every_ms);
   }
 }
@@ -230,10 +218,10 @@ int oci_events(const OciGlobals& globals, const OciVerb& verb, const Words& word
   arguments.flag("--stats", stats, "one look, then end")
       .value("--interval", interval, "TIME", "time between two looks (5s)");
   return with_arguments(globals, verb, arguments, words, [&]() -> Result<int> {
-    const Found found = TRY(find(globals, arguments));
+    const runtime::Container container = TRY(only_container(globals, arguments));
     const int every_ms = TRY(interval_ms(interval));
-    TRY(must_live(found.container));
-    TRY(stats ? print_stats(found) : follow(found, every_ms));
+    TRY(must_live(container));
+    TRY(stats ? print_stats(container) : follow(container, every_ms));
     return 0;
   });
 }

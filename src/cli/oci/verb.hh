@@ -27,6 +27,7 @@ struct OciGlobals {
 
   /// Where containers are kept.
   Result<std::string> state_root() const;
+  Result<runtime::CgroupManager> manager() const;
   /// For what is worth knowing but is not the outcome. It goes to the log, never to stderr: clients read that.
   runtime::Note warnings() const;
 };

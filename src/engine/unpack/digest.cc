@@ -5,7 +5,7 @@
 #include <cassert>
 #include <optional>
 
-#include "moss/engine/dynamic_library.hh"
+#include "moss/sys/dynamic_library.hh"
 
 // libcrypto's own names, so that its header is not needed to build.
 struct evp_md_ctx_st;
@@ -27,7 +27,7 @@ struct Crypto {
 };
 
 Result<Crypto> load_crypto() {
-  const DynamicLibrary library = TRY(DynamicLibrary::open("libcrypto.so.3", "libssl3"));
+  const sys::DynamicLibrary library = TRY(sys::DynamicLibrary::open("libcrypto.so.3", "libssl3"));
   Crypto crypto{};
   crypto.context_new = TRY(library.function<evp_md_ctx_st*()>("EVP_MD_CTX_new"));
   crypto.context_free = TRY(library.function<void(evp_md_ctx_st*)>("EVP_MD_CTX_free"));

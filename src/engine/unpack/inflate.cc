@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 
-#include "moss/engine/dynamic_library.hh"
+#include "moss/sys/dynamic_library.hh"
 
 #if __has_include(<isa-l/igzip_lib.h>)
 #include <isa-l/igzip_lib.h>
@@ -94,7 +94,7 @@ struct Isal {
 };
 
 Result<Isal> load_isal() {
-  const DynamicLibrary library = TRY(DynamicLibrary::open("libisal.so.2", "libisal2"));
+  const sys::DynamicLibrary library = TRY(sys::DynamicLibrary::open("libisal.so.2", "libisal2"));
   return Isal{.init = TRY(library.function<void(inflate_state*)>("isal_inflate_init")),
               .reset = TRY(library.function<void(inflate_state*)>("isal_inflate_reset")),
               .inflate = TRY(library.function<int(inflate_state*)>("isal_inflate"))};

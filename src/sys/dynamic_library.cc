@@ -1,9 +1,9 @@
 // dlopen(3), with an error that says what to install.
-#include "moss/engine/dynamic_library.hh"
+#include "moss/sys/dynamic_library.hh"
 
 #include <dlfcn.h>
 
-namespace moss::engine {
+namespace moss::sys {
 
 Result<DynamicLibrary> DynamicLibrary::open(const char* soname, std::string_view package) {
   void* handle = ::dlopen(soname, RTLD_NOW | RTLD_LOCAL);
@@ -19,4 +19,4 @@ Result<void*> DynamicLibrary::address(const char* name) const {
   return found;
 }
 
-}  // namespace moss::engine
+}  // namespace moss::sys

@@ -6,7 +6,7 @@
 
 #include "moss/base/result.hh"
 
-namespace moss::engine {
+namespace moss::sys {
 
 /// A shared library found by the system's loader and kept until the process ends: libcrypto and libcurl register exit
 /// handlers, so they are never unloaded.
@@ -33,4 +33,4 @@ class DynamicLibrary {
   std::string soname_;
 };
 
-}  // namespace moss::engine
+}  // namespace moss::sys
