@@ -201,6 +201,12 @@ inline constexpr auto fields<MemoryPolicy> =
                optional("flags", &MemoryPolicy::flags));
 
 template <>
+inline constexpr auto fields<IntelRdt> =
+    std::tuple(optional("closID", &IntelRdt::clos_id), optional("schemata", &IntelRdt::schemata),
+               optional("l3CacheSchema", &IntelRdt::l3_cache_schema), optional("memBwSchema", &IntelRdt::mem_bw_schema),
+               optional("enableMonitoring", &IntelRdt::enable_monitoring));
+
+template <>
 inline constexpr auto fields<Linux> =
     std::tuple(optional("namespaces", &Linux::namespaces), optional("uidMappings", &Linux::uid_mappings),
                optional("gidMappings", &Linux::gid_mappings), optional("timeOffsets", &Linux::time_offsets),
@@ -209,7 +215,8 @@ inline constexpr auto fields<Linux> =
                optional("seccomp", &Linux::seccomp), optional("sysctl", &Linux::sysctl),
                optional("maskedPaths", &Linux::masked_paths), optional("readonlyPaths", &Linux::readonly_paths),
                optional("mountLabel", &Linux::mount_label), optional("personality", &Linux::personality),
-               optional("netDevices", &Linux::net_devices), optional("memoryPolicy", &Linux::memory_policy));
+               optional("netDevices", &Linux::net_devices), optional("memoryPolicy", &Linux::memory_policy),
+               optional("intelRdt", &Linux::intel_rdt));
 
 template <>
 inline constexpr auto fields<Config> =

@@ -25,8 +25,9 @@ inline constexpr auto fields<ContainerRecord> = std::tuple(
     optional("startTime", &ContainerRecord::start_time), optional("pidfdInode", &ContainerRecord::pidfd_inode),
     optional("bootId", &ContainerRecord::boot_id), optional("ownPidNamespace", &ContainerRecord::own_pid_namespace),
     optional("cgroup", &ContainerRecord::cgroup), optional("hasPoststart", &ContainerRecord::has_poststart),
-    optional("hasPoststop", &ContainerRecord::has_poststop), optional("steps", &ContainerRecord::steps),
-    optional("firstStep", &ContainerRecord::first_step), optional("command", &ContainerRecord::command));
+    optional("hasPoststop", &ContainerRecord::has_poststop), optional("resctrl", &ContainerRecord::resctrl),
+    optional("steps", &ContainerRecord::steps), optional("firstStep", &ContainerRecord::first_step),
+    optional("command", &ContainerRecord::command));
 
 std::string encode_state(const State& state) { return encode(state, JsonWriter::Style::indented); }
 std::string encode_hook_state(const State& state) { return encode(state, JsonWriter::Style::compact); }

@@ -66,7 +66,13 @@ Result<Ok> start_container(const Container& container) {
   }
   const Fd socket = TRY(connect_to_init(now.dir.get()).context("start container \"", container.id, "\""));
   const RemainingSteps steps{now.record.first_step, now.record.steps, now.record.command};
-  TRY(start_waiting(socket.get(), steps).context("start container \"", container.id, "\""));
+  const auto on_listener = [&](Fd listener) -> Result<Ok> {
+    const oci::Config config = TRY(read_config(now));
+    if (!config.linux.seccomp) return Error(EPROTO, "the container's process speaks out of turn");
+    return hand_on_listener(*config.linux.seccomp, now.record, "created", static_cast<pid_t>(now.record.pid),
+                            listener.get());
+  };
+  TRY(start_waiting(socket.get(), steps, on_listener).context("start container \"", container.id, "\""));
   return run_poststart(now);
 }
 
@@ -142,6 +148,7 @@ Result<Ok> delete_found(const Container& container, bool force, const Note& note
     if (!kept.ok() && note) note(kept.error().to_string());
     if (kept.ok()) config = std::move(kept).value();
   }
+  TRY(remove_resctrl_groups({.folders = {}, .made = container.record.resctrl}));
   TRY(remove_cgroup(cgroup));
   TRY(remove_folder(container.folder, container.dir.get()));
   run_poststop(config.hooks, container.record, note);

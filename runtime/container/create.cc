@@ -104,7 +104,11 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
 
   PlanOptions plan_options{
       .bundle = bundle,
+      .id = options.id,
       .preserve_fds = options.preserve_fds,
+      .listen_fds = options.listen_fds,
+      .session_keyring = options.new_keyring ? "_ses." + options.id : "",
+      .cgroup_folders = record.cgroup.folders,
       .await_cgroup = !prepared.cgroup.empty(),
       .life = life,
   };
@@ -147,7 +151,13 @@ Result<Launched> launch_into(NewFolder& folder, Prepared& prepared, int start_so
       return run_hooks("createRuntime", hooks.create_runtime, state, prepared.record.bundle);
     };
   }
+  if (prepared.config.linux.seccomp) {
+    options.on_seccomp_listener = [&](pid_t init, Fd listener) {
+      return hand_on_listener(*prepared.config.linux.seccomp, prepared.record, "creating", init, listener.get());
+    };
+  }
   Launched launched = TRY(launch(prepared.plan, options));
+  prepared.record.resctrl = launched.resctrl.made;
   const Identity identity = TRY(identify(launched.init.pid(), launched.init.pidfd()));
   prepared.record.pid = identity.pid;
   prepared.record.start_time = identity.start_time;
@@ -183,8 +193,15 @@ Result<Launched> make(NewFolder& folder, Prepared& prepared, const CreateOptions
   return launched;
 }
 
+void tell_warnings(const Plan& plan, const Note& note) {
+  for (const std::string& warning : plan.warnings) {
+    if (note) note(warning);
+  }
+}
+
 Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
   Prepared prepared = TRY(prepare(options, life));
+  tell_warnings(prepared.plan, note);
   NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
   Result<Launched> launched = make(folder, prepared, options, life);
   if (!launched.ok()) {
@@ -192,7 +209,10 @@ Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
     return launched.error();
   }
   // From here on it is a container, whatever becomes of us.
-  const Result<Ok> released = release(prepared.plan, *launched);
+  const Result<Ok> released = release(prepared.plan, *launched, [&](Fd listener) -> Result<Ok> {
+    return hand_on_listener(*prepared.config.linux.seccomp, prepared.record, "creating",
+                            static_cast<pid_t>(prepared.record.pid), listener.get());
+  });
   if (!released.ok()) {
     launched->init.kill_and_reap();
     (void)remove_cgroup(prepared.record.cgroup);
@@ -217,6 +237,7 @@ Result<Ok> run_detached(const CreateOptions& options, const Note& note) {
 
 Result<RunningContainer> RunningContainer::start(const CreateOptions& options, const Note& note) {
   Prepared prepared = TRY(prepare(options, Life::with_parent));
+  tell_warnings(prepared.plan, note);
   NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
   Result<Launched> launched = make(folder, prepared, options, Life::with_parent);
   if (!launched.ok()) {

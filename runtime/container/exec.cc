@@ -7,10 +7,11 @@
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/host.hh"
 #include "runtime/container/handover.hh"
+#include "runtime/container/lifecycle.hh"
 
 namespace moss::runtime {
 
-Result<Launched> exec_in_container(const Container& container, const ExecOptions& options, const Note&) {
+Result<Launched> exec_in_container(const Container& container, const ExecOptions& options, const Note& note) {
   if (container.status == Status::stopped || container.status == Status::creating) {
     return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
   }
@@ -38,6 +39,14 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
   if (cgroup.must_enter()) {
     launch_options.enter_cgroup = [&](pid_t process) { return enter_exec_cgroup(cgroup, process); };
   }
+  if (config.linux.seccomp) {
+    launch_options.on_seccomp_listener = [&](pid_t pid, Fd listener) {
+      return hand_on_listener(*config.linux.seccomp, container.record, "running", pid, listener.get());
+    };
+  }
+  for (const std::string& warning : plan.warnings) {
+    if (note) note(warning);
+  }
   Launched launched = TRY(launch_exec(plan, init, container.pidfd.get(), launch_options));
   if (launched.terminal && !options.console_socket.empty()) {
     TRY(send_terminal(options.console_socket, launched.terminal.get()));
@@ -45,7 +54,12 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
   }
   TRY(send_pidfd(options.pidfd_socket, launched.init.pidfd()));
   TRY(write_pid_file(options.pid_file, launched.init.pid()));
-  if (launched.held) TRY(release(plan, launched));
+  if (launched.held) {
+    const auto pid = launched.init.pid();
+    TRY(release(plan, launched, [&](Fd listener) -> Result<Ok> {
+      return hand_on_listener(*config.linux.seccomp, container.record, "running", pid, listener.get());
+    }));
+  }
   return launched;
 }
 

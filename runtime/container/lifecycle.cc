@@ -3,7 +3,9 @@
 
 #include <signal.h>
 
+#include "moss/oci/container_process_state.hh"
 #include "moss/runtime/hooks.hh"
+#include "moss/runtime/seccomp.hh"
 #include "moss/sys/child.hh"
 
 namespace moss::runtime {
@@ -16,6 +18,17 @@ std::string hook_state(const oci::ContainerRecord& record, const char* status, i
       .bundle = record.bundle,
       .annotations = record.annotations,
   });
+}
+
+Result<Ok> hand_on_listener(const oci::Seccomp& seccomp, const oci::ContainerRecord& record, const char* status,
+                            pid_t pid, int listener) {
+  const oci::ContainerProcessState state{
+      .pid = pid,
+      .metadata = seccomp.listener_metadata,
+      .state = {
+          .id = record.id, .status = status, .pid = pid, .bundle = record.bundle, .annotations = record.annotations}};
+  return send_to_seccomp_agent(seccomp.listener_path.value_or(""), oci::encode_container_process_state(state),
+                               listener);
 }
 
 Result<Ok> run_poststart(const Container& container) {

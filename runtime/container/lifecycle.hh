@@ -9,6 +9,10 @@ namespace moss::runtime {
 /// What a hook reads.
 std::string hook_state(const oci::ContainerRecord& record, const char* status, int64_t pid);
 
+/// Hands the listener of the container's filter to the agent that its policy names.
+Result<Ok> hand_on_listener(const oci::Seccomp& seccomp, const oci::ContainerRecord& record, const char* status,
+                            pid_t pid, int listener);
+
 /// A failing hook stops the container: runtime.md "Lifecycle".
 Result<Ok> run_poststart(const Container& container);
 

@@ -37,57 +37,20 @@
 
 #include "moss/sys/arguments.hh"
 #include "runtime/launch/copy_tree.hh"
+#include "runtime/launch/mounting.hh"
+#include "runtime/launch/process_steps.hh"
+#include "runtime/launch/raw.hh"
 
 namespace moss::runtime {
 
 namespace {
 
-// As many as close() at the end of a scope, without Fd's out-of-line parts.
-class Held {
- public:
-  explicit Held(int fd) : fd_(fd) {}
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  ~Held() {
-    if (fd_ >= 0) {
-      const int saved = errno;
-      ::close(fd_);
-      errno = saved;
-    }
-  }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  int fd_;
-};
-
-// The file itself, and nothing that was mounted over it (CVE-2025-52881).
-constexpr uint64_t kProcFile = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
-
-int check(long result) { return result < 0 ? errno : 0; }
-
-int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t resolve) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
-  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
-  how.resolve = resolve;
-  while (true) {
-    const int fd = static_cast<int>(::syscall(SYS_openat2, dir, path, &how, sizeof how));
-    // EAGAIN: something on the way was renamed while the kernel walked it.
-    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return fd;
-  }
-}
-
 class Inside {
  public:
-  Inside(const Plan& plan, const LaunchOptions& options, int socket)
-      : plan_(plan), options_(options), socket_(socket) {}
+  Inside(const Plan& plan, const LaunchOptions& options, const Inherited& inherited, int socket)
+      : plan_(plan), options_(options), socket_(socket), proc_(inherited.proc.get()) {
+    for (const Inherited::Mount& mount : inherited.mounts) slots_[mount.slot] = mount.fd.get();
+  }
 
   /// Where failures are told: the parent's socket or, later, that of `start`.
   int socket() const { return socket_; }
@@ -117,6 +80,23 @@ class Inside {
     } while (got < 0 && errno == EINTR);
     if (got < 0) return errno;
     return got == sizeof packet && packet.message == s.message ? 0 : ECANCELED;
+  }
+
+  int send_descriptor(Message what, int descriptor) {
+    Packet packet{.message = what};
+    iovec data{.iov_base = &packet, .iov_len = sizeof packet};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    ::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    return check(::sendmsg(socket_, &message, MSG_NOSIGNAL));
   }
 
   // ---- living on without the parent ----
@@ -276,18 +256,17 @@ class Inside {
 
   int apply(const Unshare& s) { return check(::unshare(s.flags)); }
 
-  int apply(const JoinNamespace& s) {
-    const Held fd(::open(s.source, O_RDONLY | O_CLOEXEC));
-    if (!fd) return errno;
-    return check(::setns(fd.get(), s.type));
-  }
+  int apply(const Hide&) { return check(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
+  static int apply(const SetOomScore& s) { return set_oom_score(s); }
 
   int apply(const BecomeRoot& s) {
-    if (s.drop_groups && ::syscall(SYS_setgroups, 0, nullptr) != 0) return errno;
+    if (s.drop_groups && ::syscall(SYS_setgroups, 0, nullptr) != 0 && !(s.groups_may_stay && errno == EPERM)) {
+      return errno;
+    }
     if (::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0) return errno;
     if (::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) return errno;
     // A change of ids hides /proc/self behind root's ownership, and the namespaces there from the network helper.
-    return check(::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+    return check(::prctl(PR_SET_DUMPABLE, s.visible ? 1 : 0, 0, 0, 0));
   }
 
   int apply(const DieWithParent&) {
@@ -302,9 +281,15 @@ class Inside {
 
   int apply(const SetPropagation& s) { return check(::mount(nullptr, "/", nullptr, s.type, nullptr)); }
 
+  int apply(const SetRootPropagation& s) { return check(::mount(nullptr, "/", nullptr, s.type, nullptr)); }
+
   int apply(const HoldStaging& s) {
-    staging_ = ::open(s.source, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return staging_ < 0 ? errno : 0;
+    scratch_ = s.source;
+    staging_ = ::open(s.source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat staging;
+    struct stat root;
+    if (staging_ < 0 || ::fstat(staging_, &staging) != 0 || ::stat("/", &root) != 0) return errno;
+    return staging.st_dev == root.st_dev && staging.st_ino == root.st_ino ? EBUSY : 0;
   }
 
   int apply(const HoldFolders& s) {
@@ -318,8 +303,8 @@ class Inside {
 
   int apply(const GiveToRoot& s) { return check(::chown(s.source, 0, 0)); }
 
-  int apply(const BindRoot& s) {
-    const Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  int apply(const BindRoot&) {
+    const Held tree(::open_tree(staging_, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     return tree ? attach_root(tree) : errno;
   }
 
@@ -335,26 +320,9 @@ class Inside {
     return root_ < 0 ? errno : 0;
   }
 
-  int apply(const PrepareMount& s) { return fill(s.slot, new_mount(s.type, s.source, s.options, s.attributes)); }
+  int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }
 
-  int apply(const PrepareBind& s) {
-    const unsigned recursive = s.recursive ? AT_RECURSIVE : 0;
-    Held tree(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive));
-    if (!tree) return errno;
-    // Private unless asked: what the host mounts later does not show up inside.
-    mount_attr propagation{.propagation = s.propagation != 0 ? s.propagation : static_cast<uint64_t>(MS_PRIVATE)};
-    if (set_attributes(tree.get(), recursive, propagation) != 0) return errno;
-    if (s.set != 0 || s.clear != 0) {
-      const unsigned everywhere = s.set_recursive ? AT_RECURSIVE : 0;
-      mount_attr attributes{.attr_set = s.set, .attr_clr = s.clear};
-      if (set_attributes(tree.get(), everywhere, attributes) != 0) {
-        // What the host locked (a read-only source, say) stays locked: "rw" then asks for more than there is to give.
-        attributes.attr_clr &= MOUNT_ATTR__ATIME;
-        if (errno != EPERM || set_attributes(tree.get(), everywhere, attributes) != 0) return errno;
-      }
-    }
-    return fill(s.slot, tree.release());
-  }
+  int apply(const PrepareBind& s) { return fill(s.slot, prepare_bind(s)); }
 
   int apply(const PrepareDevice& s) {
     Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
@@ -362,7 +330,48 @@ class Inside {
     struct stat status;
     if (::fstat(device.get(), &status) != 0) return errno;
     if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) return ENODEV;
+    if (s.type != 0 && !is_node(status, s.type, s.major, s.minor)) return ENODEV;
     return fill(s.slot, device.release());
+  }
+
+  static bool is_node(const struct stat& status, uint32_t type, uint32_t major, uint32_t minor) {
+    if ((status.st_mode & S_IFMT) != type) return false;
+    return type == S_IFIFO || status.st_rdev == makedev(major, minor);
+  }
+
+  int apply(const MakeNode& s) {
+    const char* name = nullptr;
+    const Held parent(open_parent(s.path, &name));
+    if (!parent) return errno;
+    const mode_t mask = ::umask(0);
+    const int error = check(::mknodat(parent.get(), name, s.mode, makedev(s.major, s.minor)));
+    ::umask(mask);
+    if (error == 0) {
+      if (s.uid == 0 && s.gid == 0) return 0;
+      return check(::fchownat(parent.get(), name, s.uid, s.gid, AT_SYMLINK_NOFOLLOW));
+    }
+    struct stat status;
+    if (error == EEXIST && ::fstatat(parent.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        is_node(status, s.mode & S_IFMT, s.major, s.minor)) {
+      return 0;
+    }
+    if (!s.or_bind && error != EPERM) return error;
+    const PrepareDevice hosts{kSlots - 1, s.path, s.mode & S_IFMT, s.major, s.minor};
+    if (apply(hosts) != 0) return error;
+    return apply(Attach{.slot = hosts.slot, .destination = s.path});
+  }
+
+  int apply(const ChangeMount& s) {
+    const Held mount(open_in_root(s.path, O_PATH));
+    if (!mount) return errno;
+    if (const int error = change_attributes(mount.get(), s.set_below, s.clear_below, true)) return error;
+    return change_attributes(mount.get(), s.set, s.clear, false);
+  }
+
+  int apply(const Reconfigure& s) {
+    const Held mount(open_in_root(s.path, O_PATH));
+    if (!mount) return errno;
+    return reconfigure(mount.get(), s.options);
   }
 
   int apply(const Park& s) {
@@ -433,15 +442,11 @@ class Inside {
     if (!target) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
     const Held copy(::open_tree(target.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     if (!copy) return errno;
-    mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY};
-    if (set_attributes(copy.get(), AT_RECURSIVE, attributes) != 0) return errno;
+    if (set_attributes(copy.get(), true, {.attr_set = MOUNT_ATTR_RDONLY}) != 0) return errno;
     return cover(copy.get(), target.get());
   }
 
-  int apply(const ReadonlyRoot&) {
-    mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY};
-    return check(set_attributes(root_, 0, attributes));
-  }
+  int apply(const ReadonlyRoot&) { return check(set_attributes(root_, false, {.attr_set = MOUNT_ATTR_RDONLY})); }
 
   int apply(const PivotRoot&) {
     // The new root on top of the old one, at the same place: no folder for the old one is needed, and it goes at once.
@@ -462,17 +467,25 @@ class Inside {
 
   int apply(const WriteProc& s) {
     if (s.held != kNotHeld) return check(::write(proc_files_[s.held], s.text, ::strlen(s.text)));
-    if (proc_ < 0) {
-      proc_ = new_mount("proc", "proc", {}, 0);
-      // Without a pid namespace of its own a container may not mount one; the host's is not the image's, so it serves.
-      if (proc_ < 0) proc_ = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-      struct statfs status;
-      if (proc_ < 0 || ::fstatfs(proc_, &status) != 0) return errno;
-      if (status.f_type != PROC_SUPER_MAGIC) return EXDEV;
-    }
+    if (const int error = hold_proc()) return error;
     const Held file(open_at_with(proc_, s.file, O_WRONLY, 0, kProcFile));
-    if (!file) return errno;
-    return check(::write(file.get(), s.text, ::strlen(s.text)));
+    return file ? write_text(file.get(), s.text) : errno;
+  }
+
+  // A procfs that nobody else has had a hand in.
+  int hold_proc() {
+    if (proc_ >= 0) return 0;
+    proc_ = new_mount("proc", "proc", {}, 0);
+    // Without a pid namespace of its own a container may not mount one; the host's is not the image's, so it serves.
+    if (proc_ < 0) proc_ = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct statfs status;
+    if (proc_ < 0 || ::fstatfs(proc_, &status) != 0) return errno;
+    return status.f_type == PROC_SUPER_MAGIC ? 0 : EXDEV;
+  }
+
+  int apply(const SetExecLabel& s) {
+    if (const int error = hold_proc()) return error;
+    return set_exec_label(proc_, s);
   }
 
   int apply(const SetHostname& s) { return check(::sethostname(s.name, ::strlen(s.name))); }
@@ -509,30 +522,13 @@ class Inside {
       if (!console) return errno;
       if (const int error = attach(console.get(), "/dev/console", S_IFREG)) return error;
     }
-    if (const int error = send_terminal(master.get())) return error;
+    if (const int error = send_descriptor(Message::terminal, master.get())) return error;
     if (::setsid() < 0 && errno != EPERM) return errno;
     if (::ioctl(peer.get(), TIOCSCTTY, 0) != 0) return errno;
     for (int fd = 0; fd < 3; ++fd) {
       if (::dup2(peer.get(), fd) < 0) return errno;
     }
     return 0;
-  }
-
-  int send_terminal(int master) {
-    Packet packet{.message = Message::terminal};
-    iovec data{.iov_base = &packet, .iov_len = sizeof packet};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    ::memcpy(CMSG_DATA(header), &master, sizeof master);
-    return check(::sendmsg(socket_, &message, MSG_NOSIGNAL));
   }
 
   // ---- giving up privileges ----
@@ -548,6 +544,13 @@ class Inside {
     return check(::syscall(SYS_prlimit64, 0, s.resource, &limit, nullptr));
   }
 
+  static int apply(const SetScheduler& s) { return set_scheduler(s); }
+  static int apply(const SetIoPriority& s) { return set_io_priority(s); }
+  static int apply(const SetCpuAffinity& s) { return set_cpu_affinity(s); }
+  static int apply(const SetMemoryPolicy& s) { return set_memory_policy(s); }
+  static int apply(const SetPersonality& s) { return set_personality(s); }
+  static int apply(const JoinKeyring& s) { return join_keyring(s); }
+
   int apply(const SetUmask& s) {
     ::umask(s.mask);
     return 0;
@@ -562,7 +565,9 @@ class Inside {
   }
 
   int apply(const SetIds& s) {
-    if (s.set_groups && ::syscall(SYS_setgroups, s.groups.size(), s.groups.data()) != 0) return errno;
+    if (s.set_groups && ::syscall(SYS_setgroups, s.groups.size(), s.groups.data()) != 0) {
+      if (!s.groups_may_stay || errno != EPERM || !s.groups.empty()) return errno;
+    }
     if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno;
     if (::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0) return errno;
     if (::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) return errno;
@@ -604,7 +609,8 @@ class Inside {
   int apply(const SetAmbient& s) {
     for (unsigned capability = 0; capability < 64; ++capability) {
       if ((s.capabilities >> capability & 1) == 0) continue;
-      if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) return errno;
+      // EPERM: we do not hold it ourselves, and the workload is to be started without it.
+      if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0 && errno != EPERM) return errno;
     }
     return 0;
   }
@@ -614,7 +620,11 @@ class Inside {
   int apply(const LoadSeccomp& s) {
     const sock_fprog program{.len = static_cast<unsigned short>(s.filter.size()),
                              .filter = const_cast<sock_filter*>(s.filter.data())};
-    return check(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s.flags, &program));
+    const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s.flags, &program);
+    if (listener < 0) return errno;
+    if ((s.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return 0;
+    if (const int error = send_descriptor(Message::listener, static_cast<int>(listener))) return error;
+    return apply(Await{Message::listener_taken});
   }
 
   int apply(const ResetSignals&) {
@@ -635,20 +645,24 @@ class Inside {
   // was executed in the host's user namespace. execve makes the workload dumpable again.
   int apply(const ForkFromInit&) {
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
+    // Blocked before there is a workload to pass them on to: one that came in between would be lost, for a process 1
+    // ignores what it does not handle.
+    sigset_t all;
+    sigset_t none;
+    ::sigfillset(&all);
+    ::sigemptyset(&none);
+    if (::sigprocmask(SIG_SETMASK, &all, nullptr) != 0) return errno;
     const long child = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     if (child < 0) return errno;
-    if (child > 0) be_init(static_cast<pid_t>(child));
-    return 0;
+    if (child > 0) be_init(static_cast<pid_t>(child), all);
+    return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
 
   // Process 1 with a workload: reap everything, pass signals on, end as the workload ends.
-  [[noreturn]] static void be_init(pid_t workload) {
+  [[noreturn]] static void be_init(pid_t workload, const sigset_t& all) {
     sys::forget_arguments("moss-init");
     // Nobody is to wait for an end of file because of us.
     ::syscall(SYS_close_range, 0, ~0U, 0);
-    sigset_t all;
-    ::sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, nullptr);
     while (true) {
       int status = 0;
       pid_t ended;
@@ -767,16 +781,6 @@ class Inside {
     return root_ < 0 ? errno : 0;
   }
 
-  static long set_attributes(int mount, unsigned flags, mount_attr attributes) {
-    return ::mount_setattr(mount, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
-  }
-
-  // "/proc/self/fd/N"
-  static void write_fd_path(char* path, int fd) {
-    ::memcpy(path, "/proc/self/fd/", 14);
-    path[14 + write_number(path + 14, static_cast<unsigned>(fd))] = '\0';
-  }
-
   // In decimal, without an end; gives the length.
   static size_t write_number(char* text, unsigned number) {
     char digits[12];
@@ -789,48 +793,16 @@ class Inside {
     return count;
   }
 
-  // fsopen(2) … fsmount(2): a mount that is nowhere yet. Where `held` is given, absolute paths among the options are
-  // replaced by its descriptors, one after the other.
-  static int new_mount(const char* type, const char* source, Strings options, uint64_t attributes,
-                       const int* held = nullptr) {
-    const Held context(::fsopen(type, FSOPEN_CLOEXEC));
-    if (!context) return -1;
-    if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source, 0) != 0) return -1;
-    for (const char* option : options) {
-      const char* equals = ::strchr(option, '=');
-      if (equals == nullptr) {
-        if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, option, nullptr, 0) != 0) return -1;
-        continue;
-      }
-      char key[64];
-      const auto length = static_cast<size_t>(equals - option);
-      if (length >= sizeof key) {
-        errno = EINVAL;
-        return -1;
-      }
-      ::memcpy(key, option, length);
-      key[length] = '\0';
-      const char* value = equals + 1;
-      char fd_path[32];
-      if (held != nullptr && value[0] == '/') {
-        write_fd_path(fd_path, *held++);
-        value = fd_path;
-      }
-      if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) return -1;
-    }
-    if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
-    return ::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
-  }
-
   const Plan& plan_;
   const LaunchOptions& options_;
   int socket_;
   // Open until execve closes them.
-  int staging_ = -1;    // what the root is mounted on
-  int root_ = -1;       // the container's "/"
-  int proc_ = -1;       // a procfs of our own
-  int empty_dir_ = -1;  // the tmpfs that masks folders
-  int slots_[kSlots];   // prepared mounts
+  int staging_ = -1;               // what the root is mounted on
+  const char* scratch_ = nullptr;  // the same by name, for what only mount(2) can mount
+  int root_ = -1;                  // the container's "/"
+  int proc_;                       // a procfs of our own, or the host's
+  int empty_dir_ = -1;             // the tmpfs that masks folders
+  int slots_[kSlots];              // prepared mounts
   int held_[kMaxHeldFolders];
   int proc_files_[kHeldProcFiles];
 };
@@ -846,11 +818,11 @@ int take_stdio(const LaunchOptions& options) {
 
 }  // namespace
 
-void run_inside(const Plan& plan, const LaunchOptions& options, int socket) {
+void run_inside(const Plan& plan, const LaunchOptions& options, const Inherited& inherited, int socket) {
   ::umask(0022);
   uint32_t index = 0;
   int error = take_stdio(options);
-  Inside inside(plan, options, socket);
+  Inside inside(plan, options, inherited, socket);
   if (error == 0) error = inside.walk(options.fail, index);
   const Packet packet{.message = Message::failed, .error = error, .index = index};
   (void)!::send(inside.socket(), &packet, sizeof packet, MSG_NOSIGNAL);

@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,36 +15,15 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/user_namespace.hh"
+#include "runtime/launch/clone.hh"
 #include "runtime/launch/inside.hh"
+#include "runtime/launch/join.hh"
+#include "runtime/launch/net_devices.hh"
+#include "runtime/launch/process_steps.hh"
 
 namespace moss::runtime {
 
 namespace {
-
-// clone_args of clone3(2), the parts that are used; <linux/sched.h> does not go with <sched.h>.
-struct CloneArguments {
-  uint64_t flags = 0;
-  uint64_t pidfd = 0;
-  uint64_t child_tid = 0;
-  uint64_t parent_tid = 0;
-  uint64_t exit_signal = SIGCHLD;
-  uint64_t stack = 0;
-  uint64_t stack_size = 0;
-  uint64_t tls = 0;
-  uint64_t set_tid = 0;
-  uint64_t set_tid_size = 0;
-  uint64_t cgroup = 0;
-};
-constexpr uint64_t kIntoCgroup = 0x200000000;  // CLONE_INTO_CGROUP
-
-pid_t clone_child(uint64_t flags, int* pidfd, int cgroup_fd = -1) {
-  CloneArguments arguments{.flags = flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(pidfd)};
-  if (cgroup_fd >= 0) {
-    arguments.flags |= kIntoCgroup;
-    arguments.cgroup = static_cast<uint64_t>(cgroup_fd);
-  }
-  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-}
 
 struct SocketPair {
   Fd parent;
@@ -148,9 +127,24 @@ Error failure_of(const Plan& plan, const Packet& packet) {
   return error;
 }
 
+// Hands the listener of a filter on to whoever answers for it. Nothing: there is nobody.
+using OnListener = std::function<Result<Ok>(Fd)>;
+
+Result<Ok> hand_on_listener(const OnListener& on_listener, Fd listener, int socket) {
+  if (!on_listener) return Error(0, "linux.seccomp: nobody is there to take the listener");
+  TRY(on_listener(std::move(listener)));
+  return tell(socket, Message::listener_taken);
+}
+
+OnListener listener_of(const LaunchOptions& options, pid_t init) {
+  if (!options.on_seccomp_listener) return {};
+  return [&options, init](Fd listener) { return options.on_seccomp_listener(init, std::move(listener)); };
+}
+
 // Listens until the child says `wanted`; an end of file is success only where that is wanted: execve worked. When both
 // sides fail, the child's word is the cause.
-Result<Ok> listen_for(const Plan& plan, int socket, std::optional<Message> wanted, Fd& terminal) {
+Result<Ok> listen_for(const Plan& plan, int socket, std::optional<Message> wanted, Fd& terminal,
+                      const OnListener& on_listener = {}) {
   while (true) {
     Received received = TRY(receive(socket));
     if (received.end) {
@@ -162,6 +156,10 @@ Result<Ok> listen_for(const Plan& plan, int socket, std::optional<Message> wante
       case Message::terminal:
         if (!received.fd || terminal) return Error(EPROTO, "the container's process speaks out of turn");
         terminal = std::move(received.fd);
+        break;
+      case Message::listener:
+        if (!received.fd) return Error(EPROTO, "the container's process speaks out of turn");
+        TRY(hand_on_listener(on_listener, std::move(received.fd), socket));
         break;
       case Message::failed:
         return failure_of(plan, received.packet);
@@ -190,8 +188,10 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
     TRY(tell(socket, Message::in_cgroup));
   }
   if (options.meanwhile) TRY(options.meanwhile(init));
-  if (options.start_network) TRY(listen_for(plan, socket, Message::namespaces_ready, terminal));
+  const bool awaited = options.start_network || plan.has_parents_work();
+  if (awaited) TRY(listen_for(plan, socket, Message::namespaces_ready, terminal));
   if (mapping) TRY(mapping->finish());
+  TRY(move_net_devices(plan.net_devices, init));
   if (options.start_network) TRY(options.start_network(init));
   if (mapping) TRY(tell(socket, Message::ids_mapped));
   if (options.runtime_hooks) {
@@ -199,10 +199,8 @@ Result<Ok> lead(const Plan& plan, const LaunchOptions& options, pid_t init, int 
     TRY(options.runtime_hooks(init));
     TRY(tell(socket, Message::hooks_done));
   }
-  if (options.start_network) {
-    TRY(options.await_network());
-    TRY(tell(socket, Message::network_ready));
-  }
+  if (options.start_network) TRY(options.await_network());
+  if (awaited) TRY(tell(socket, Message::network_ready));
   return Ok{};
 }
 
@@ -214,23 +212,51 @@ std::optional<Message> last_message(const Plan& plan) {
   return std::nullopt;
 }
 
+// A process takes its group along to its children, so it is put there before it has any.
+class Resctrl {
+ public:
+  static Result<Resctrl> enter(const Plan& plan, pid_t init) {
+    Resctrl resctrl;
+    if (!plan.intel_rdt) return resctrl;
+    resctrl.groups_ = TRY(make_resctrl_groups(*plan.intel_rdt, plan.id));
+    TRY(enter_resctrl_groups(resctrl.groups_, init));
+    return resctrl;
+  }
+  Resctrl(Resctrl&& other) noexcept : groups_(std::exchange(other.groups_, {})) {}
+  Resctrl& operator=(Resctrl&&) = delete;
+  ~Resctrl() { (void)remove_resctrl_groups(groups_).ok(); }
+  ResctrlGroups keep() { return std::exchange(groups_, {}); }
+
+ private:
+  Resctrl() = default;
+  ResctrlGroups groups_;
+};
+
+Result<sys::Child> clone_child(const Plan& plan, int cgroup_fd, const std::function<void()>& inside) {
+  if (!plan.joins.empty()) return clone_through(plan, TRY(open_joins(plan)), cgroup_fd, inside);
+  int pidfd = -1;
+  const pid_t pid = clone3(
+      into_cgroup({.flags = plan.clone_flags | CLONE_PIDFD, .pidfd = reinterpret_cast<uint64_t>(&pidfd)}, cgroup_fd));
+  if (pid == 0) inside();
+  if (pid > 0) return sys::Child(pid, Fd(pidfd));
+  const int code = errno;
+  if (code == EPERM || code == ENOSPC || code == EACCES) return sys::no_user_namespace(code);
+  return Error(code, "make the container's namespaces");
+}
+
 }  // namespace
 
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
   SocketPair pair = TRY(make_socket_pair());
-  int pidfd = -1;
-  const pid_t pid = clone_child(plan.clone_flags, &pidfd, options.cgroup_fd);
-  if (pid < 0) {
-    const int code = errno;
-    if (code == EPERM || code == ENOSPC || code == EACCES) return sys::no_user_namespace(code);
-    return Error(code, "make the container's namespaces");
-  }
-  if (pid == 0) {
+  const Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
+  Launched launched;
+  launched.init = TRY(clone_child(plan, options.cgroup_fd, [&] {
     pair.parent.reset();
-    run_inside(plan, options, pair.child.get());
-  }
-  Launched launched{sys::Child(pid, Fd(pidfd)), {}, {}};
+    run_inside(plan, options, inherited, pair.child.get());
+  }));
+  const pid_t pid = launched.init.pid();
   pair.child.reset();
+  Resctrl resctrl = TRY(Resctrl::enter(plan, pid));
   const Result<Ok> led = lead(plan, options, pid, pair.parent.get(), launched.terminal);
   if (!led.ok()) {
     // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
@@ -238,19 +264,20 @@ Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
     return led.error();
   }
   const std::optional<Message> last = last_message(plan);
-  TRY(listen_for(plan, pair.parent.get(), last, launched.terminal));
+  TRY(listen_for(plan, pair.parent.get(), last, launched.terminal, listener_of(options, pid)));
   if (last) launched.held = std::move(pair.parent);
+  launched.resctrl = resctrl.keep();
   return launched;
 }
 
-Result<Ok> release(const Plan& plan, Launched& launched) {
+Result<Ok> release(const Plan& plan, Launched& launched, const std::function<Result<Ok>(Fd)>& on_listener) {
   TRY(tell(launched.held.get(), Message::released));
   const bool executes = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
     const auto* wait = std::get_if<WaitForRelease>(&step);
     return wait != nullptr && !wait->for_start;
   });
   Fd none;
-  if (executes) TRY(listen_for(plan, launched.held.get(), std::nullopt, none));
+  if (executes) TRY(listen_for(plan, launched.held.get(), std::nullopt, none, on_listener));
   launched.held.reset();
   launched.init.release();
   return Ok{};
@@ -271,9 +298,13 @@ RemainingSteps remaining_steps(const Plan& plan) {
   return remaining;
 }
 
-Result<Ok> start_waiting(int socket, const RemainingSteps& steps) {
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps, const std::function<Result<Ok>(Fd)>& on_listener) {
   TRY(tell(socket, Message::start));
-  const Received received = TRY(receive(socket));
+  Received received = TRY(receive(socket));
+  if (!received.end && received.packet.message == Message::listener && received.fd) {
+    TRY(hand_on_listener(on_listener, std::move(received.fd), socket));
+    received = TRY(receive(socket));
+  }
   if (received.end && received.reset) return Error(0, "somebody else starts the container");
   if (received.end) return Ok{};
   if (received.packet.message != Message::failed) return Error(EPROTO, "the container's process speaks out of turn");
@@ -325,21 +356,27 @@ bool await_cgroup(int socket) {
 // cannot enter a pid namespace, its child can.
 [[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
                                  int socket) {
-  // Not to be traced or read by the container's processes while it holds descriptors of ours (CVE-2016-9962): joining a
-  // user namespace clears "dumpable" already, and execve sets it again.
   Packet packet{.message = Message::failed, .error = 0, .index = UINT32_MAX};
-  if (::setns(container_pidfd, namespaces) != 0) {
-    packet.error = errno;
+  const auto give_up = [&](int error) {
+    packet.error = error;
     (void)!::send(socket, &packet, sizeof packet, MSG_NOSIGNAL);
     ::_exit(125);
+  };
+  if (plan.oom_score) {
+    if (const int error = set_oom_score(*plan.oom_score)) give_up(error);
   }
+  // The container's /proc is not to be trusted with what confines the process, and it may mount no other.
+  Inherited inherited{.proc = Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  // Not to be traced or read by the container's processes while it holds descriptors of ours and runs our binary
+  // (CVE-2016-9962, CVE-2019-5736); execve makes it readable again.
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up(errno);
+  if (::setns(container_pidfd, namespaces) != 0) give_up(errno);
   // As root inside before the clone, so that the child need not ask.
   ::syscall(SYS_setresgid, 0, 0, 0);
   ::syscall(SYS_setresuid, 0, 0, 0);
   if (options.enter_cgroup && !await_cgroup(socket)) ::_exit(125);
-  CloneArguments arguments{.flags = CLONE_PARENT, .exit_signal = 0};
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-  if (pid == 0) run_inside(plan, options, socket);
+  const pid_t pid = clone3({.flags = CLONE_PARENT, .exit_signal = 0});
+  if (pid == 0) run_inside(plan, options, inherited, socket);
   // The number as our own pid namespace, the host's, counts it.
   packet.message = Message::namespaces_ready;
   packet.error = pid < 0 ? errno : pid;
@@ -353,11 +390,10 @@ bool await_cgroup(int socket) {
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
   const int namespaces = TRY(namespaces_to_join(container));
   SocketPair pair = TRY(make_socket_pair());
-  int pidfd = -1;
-  const pid_t joiner_pid = clone_child(0, &pidfd, options.cgroup_fd);
+  const pid_t joiner_pid = clone3(into_cgroup({}, options.cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
-  sys::Child joiner(joiner_pid, Fd(pidfd));
+  sys::Child joiner(joiner_pid);
   pair.child.reset();
   if (options.enter_cgroup) {
     TRY(options.enter_cgroup(joiner_pid));
@@ -369,6 +405,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   Launched launched;
   std::optional<Error> failure;
   Fd terminal;
+  Fd listener;
   while (!held || !launched.init) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
@@ -389,12 +426,19 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
       case Message::terminal:
         terminal = std::move(received.fd);
         break;
+      case Message::listener:
+        if (!received.fd || listener) return Error(EPROTO, "the container's process speaks out of turn");
+        listener = std::move(received.fd);
+        break;
       case Message::failed:
         failure = received.packet.index == UINT32_MAX ? Error(received.packet.error, "join the container's namespaces")
                                                       : failure_of(plan, received.packet);
         break;
       default:
         return Error(EPROTO, "the container's process speaks out of turn");
+    }
+    if (listener && launched.init) {
+      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::move(listener), pair.parent.get()));
     }
   }
   (void)joiner.wait();

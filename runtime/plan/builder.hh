@@ -27,6 +27,12 @@ enum class Namespace : int {
 /// The spec's name for a namespace ("network"), or nothing.
 std::optional<Namespace> parse_namespace(std::string_view name);
 
+/// Which namespace a kernel parameter belongs to ("net.ipv4.ip_forward"), or nothing: then it is the whole host's.
+std::optional<Namespace> sysctl_namespace(std::string_view key);
+
+/// A path of the config as it is below the root: "a//b/./c" and "/a/b/c/" are "/a/b/c". Its ".." stay.
+std::string clean_path(std::string_view path);
+
 /// A file below /proc and what is written to it.
 struct KernelSetting {
   const char* file;
@@ -49,6 +55,10 @@ class Builder {
   bool creates(Namespace kind) const;
   /// One is joined by path.
   bool joins(Namespace kind) const;
+  /// The container does not share the caller's.
+  bool has_own(Namespace kind) const { return creates(kind) || joins(kind); }
+  /// The machine's root with nothing between: device nodes can be made, and every filesystem.
+  bool is_real_root() const { return host_.is_real_root() && !has_own(Namespace::user); }
 
   /// Adds a step.
   void then(Step step) { plan_.steps.push_back(step); }
@@ -80,34 +90,45 @@ class Builder {
   std::vector<KernelSetting> settings_;
 };
 
-/// A mount of the config, as the two steps that make it.
+/// A mount of the config, as the steps that make it.
 struct PlannedMount {
   enum class When {
+    first,    ///< while what is mounted still reaches the host: its source is shared with it
     early,    ///< needs no mapped ids, and is there before the parent is done
     as_self,  ///< made by the parent meanwhile, and opened with the caller's own ids
     in_turn,
   };
-  Step prepare;
-  Attach attach;
+  std::optional<Step> prepare = std::nullopt;  ///< none: the parent has filled the slot, or nothing is attached
+  std::optional<Attach> attach = std::nullopt;
+  std::vector<Step> after = {};  ///< once it is attached
   When when = When::in_turn;
 };
 
 // Each adds its steps, in the order they stand here. mounts.cc.
 /// What the mounts will be, in the config's order.
 Result<std::vector<PlannedMount>> decide_mounts(Builder& b);
+/// Before anything else: what needs the host's mounts as they are.
+void plan_first_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 /// While ids are being mapped: prepares what can be, and covers what is to be hidden below /proc and /sys.
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 /// Between the mapping of the ids and their taking.
 Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
 Result<Ok> plan_rootfs(Builder& b);
 Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts);
+/// devices.cc
 Result<Ok> plan_devices(Builder& b);
+/// cgroup_mounts.cc: what a mount of type "cgroup" is on this host; several mounts, or none.
+void decide_cgroup_mount(Builder& b, const oci::Mount& mount, std::vector<PlannedMount>& planned);
 Result<Ok> plan_hidden_paths(Builder& b);
 
-/// The second half, which new containers and exec share: from the namespaces being there to execve.
+/// The second half, which new containers and exec share: from the namespaces being there to execve. process.cc.
 /// `start_hooks` are the config's startContainer hooks.
-Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options, bool can_set_groups,
+Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& options,
                         const std::vector<oci::Hook>& start_hooks);
+/// What a new container's first process gets beyond it.
+Result<Ok> plan_launch_attributes(Builder& b);
+/// What security modules confine the workload by. While /proc is still in reach.
+Result<Ok> plan_exec_labels(Plan& plan, const oci::Process& process, const sys::Host& host);
 
 /// A hook that the child runs.
 RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from);

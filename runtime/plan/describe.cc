@@ -1,5 +1,6 @@
 // A step in words: one line of `moss debug plan`, and the middle of an error message.
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "moss/runtime/capabilities.hh"
 #include "runtime/plan/builder.hh"
@@ -69,6 +70,10 @@ std::string_view word(Message message) {
       return "the hooks have run";
     case Message::terminal:
       return "the terminal is open";
+    case Message::listener:
+      return "the seccomp filter has a listener";
+    case Message::listener_taken:
+      return "the seccomp listener is taken";
     case Message::created:
       return "all is created";
     case Message::released:
@@ -84,8 +89,25 @@ std::string_view word(Message message) {
 // As everybody writes it: 022.
 std::string octal(uint32_t mask) {
   std::string digits;
-  for (int shift = 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mask >> shift & 7));
+  for (int shift = mask > 0777 ? 9 : 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mask >> shift & 7));
   return digits;
+}
+
+std::string_view propagation(uint64_t type) {
+  if ((type & MS_SHARED) != 0) return "shared";
+  if ((type & MS_SLAVE) != 0) return "slave";
+  return (type & MS_UNBINDABLE) != 0 ? "unbindable" : "private";
+}
+
+std::string_view node_kind(uint32_t mode) {
+  if (S_ISFIFO(mode)) return "fifo";
+  return S_ISBLK(mode) ? "block device" : "device";
+}
+
+std::string numbers(std::span<const uint32_t> values) {
+  std::string out;
+  for (const uint32_t value : values) out += cat(out.empty() ? "" : ",", value);
+  return out;
 }
 
 std::string limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
@@ -96,13 +118,15 @@ std::string describe(const Step& step) {
   return std::visit(
       Overloaded{
           [](const Unshare& s) { return cat("make namespaces: ", namespaces(static_cast<uint64_t>(s.flags))); },
-          [](const JoinNamespace& s) { return cat("join namespace ", s.source); },
           [](const Tell& s) { return cat("tell the parent that ", word(s.message)); },
           [](const Await& s) { return cat("wait until ", word(s.message)); },
           [](const BecomeRoot& s) {
             return cat("become id ", s.uid, ":", s.gid, s.drop_groups ? " and drop every group" : "");
           },
+          [](const SetOomScore& s) { return cat("set the score for running out of memory to ", s.score); },
+          [](const Hide&) { return std::string("hide from who shares the pid namespace"); },
           [](const SetPropagation&) { return std::string("keep what is mounted from reaching the host"); },
+          [](const SetRootPropagation& s) { return cat("let the root's mount be ", propagation(s.type)); },
           [](const HoldStaging& s) { return cat("open folder ", s.source, " for the root"); },
           [](const HoldFolders& s) { return cat("open the root's folders: ", joined(s.sources, ":")); },
           [](const GiveToRoot& s) { return cat("give folder ", s.source, " to root inside"); },
@@ -112,11 +136,26 @@ std::string describe(const Step& step) {
           },
           [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
           [](const PrepareMount& s) {
-            return cat("make a ", s.type, " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
-                       joined(s.options, ","));
+            return cat("make a ", printable(s.type), " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
+                       joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",
+                       s.fallback != nullptr ? cat(", or show ", s.fallback) : "");
           },
           [](const PrepareBind& s) {
-            return cat("copy the mount of ", printable(s.source), s.recursive ? " and below" : "", attributes(s.set));
+            return cat("copy the mount of ", printable(s.source), s.recursive ? " and below" : "", attributes(s.set),
+                       s.set_below != 0 ? cat(", everywhere", attributes(s.set_below)) : "",
+                       s.propagation != 0 && s.propagation != MS_PRIVATE ? cat(", ", propagation(s.propagation)) : "");
+          },
+          [](const MakeNode& s) {
+            return cat("make ", node_kind(s.mode), " ", printable(s.path), " ", s.major, ":", s.minor, ", mode ",
+                       octal(s.mode & 07777), ", owner ", s.uid, ":", s.gid);
+          },
+          [](const ChangeMount& s) {
+            return cat("change the mount at ", printable(s.path), attributes(s.set),
+                       s.clear != 0 ? cat(", not", attributes(s.clear)) : "",
+                       s.set_below != 0 ? cat(", everywhere", attributes(s.set_below)) : "");
+          },
+          [](const Reconfigure& s) {
+            return cat("reconfigure what is mounted at ", printable(s.path), ": ", joined(s.options, ","));
           },
           [](const PrepareDevice& s) { return cat("copy the mount of device ", printable(s.source)); },
           [](const Park& s) { return cat("lay it over ", s.source, " until the root is there"); },
@@ -138,6 +177,22 @@ std::string describe(const Step& step) {
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },
+          [](const SetExecLabel& s) {
+            // Clients know a refusal by a security module from the file in backquotes.
+            return cat("write ", printable(s.label), " to `/proc/", s.file, "`");
+          },
+          [](const SetScheduler& s) {
+            return cat("set scheduling policy ", s.policy, ", flags ", s.flags, ", nice ", s.nice, ", priority ",
+                       s.priority,
+                       s.period_ns != 0 || s.runtime_ns != 0
+                           ? cat(", ", s.runtime_ns, " of ", s.period_ns, " ns until ", s.deadline_ns)
+                           : "");
+          },
+          [](const SetIoPriority& s) { return cat("set io priority ", s.priority >> 13, ":", s.priority & 7); },
+          [](const SetCpuAffinity& s) { return cat("run on cpus ", numbers(s.cpus)); },
+          [](const SetMemoryPolicy& s) { return cat("set memory policy ", s.mode, " on nodes ", numbers(s.nodes)); },
+          [](const SetPersonality& s) { return cat("set personality ", s.persona); },
+          [](const JoinKeyring& s) { return cat("start session keyring ", printable(s.name)); },
           [](const SetUmask& s) { return cat("set umask ", octal(s.mask)); },
           [](const ChangeDir& s) { return cat("change to folder ", printable(s.path)); },
           [](const SetIds& s) {
@@ -165,11 +220,27 @@ std::string describe(const Step& step) {
 }
 
 std::string to_string(const Plan& plan) {
-  std::string out = cat("clone with namespaces: ", namespaces(plan.clone_flags), "\n");
+  std::string out;
+  for (const Join& join : plan.joins) {
+    out += cat("join ", namespaces(static_cast<uint64_t>(join.type)), " namespace ", printable(join.path), "\n");
+  }
+  if (plan.oom_score) out += cat(describe(*plan.oom_score), "\n");
+  for (const IdmappedBind& one : plan.idmapped) {
+    out += cat(describe(one.bind), ", as users ", to_string(one.map.uids), ", groups ", to_string(one.map.gids),
+               one.recursive ? ", everywhere" : "", "\n");
+  }
+  out += cat("clone with namespaces: ", namespaces(plan.clone_flags), "\n");
   if (plan.id_map) {
     out += cat("map users ", to_string(plan.id_map->uids), ", groups ", to_string(plan.id_map->gids), "\n");
   }
   for (size_t i = 0; i < plan.steps.size(); ++i) out += cat(i + 1, ". ", describe(plan.steps[i]), "\n");
+  for (const NetDeviceMove& device : plan.net_devices) {
+    out += cat("move interface ", printable(device.host_name), " to ", printable(device.name), "\n");
+  }
+  if (plan.intel_rdt)
+    out += cat("enter resctrl group ", printable(plan.intel_rdt->clos_id.empty() ? plan.id : plan.intel_rdt->clos_id),
+               "\n");
+  for (const std::string& warning : plan.warnings) out += cat("warning: ", warning, "\n");
   return out;
 }
 

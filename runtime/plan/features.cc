@@ -87,6 +87,7 @@ Result<oci::Features> features() {
                  .uid_mappings = map,
                  .gid_mappings = map}};
   });
+  linux.intel_rdt = plans(host, [](oci::Config& c) { c.linux.intel_rdt = oci::IntelRdt{.clos_id = "x"}; });
   linux.net_devices = plans(host, [](oci::Config& c) { c.linux.net_devices["eth0"]; });
   for (const char* mode : {"MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED",
                            "MPOL_PREFERRED_MANY", "MPOL_LOCAL"}) {

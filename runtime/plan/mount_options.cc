@@ -35,7 +35,6 @@ constexpr Attribute kAttributes[] = {
     {"diratime", 0, MOUNT_ATTR_NODIRATIME},
     {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
     {"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
-    {"defaults", 0, 0},
 };
 
 struct Propagation {
@@ -45,6 +44,16 @@ struct Propagation {
 
 constexpr Propagation kPropagations[] = {
     {"private", MS_PRIVATE}, {"slave", MS_SLAVE}, {"shared", MS_SHARED}, {"unbindable", MS_UNBINDABLE}};
+
+// "loud" and "silent" are about the kernel's log while mount(2) looks at a filesystem; fsopen(2) never writes there and
+// hands its messages to the caller. "exec" and the like are what a mount is anyhow.
+constexpr std::string_view kNothingToDo[] = {"defaults", "loud", "silent"};
+
+// The superblock's, which fsconfig(2) takes by these names; they stand here for known_mount_options() alone.
+constexpr std::string_view kSuperblock[] = {"async",  "dirsync", "iversion",   "lazytime",  "mand",
+                                            "nomand", "sync",    "noiversion", "nolazytime"};
+
+constexpr std::string_view kOthers[] = {"bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"};
 
 const Attribute* find_attribute(std::string_view name) {
   for (const Attribute& attribute : kAttributes) {
@@ -60,25 +69,40 @@ const Propagation* find_propagation(std::string_view name) {
   return nullptr;
 }
 
+bool asks_for_nothing(std::string_view name) {
+  for (const std::string_view known : kNothingToDo) {
+    if (known == name) return true;
+  }
+  return false;
+}
+
+// The last word on a flag counts.
+void apply(const Attribute& attribute, uint64_t& set, uint64_t& clear) {
+  set = (set & ~attribute.clear) | attribute.set;
+  clear = (clear & ~attribute.set) | attribute.clear;
+}
+
 }  // namespace
 
 MountOptions parse_mount_options(const std::vector<std::string>& options) {
   MountOptions parsed;
-  const auto apply = [&](const Attribute& attribute) {
-    // The last word on a flag counts.
-    parsed.set = (parsed.set & ~attribute.clear) | attribute.set;
-    parsed.clear = (parsed.clear & ~attribute.set) | attribute.clear;
-  };
   for (const std::string& option : options) {
     const std::string_view recursive = option.starts_with('r') ? std::string_view(option).substr(1) : "";
     if (option == "bind") {
       parsed.bind = true;
     } else if (option == "rbind") {
       parsed.bind = parsed.recursive_bind = true;
+    } else if (option == "remount") {
+      parsed.remount = true;
     } else if (option == "tmpcopyup") {
       parsed.copy_up = true;
+    } else if (option == "idmap" || option == "ridmap") {
+      parsed.idmap = true;
+      parsed.idmap_recursive = option == "ridmap";
+    } else if (asks_for_nothing(option)) {
+      continue;
     } else if (const Attribute* attribute = find_attribute(option)) {
-      apply(*attribute);
+      apply(*attribute, parsed.set, parsed.clear);
     } else if (const Propagation* propagation = find_propagation(option)) {
       parsed.propagation = propagation->type;
       parsed.propagation_recursive = false;
@@ -86,8 +110,7 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
       parsed.propagation = recursively->type;
       parsed.propagation_recursive = true;
     } else if (const Attribute* everywhere = find_attribute(recursive)) {
-      apply(*everywhere);
-      parsed.set_recursive = true;
+      apply(*everywhere, parsed.set_below, parsed.clear_below);
     } else {
       parsed.data.push_back(option);
     }
@@ -96,15 +119,21 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
 }
 
 std::vector<std::string> known_mount_options() {
-  std::vector<std::string> names = {"bind", "rbind", "tmpcopyup"};
+  std::vector<std::string> names;
+  const auto add = [&](std::string_view prefix, std::string_view name) {
+    names.push_back(std::string(prefix) + std::string(name));
+  };
   for (const Attribute& attribute : kAttributes) {
-    names.emplace_back(attribute.name);
-    names.push_back(cat('r', attribute.name));
+    add("", attribute.name);
+    add("r", attribute.name);
   }
   for (const Propagation& propagation : kPropagations) {
-    names.emplace_back(propagation.name);
-    names.push_back(cat('r', propagation.name));
+    add("", propagation.name);
+    add("r", propagation.name);
   }
+  for (const std::string_view name : kNothingToDo) add("", name);
+  for (const std::string_view name : kSuperblock) add("", name);
+  for (const std::string_view name : kOthers) add("", name);
   return names;
 }
 

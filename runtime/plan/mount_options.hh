@@ -12,13 +12,17 @@ namespace moss::runtime {
 struct MountOptions {
   bool bind = false;
   bool recursive_bind = false;
-  uint64_t set = 0;            ///< MOUNT_ATTR_…
-  uint64_t clear = 0;          ///< MOUNT_ATTR_…
-  bool set_recursive = false;  ///< one of the r… forms ("rro")
-  uint64_t propagation = 0;    ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE
+  bool remount = false;
+  uint64_t set = 0;          ///< MOUNT_ATTR_… of the mount itself
+  uint64_t clear = 0;        ///< MOUNT_ATTR_…
+  uint64_t set_below = 0;    ///< MOUNT_ATTR_… of the mount and of all that is mounted below it: the r… forms ("rro")
+  uint64_t clear_below = 0;  ///< MOUNT_ATTR_…
+  uint64_t propagation = 0;  ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE
   bool propagation_recursive = false;
   bool copy_up = false;           ///< tmpcopyup
-  std::vector<std::string> data;  ///< for the filesystem itself: "mode=755"
+  bool idmap = false;             ///< idmap, ridmap
+  bool idmap_recursive = false;   ///< ridmap
+  std::vector<std::string> data;  ///< for the filesystem itself: "mode=755", "sync"
 };
 
 /// Pure. Unknown options are the filesystem's, as the spec wants it.

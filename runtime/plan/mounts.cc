@@ -1,8 +1,7 @@
-// The rootfs, the mounts listed in the config, the devices, and what is hidden again.
+// The rootfs, the mounts listed in the config, and what is hidden again.
 //
 // Mounts come in the config's order. Masked and read-only paths come after every mount, or a mount could uncover them.
-// Spec: config.md "Mounts"; config-linux.md "Default Filesystems", "Default Devices", "Masked Paths",
-// "Readonly Paths".
+// Spec: config.md "Mounts"; config-linux.md "Default Filesystems", "Masked Paths", "Readonly Paths".
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -14,13 +13,31 @@ namespace moss::runtime {
 
 namespace {
 
-bool is_root(const oci::Mount& mount) { return mount.destination == "/"; }
+bool is_root(const oci::Mount& mount) { return clean_path(mount.destination) == "/"; }
 
 bool is_bind(const oci::Mount& mount, const MountOptions& options) {
   return options.bind || mount.type == "bind" || mount.type == "rbind";
 }
 
-// mount(2)'s flags for what MountRootClassic may be asked for.
+bool is_recursive_bind(const oci::Mount& mount, const MountOptions& options) {
+  return options.recursive_bind || mount.type == "rbind";
+}
+
+// mount(2)'s flags for a superblock's options that fsconfig(2) has by name.
+unsigned long superblock_flag(std::string_view option) {
+  if (option == "sync") return MS_SYNCHRONOUS;
+  if (option == "dirsync") return MS_DIRSYNC;
+  if (option == "lazytime") return MS_LAZYTIME;
+  if (option == "mand") return MS_MANDLOCK;
+  if (option == "iversion") return MS_I_VERSION;
+  return 0;
+}
+
+bool is_superblock_default(std::string_view option) {
+  return option == "async" || option == "nolazytime" || option == "nomand" || option == "noiversion";
+}
+
+// mount(2)'s flags and data for what fsmount(2) and fsconfig(2) are asked for.
 unsigned long classic_flags(uint64_t attributes) {
   unsigned long flags = 0;
   if (attributes & MOUNT_ATTR_RDONLY) flags |= MS_RDONLY;
@@ -28,6 +45,19 @@ unsigned long classic_flags(uint64_t attributes) {
   if (attributes & MOUNT_ATTR_NODEV) flags |= MS_NODEV;
   if (attributes & MOUNT_ATTR_NOEXEC) flags |= MS_NOEXEC;
   return flags;
+}
+
+std::pair<unsigned long, std::string> classic_options(const MountOptions& options) {
+  unsigned long flags = classic_flags(options.set);
+  std::vector<std::string> data;
+  for (const std::string& option : options.data) {
+    if (const unsigned long flag = superblock_flag(option)) {
+      flags |= flag;
+    } else if (!is_superblock_default(option)) {
+      data.push_back(option);
+    }
+  }
+  return {flags, join(data, ",")};
 }
 
 // overlay's options for fsconfig(2): lower folders one at a time, topmost first, so that there may be hundreds.
@@ -75,7 +105,8 @@ using When = PlannedMount::When;
 
 std::string root_path(const Builder& b) {
   const std::string& path = b.config().root.path;
-  return path.starts_with('/') ? path : cat(b.options().bundle, '/', path);
+  // Without a slash at the end, through which a symlink would be followed.
+  return clean_path(path.starts_with('/') ? path : cat(b.options().bundle, '/', path));
 }
 
 const oci::Mount* root_mount(const Builder& b) {
@@ -86,7 +117,8 @@ const oci::Mount* root_mount(const Builder& b) {
 
 // Root inside is whom the caller's own folders belong to.
 bool root_is_caller(const Builder& b) {
-  if (!b.creates(Namespace::user)) return true;
+  // What a joined one maps is not known here.
+  if (!b.creates(Namespace::user)) return !b.joins(Namespace::user);
   const std::vector<IdRange>& uids = b.config().linux.uid_mappings;
   const std::vector<IdRange>& gids = b.config().linux.gid_mappings;
   return uids.front().inside == 0 && uids.front().outside == b.host().uid && gids.front().inside == 0 &&
@@ -108,11 +140,17 @@ bool needs_no_ids(const Builder& b, std::string_view type, const MountOptions& o
   return root_is_caller(b) && !names_ids;
 }
 
+std::string bind_source(const Builder& b, const oci::Mount& mount) {
+  return mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
+}
+
 PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
-  const std::string source = mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
+  const std::string source = bind_source(b, mount);
   // What the engine writes into the container's own folder meanwhile is not there early.
   const bool own = source.starts_with(b.options().bundle + "/");
   const std::optional<uint8_t> slot = b.early_slot();
+  // In a new user namespace every copy of a shared mount is a slave, whatever is asked for.
+  const bool first = options.propagation == MS_SHARED && !b.creates(Namespace::user);
   return {
       .prepare =
           PrepareBind{
@@ -120,44 +158,101 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .source = b.text(source),
               .set = options.set,
               .clear = options.clear,
+              .set_below = options.set_below,
+              .clear_below = options.clear_below,
               .propagation = options.propagation,
-              .recursive = options.recursive_bind,
-              .set_recursive = options.set_recursive,
+              .propagation_recursive = options.propagation_recursive,
+              .recursive = is_recursive_bind(mount, options),
           },
-      .attach = {.slot = slot.value_or(Builder::kLateSlot)},
-      .when = !slot ? When::in_turn
-              : own ? When::as_self
-                    : When::early,
+      .attach = Attach{.slot = slot.value_or(Builder::kLateSlot)},
+      .when = !slot   ? When::in_turn
+              : first ? When::first
+              : own   ? When::as_self
+                      : When::early,
   };
 }
 
-PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& mount, const MountOptions& options) {
+// The kernel asks for CAP_SYS_ADMIN where the filesystem was mounted, so the parent makes it.
+Result<PlannedMount> decide_idmapped_bind(Builder& b, const oci::Mount& mount, const MountOptions& options,
+                                          size_t index) {
+  PlannedMount planned = decide_bind(b, mount, options);
+  if (planned.when == When::in_turn) return Error(0, "mounts[", index, "]: too many mounts before an idmapped one");
+  IdMap map{mount.uid_mappings, mount.gid_mappings};
+  if (map.uids.empty()) map = IdMap{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
+  b.plan().idmapped.push_back({
+      .place = cat("mounts[", index, "]"),
+      .bind = std::get<PrepareBind>(*planned.prepare),
+      .map = std::move(map),
+      .recursive = options.idmap_recursive,
+  });
+  planned.prepare.reset();
+  planned.when = When::in_turn;
+  return planned;
+}
+
+// What stands in, read-only, where the kernel refuses a new one because the namespace it would show is not ours.
+const char* fallback_of(const Builder& b, std::string_view type) {
+  if (type == "sysfs" && !b.creates(Namespace::network)) return "/sys";
+  if (type == "proc" && !b.has_own(Namespace::pid)) return "/proc";
+  if (type == "mqueue" && !b.creates(Namespace::ipc)) return "/dev/mqueue";
+  return nullptr;
+}
+
+bool takes_label(std::string_view type) { return type != "proc" && type != "sysfs" && type != "mqueue"; }
+
+PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& mount, MountOptions options) {
+  if (const std::string& label = b.config().linux.mount_label; !label.empty() && takes_label(type)) {
+    options.data.push_back(cat("context=", label));
+  }
   const std::optional<uint8_t> slot = needs_no_ids(b, type, options) ? b.early_slot() : std::nullopt;
+  const auto [flags, classic] = classic_options(options);
   std::vector<std::string> data = options.data;
-  if (type == "cgroup2") data.clear();
   if (type == "overlay" && b.host().has_overlay_lowerdir_append()) data = append_lower_dirs_singly(data);
+  const uint8_t place = slot.value_or(Builder::kLateSlot);
   return {
       .prepare =
           PrepareMount{
-              .slot = slot.value_or(Builder::kLateSlot),
+              .slot = place,
               .type = b.text(type),
               .source = b.text(mount.source.empty() ? type : mount.source),
               .options = b.plan().list(data),
-              .attributes = options.set,
+              .attributes = options.set | options.set_below,
+              .propagation = options.propagation,
+              .fallback = fallback_of(b, type),
+              .classic_data = b.text(classic),
+              .classic_flags = flags,
           },
-      .attach = {.slot = slot.value_or(Builder::kLateSlot), .copy_up = options.copy_up},
+      .attach = Attach{.slot = place, .copy_up = options.copy_up},
       .when = slot ? When::early : When::in_turn,
   };
+}
+
+// A mount that is there already is told otherwise.
+PlannedMount decide_remount(Builder& b, const oci::Mount& mount, const MountOptions& options) {
+  PlannedMount planned;
+  const char* path = b.text(clean_path(mount.destination));
+  if (!options.bind && !options.data.empty()) planned.after.push_back(Reconfigure{path, b.plan().list(options.data)});
+  planned.after.push_back(ChangeMount{path, options.set, options.clear, options.set_below, options.clear_below});
+  return planned;
 }
 
 // Covers may be laid early where nothing else is mounted between them and their filesystem.
 bool is_alone(const oci::Config& config, const std::string& path) {
   return std::count_if(config.mounts.begin(), config.mounts.end(), [&](const oci::Mount& mount) {
-           return mount.destination == path || (mount.destination.starts_with(path + "/") && mount.type != "cgroup");
+           const std::string destination = clean_path(mount.destination);
+           return destination == path || (destination.starts_with(path + "/") && mount.type != "cgroup");
          }) == 1;
 }
 
 }  // namespace
+
+std::string clean_path(std::string_view path) {
+  std::string clean;
+  for (const std::string_view part : split(path, '/')) {
+    if (!part.empty() && part != ".") clean += cat('/', part);
+  }
+  return clean.empty() ? "/" : clean;
+}
 
 uint8_t Builder::parked(std::string_view path) const {
   for (const auto& [folder, slot] : parked_) {
@@ -169,27 +264,33 @@ uint8_t Builder::parked(std::string_view path) const {
 Result<std::vector<PlannedMount>> decide_mounts(Builder& b) {
   std::vector<PlannedMount> planned;
   const std::vector<std::string>& optional = b.options().optional_binds;
-  for (const oci::Mount& mount : b.config().mounts) {
+  const std::vector<oci::Mount>& mounts = b.config().mounts;
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    const oci::Mount& mount = mounts[i];
     if (is_root(mount)) continue;
     const MountOptions options = parse_mount_options(mount.options);
-    std::string type = mount.type;
-    if (type == "cgroup") {
-      // In a cgroup namespace of one's own the v2 tree may be mounted wherever the kernel has one; of v1 nothing may be
-      // seen without privilege, and sysfs leaves an empty folder there.
-      if (!b.creates(Namespace::cgroup) || b.host().cgroups == sys::CgroupMode::v1 ||
-          b.host().cgroups == sys::CgroupMode::none) {
-        continue;
-      }
-      type = "cgroup2";
+    if (options.remount) {
+      planned.push_back(decide_remount(b, mount, options));
+      continue;
     }
-    PlannedMount one = is_bind(mount, options) ? decide_bind(b, mount, options) : decide_new(b, type, mount, options);
-    one.attach.destination = b.text(mount.destination);
-    one.attach.optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end();
-    if (one.when == When::early && (type == "proc" || type == "sysfs") && is_alone(b.config(), mount.destination) &&
-        (mount.destination == "/proc" || mount.destination == "/sys")) {
-      b.park(mount.destination, one.attach.slot);
+    if (mount.type == "cgroup" && !is_bind(mount, options)) {
+      decide_cgroup_mount(b, mount, planned);
+      continue;
     }
-    planned.push_back(one);
+    const bool idmapped = options.idmap || !mount.uid_mappings.empty();
+    PlannedMount one = idmapped                  ? TRY(decide_idmapped_bind(b, mount, options, i))
+                       : is_bind(mount, options) ? decide_bind(b, mount, options)
+                                                 : decide_new(b, mount.type, mount, options);
+    const std::string destination = clean_path(mount.destination);
+    one.attach->destination = b.text(destination);
+    one.attach->optional = std::find(optional.begin(), optional.end(), mount.destination) != optional.end();
+    // In a mount namespace that others use too, nothing is laid over the host's /proc.
+    if (one.when == When::early &&
+        ((mount.type == "proc" && destination == "/proc") || (mount.type == "sysfs" && destination == "/sys")) &&
+        is_alone(b.config(), destination) && !b.joins(Namespace::mount)) {
+      b.park(destination, one.attach->slot);
+    }
+    planned.push_back(std::move(one));
   }
   return planned;
 }
@@ -212,15 +313,21 @@ bool needs_held_folders(const Builder& b, const oci::Mount& mount) {
 
 }  // namespace
 
+void plan_first_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
+  for (const PlannedMount& mount : mounts) {
+    if (mount.when == When::first) b.then(*mount.prepare);
+  }
+}
+
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   if (const oci::Mount* mount = root_mount(b); mount == nullptr || !uses_classic_mount(b, *mount)) {
     b.then(HoldStaging{b.text(root_path(b))});
   }
   for (const PlannedMount& mount : mounts) {
     if (mount.when != When::early) continue;
-    b.then(mount.prepare);
+    b.then(*mount.prepare);
     for (const char* place : {"/proc", "/sys"}) {
-      if (b.parked(cat(place, "/")) == mount.attach.slot) b.then(Park{mount.attach.slot, place});
+      if (b.parked(cat(place, "/")) == mount.attach->slot) b.then(Park{mount.attach->slot, place});
     }
   }
   if (const uint8_t proc = b.parked("/proc/"); proc != kBelowRoot) {
@@ -239,7 +346,7 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
 
 Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
-    if (mount.when == When::as_self) b.then(mount.prepare);
+    if (mount.when == When::as_self) b.then(*mount.prepare);
   }
   if (const oci::Mount* mount = root_mount(b); mount != nullptr && needs_held_folders(b, *mount)) {
     const std::vector<std::string> folders = folders_of(*mount);
@@ -278,36 +385,13 @@ Result<Ok> plan_rootfs(Builder& b) {
 
 Result<Ok> plan_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
-    if (mount.when == When::in_turn) b.then(mount.prepare);
-    b.then(mount.attach);
+    if (mount.when == When::in_turn && mount.prepare) b.then(*mount.prepare);
+    if (mount.attach) b.then(*mount.attach);
+    for (const Step& step : mount.after) b.then(step);
   }
   if (const std::string& cwd = b.config().process.cwd; cwd != "/") {
     const oci::User& user = b.config().process.user;
     b.then(MakeDir{b.text(cwd), 0755, user.uid, user.gid});
-  }
-  return Ok{};
-}
-
-Result<Ok> plan_devices(Builder& b) {
-  // A user namespace may make no device nodes, so the host's are bound; the six every container has come first.
-  const auto bind_device = [&](const char* path) {
-    b.then(PrepareDevice{Builder::kLateSlot, path});
-    b.then(Attach{.slot = Builder::kLateSlot, .destination = path});
-  };
-  for (const char* name : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}) {
-    bind_device(name);
-  }
-  for (const oci::Device& device : b.config().linux.devices) bind_device(b.text(device.path));
-  b.then(Symlink{"/proc/self/fd", "/dev/fd"});
-  b.then(Symlink{"/proc/self/fd/0", "/dev/stdin"});
-  b.then(Symlink{"/proc/self/fd/1", "/dev/stdout"});
-  b.then(Symlink{"/proc/self/fd/2", "/dev/stderr"});
-  b.then(Symlink{"/proc/kcore", "/dev/core"});
-  b.then(Symlink{"pts/ptmx", "/dev/ptmx"});
-  if (b.config().process.terminal) {
-    const oci::ConsoleSize size = b.config().process.console_size.value_or(oci::ConsoleSize{});
-    b.then(OpenTerminal{
-        .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = true});
   }
   return Ok{};
 }

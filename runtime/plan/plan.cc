@@ -7,7 +7,9 @@
 
 #include <sys/mount.h>
 
-#include "moss/runtime/capabilities.hh"
+#include <algorithm>
+
+#include "runtime/plan/attributes.hh"
 #include "runtime/plan/builder.hh"
 
 namespace moss::runtime {
@@ -58,16 +60,65 @@ bool Builder::joins(Namespace kind) const {
 
 namespace {
 
+// A shared namespace that the config changes must not be the host's.
+bool is_changed(const oci::Config& config, Namespace kind) {
+  const auto sets = [&](auto belongs) {
+    return std::any_of(config.linux.sysctl.begin(), config.linux.sysctl.end(),
+                       [&](const auto& setting) { return belongs(sysctl_namespace(setting.first)); });
+  };
+  if (kind == Namespace::uts && !(config.hostname.empty() && config.domainname.empty())) return true;
+  return sets([&](std::optional<Namespace> owner) { return owner == kind; });
+}
+
+void plan_joins(Builder& b) {
+  for (const oci::Namespace& entry : b.config().linux.namespaces) {
+    if (entry.path.empty()) continue;
+    const Namespace kind = *parse_namespace(entry.type);
+    b.plan().joins.push_back({b.text(entry.path), static_cast<int>(kind), is_changed(b.config(), kind)});
+  }
+  // Who else is in our pid namespace may look into us, unless our user namespace is out of reach for them.
+  if (!b.creates(Namespace::pid) && !b.creates(Namespace::user) && b.plan().joins.empty()) b.then(Hide{});
+}
+
+// Before a user namespace is joined: from then on the kernel takes the process's files away from it.
+void plan_oom_score(Builder& b) {
+  const auto score = b.config().process.oom_score_adj;
+  if (!score) return;
+  const SetOomScore step{b.text(std::to_string(*score)), !b.host().is_real_root()};
+  if (b.plan().joins.empty()) {
+    b.then(step);
+  } else {
+    b.plan().oom_score = step;
+  }
+  if (*score < 0 && step.optional) {
+    b.plan().warnings.push_back("process.oomScoreAdj: only the machine's root may lower it; it may stay as it is");
+  }
+}
+
+void plan_parents_work(Builder& b) {
+  for (const auto& [name, device] : b.config().linux.net_devices) {
+    b.plan().net_devices.push_back({name, device.name.empty() ? name : device.name});
+  }
+  b.plan().intel_rdt = b.config().linux.intel_rdt;
+  b.plan().id = b.options().id;
+}
+
 // The child is born in its user, mount and pid namespaces; the others it makes itself while newuidmap runs.
 Result<Ok> plan_namespaces(Builder& b) {
   b.then(DieWithParent{});
-  for (const oci::Namespace& entry : b.config().linux.namespaces) {
-    if (entry.path.empty()) continue;
-    b.then(JoinNamespace{b.text(entry.path), static_cast<int>(*parse_namespace(entry.type))});
-  }
-  for (const Namespace kind : {Namespace::user, Namespace::mount, Namespace::pid}) {
+  for (const Namespace kind : {Namespace::user, Namespace::pid}) {
     if (b.creates(kind)) b.plan().clone_flags |= static_cast<uint64_t>(kind);
   }
+  if (!b.joins(Namespace::mount)) {
+    b.plan().clone_flags |= CLONE_NEWNS;
+    if (!b.creates(Namespace::mount)) {
+      b.plan().warnings.push_back(
+          "linux.namespaces: no mount namespace is asked for; the container gets one all the same, for its mounts and "
+          "its root would otherwise become the host's");
+    }
+  }
+  plan_joins(b);
+  plan_oom_score(b);
   int unshared = 0;
   for (const Namespace kind :
        {Namespace::network, Namespace::ipc, Namespace::uts, Namespace::cgroup, Namespace::time}) {
@@ -78,7 +129,7 @@ Result<Ok> plan_namespaces(Builder& b) {
   if (unshared != late) b.then(Unshare{unshared & ~late});
   if (b.options().await_cgroup) b.then(Await{Message::in_cgroup});
   if (late != 0) b.then(Unshare{late});
-  if (b.options().await_network) b.then(Tell{Message::namespaces_ready});
+  if (b.options().await_network || b.plan().has_parents_work()) b.then(Tell{Message::namespaces_ready});
   if (b.creates(Namespace::network)) b.then(LoopbackUp{});
   return Ok{};
 }
@@ -90,24 +141,34 @@ bool maps(const std::vector<IdRange>& ranges, uint32_t id) {
   return false;
 }
 
-bool can_set_groups(const oci::Config& config, bool new_user_namespace) {
+bool can_set_groups(const Builder& b) {
+  if (!b.creates(Namespace::user)) return b.joins(Namespace::user) || b.host().may_set_groups;
   // The kernel denies setgroups(2) for good in a namespace whose one gid was mapped without privilege.
-  const IdMap map{config.linux.uid_mappings, config.linux.gid_mappings};
-  return !new_user_namespace || !map.is_single();
+  const IdMap map{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
+  return !map.is_single();
 }
 
 Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
-  if (!b.creates(Namespace::user)) return plan_own_mounts(b, mounts);
   const oci::Linux& linux = b.config().linux;
-  b.plan().id_map = IdMap{linux.uid_mappings, linux.gid_mappings};
-  b.then(Await{Message::ids_mapped});
+  if (b.creates(Namespace::user)) {
+    b.plan().id_map = IdMap{linux.uid_mappings, linux.gid_mappings};
+    b.then(Await{Message::ids_mapped});
+  }
   TRY(plan_own_mounts(b, mounts));
   const oci::User& user = b.config().process.user;
-  b.then(BecomeRoot{
-      .uid = maps(linux.uid_mappings, 0) ? 0 : user.uid,
-      .gid = maps(linux.gid_mappings, 0) ? 0 : user.gid,
-      .drop_groups = can_set_groups(b.config(), true),
-  });
+  if (b.creates(Namespace::user)) {
+    b.then(BecomeRoot{
+        .uid = maps(linux.uid_mappings, 0) ? 0 : user.uid,
+        .gid = maps(linux.gid_mappings, 0) ? 0 : user.gid,
+        .drop_groups = can_set_groups(b),
+        .groups_may_stay = false,
+        .visible = true,
+    });
+  } else if (b.joins(Namespace::user)) {
+    // What it maps was decided by whoever made it.
+    b.then(BecomeRoot{
+        .uid = 0, .gid = 0, .drop_groups = true, .groups_may_stay = true, .visible = b.creates(Namespace::pid)});
+  }
   return Ok{};
 }
 
@@ -124,9 +185,6 @@ void decide_kernel_settings(Builder& b) {
       for (char& c : file) c = c == '.' ? '/' : c;
     }
     settings.push_back({b.text(file), b.text(value)});
-  }
-  if (const auto score = b.config().process.oom_score_adj) {
-    settings.push_back({"self/oom_score_adj", b.text(std::to_string(*score))});
   }
   if (b.parked("/proc/") == kBelowRoot) return;
   for (size_t i = 0; i < settings.size() && i < kHeldProcFiles; ++i) {
@@ -171,7 +229,9 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
   decide_kernel_settings(b);
+  plan_parents_work(b);
   TRY(plan_namespaces(b));
+  plan_first_mounts(b, mounts);
   // Nothing done here reaches the host; what the host mounts meanwhile still reaches "slave" and "shared" volumes.
   b.then(SetPropagation{MS_REC | MS_SLAVE});
   TRY(plan_early_mounts(b, mounts));
@@ -181,14 +241,18 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_mounts(b, mounts));
   TRY(plan_devices(b));
   TRY(plan_kernel_settings(b));
+  TRY(plan_exec_labels(b.plan(), config.process, host));
   TRY(plan_hidden_paths(b));
   TRY(plan_names(b));
   TRY(plan_creation_hooks(b));
   b.then(PivotRoot{});
   // From here on the host's files are out of sight.
-  if (b.options().await_network) b.then(Await{Message::network_ready});
-  TRY(plan_process(b.plan(), config.process, b.options(), can_set_groups(config, b.creates(Namespace::user)),
-                   config.hooks.start_container));
+  if (const auto type = propagation_type(config.linux.rootfs_propagation)) b.then(SetRootPropagation{*type});
+  if (b.options().await_network || b.plan().has_parents_work()) b.then(Await{Message::network_ready});
+  TRY(plan_launch_attributes(b));
+  b.options().can_set_groups = can_set_groups(b);
+  b.options().groups_may_stay = b.joins(Namespace::user);
+  TRY(plan_process(b.plan(), config.process, b.options(), config.hooks.start_container));
   return std::move(b).finish();
 }
 

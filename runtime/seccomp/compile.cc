@@ -163,10 +163,13 @@ Result<Ok> add_rules(scmp_filter_ctx context, uint32_t default_action, const oci
     repeats = repeats || std::any_of(args.begin(), args.end(), [&](auto& seen) { return seen.arg == arg.index; });
     args.push_back({arg.index, op, arg.value, arg.value_two});
   }
-  if (action == SCMP_ACT_NOTIFY && std::find(rule.names.begin(), rule.names.end(), "write") != rule.names.end()) {
-    // The runtime still reports over a pipe after the filter is in place; a notified write would wait for an
-    // answer that cannot come yet.
-    return Error(0, "seccomp: write cannot be notified");
+  if (action == SCMP_ACT_NOTIFY) {
+    // The runtime hands the listener on after the filter is in place; calls it needs for that would wait for an answer
+    // that cannot come yet.
+    for (const char* needed : {"write", "sendmsg", "recvfrom"}) {
+      if (std::find(rule.names.begin(), rule.names.end(), needed) == rule.names.end()) continue;
+      return Error(0, "seccomp: ", needed, " cannot be notified");
+    }
   }
   // libseccomp would answer EACCES; the default does it anyway.
   if (action == default_action) return Ok{};

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "moss/cli/cli.hh"
+#include "moss/sys/own_binary.hh"
 #include "src/cli/command.hh"
 #include "src/cli/oci_command.hh"
 #include "src/cli/options.hh"
@@ -172,9 +173,21 @@ int run_command(const Command& command, int argc, char** argv) {
   return exit_code();
 }
 
+// Some word of the line is a verb that starts something of a container's. The OCI runtime's verb comes after its own
+// options, so all words are looked at; one too many costs half a millisecond.
+bool may_start_workload(int argc, char** argv) {
+  static constexpr std::string_view kStarters[] = {"run", "create", "start", "restart", "exec"};
+  return std::any_of(argv, argv + argc, [](std::string_view word) {
+    return std::find(std::begin(kStarters), std::end(kStarters), word) != std::end(kStarters);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (may_start_workload(argc, argv)) {
+    if (const Result<Ok> safe = sys::protect_own_binary(argv); !safe.ok()) return fail(safe.error());
+  }
   std::string_view called_as = argc > 0 ? argv[0] : "moss";
   called_as = called_as.substr(called_as.find_last_of('/') + 1);
   if (called_as == "moss-oci" || called_as == "crun" || called_as == "runc") return oci_main(called_as, argc, argv);

@@ -364,6 +364,15 @@ constexpr std::string_view kEverything = R"({
       "flags": [
         "MPOL_F_STATIC_NODES"
       ]
+    },
+    "intelRdt": {
+      "closID": "gold",
+      "schemata": [
+        "L3:0=ff"
+      ],
+      "l3CacheSchema": "L3:0=f",
+      "memBwSchema": "MB:0=70",
+      "enableMonitoring": true
     }
   }
 }

@@ -30,12 +30,12 @@ TEST(Check, AllComplaintsComeAtOnceWithTheirPaths) {
           "linux.namespaces[7]: a second uts", "linux.namespaces[8].type: unknown: dream",
           "process.user.uid: 70000 is not in linux.uidMappings; grant more ids in /etc/subuid and /etc/subgid or "
           "choose another",
-          "root.path: missing", "process.cwd: not absolute: relative", "mounts[9].destination: not absolute: data",
-          "mounts[10].destination: has \"..\": /a/../../b", "mounts[10].options: tmpcopyup is for tmpfs only",
-          "linux.mountLabel: SELinux is not supported",
+          "root.path: missing", "linux.mountLabel: SELinux is not enabled on this host",
+          "process.cwd: not absolute: relative", "process.rlimits[0]: soft above hard",
+          "process.rlimits[1]: a second RLIMIT_CORE", "mounts[10].destination: has \"..\": /a/../../b",
+          "mounts[10].source: missing", "mounts[10].options: tmpcopyup is for tmpfs only",
           "linux.sysctl: kernel.panic belongs to the whole host; only net.*, kernel.msg*, kernel.shm*, kernel.sem "
-          "and fs.mqueue.* may be set",
-          "process.rlimits[0]: soft above hard", "process.rlimits[1]: a second RLIMIT_CORE"));
+          "and fs.mqueue.* may be set"));
 }
 
 TEST(Check, ComplaintsAreSafeToPrint) {
@@ -95,25 +95,117 @@ TEST(Check, ASettingsKeyCannotClimb) {
                                                    "linux.sysctl: bad key or value: net/../kernel/panic"));
 }
 
-TEST(Check, SomeNamespacesCannotBeJoined) {
-  for (const char* type : {"pid", "mount", "user"}) {
-    oci::Config config = default_config();
-    for (oci::Namespace& entry : config.linux.namespaces) {
-      if (entry.type == type) entry.path = "/proc/1/ns/x";
-    }
-    EXPECT_THAT(check(config, kNewHost),
-                ElementsAre("linux.namespaces: joining a pid, mount or user namespace by path is not supported"))
-        << type;
-  }
+TEST(Check, ManyComplaintsAreCounted) {
   oci::Config config = default_config();
-  erase_namespace(config, "mount");
-  EXPECT_THAT(check(config, kNewHost), ElementsAre("linux.namespaces: moss needs a mount namespace"));
+  for (int i = 0; i < 1000; ++i) config.linux.masked_paths.push_back("x");
+  const std::vector<std::string> complaints = check(config, kNewHost);
+  ASSERT_EQ(complaints.size(), 21u);
+  EXPECT_EQ(complaints.back(), "and 980 more");
+}
+
+TEST(Check, AHostileMapIsRefusedAtOnce) {
+  std::vector<IdRange> ranges(100000, IdRange{0, 0, 1});
+  EXPECT_THAT(complaints_of_map(ranges), ElementsAre("linux.uidMappings: more than 340 ranges"));
+}
+
+TEST(Check, WithoutAUserNamespaceThereIsNothingToMap) {
+  oci::Config config = default_config();
+  erase_namespace(config, "user");
+  EXPECT_THAT(check(config, kNewHost),
+              ElementsAre("linux.namespaces: only root can do without a user namespace; add one, with "
+                          "linux.uidMappings and linux.gidMappings",
+                          "linux.uidMappings: there is no user namespace to map ids of"));
+}
+
+TEST(Check, NamespacesAreJoinedByAnAbsolutePath) {
+  oci::Config config = default_config();
+  config.linux.namespaces[2].path = "proc/1/ns/pid";
+  EXPECT_THAT(check(config, kNewHost), ElementsAre("linux.namespaces[2].path: not absolute: proc/1/ns/pid"));
+}
+
+TEST(Check, ASharedNamespaceThatIsJoinedMayBeSet) {
+  oci::Config config = default_config();
+  for (oci::Namespace& entry : config.linux.namespaces) {
+    if (entry.type == "network" || entry.type == "uts") entry.path = "/proc/42/ns/x";
+  }
+  config.linux.sysctl = {{"net.core.somaxconn", "1"}, {"kernel/domainname", "x"}};
+  EXPECT_THAT(check(config, kNewHost), IsEmpty());
+}
+
+TEST(Check, DevicesHaveATypeAPathAndNumbers) {
+  oci::Config config = default_config();
+  config.linux.devices = {{.type = "x", .path = "/dev/a", .major = 1, .minor = 3},
+                          {.type = "c", .path = "/dev/../a", .major = -1, .minor = 1 << 20},
+                          {.type = "p", .path = "/dev/p", .major = -1, .minor = -1},
+                          {.type = "u", .path = "dev", .major = 4095, .minor = 1048575}};
+  EXPECT_THAT(check(config, kNewHost),
+              ElementsAre("linux.devices[0].type: none of c, b, u, p: x",
+                          "linux.devices[1].path: not an absolute path of a device: /dev/../a",
+                          "linux.devices[1].major: not within 0..4095", "linux.devices[1].minor: not within 0..1048575",
+                          "linux.devices[3].path: not an absolute path of a device: dev"));
+}
+
+TEST(Check, MountsSayWhatOfAndWhereTo) {
+  oci::Config config = default_config();
+  config.mounts = {{.destination = "", .type = "tmpfs"},
+                   {.destination = "/a"},
+                   {.destination = "/b", .type = "bind"},
+                   {.destination = "/c", .type = "tmpfs", .options = {"idmap"}, .uid_mappings = {{0, 1, 1}}},
+                   {.destination = "/d", .type = "bind", .source = "/x", .options = {"idmap=uids=0-1-1"}},
+                   {.destination = "//.", .type = "tmpfs"},
+                   {.destination = "/", .type = "tmpfs"}};
+  EXPECT_THAT(check(config, kNewHost),
+              ElementsAre("mounts[0].destination: missing", "mounts[1].type: missing", "mounts[2].source: missing",
+                          "mounts[3]: uidMappings and gidMappings go together",
+                          "mounts[3].options: idmap is for bind mounts only",
+                          "mounts[4].options: idmap=uids=0-1-1 is not supported; use uidMappings and gidMappings",
+                          "mounts[6].destination: a second mount of the root"));
+}
+
+TEST(Check, HooksArePathsWithATimeThatPasses) {
+  oci::Config config = default_config();
+  config.hooks.poststop = {{.path = "x", .args = {}, .env = {}, .timeout = 0}};
+  EXPECT_THAT(check(config, kNewHost),
+              ElementsAre("hooks.poststop[0].path: not absolute: x", "hooks.poststop[0].timeout: not above 0"));
+}
+
+TEST(Check, TheRestOfWhatOneFieldCanSayWrong) {
+  oci::Config config = default_config();
+  config.root.path = "/./";
+  config.process.args.clear();
+  config.process.oom_score_adj = 1001;
+  config.process.user.umask = 010000;
+  config.process.io_priority = oci::IoPriority{"X", 0};
+  config.process.exec_cpu_affinity = oci::ExecCpuAffinity{"x", "0"};
+  config.linux.rootfs_propagation = "public";
+  config.linux.readonly_paths = {"proc"};
+  config.linux.net_devices = {{"eth0", {"a/b"}}, {"this-is-too-long-a-name", {}}};
+  config.linux.personality = oci::Personality{"X", {}};
+  config.linux.memory_policy = oci::MemoryPolicy{"X", "", {}};
+  config.linux.intel_rdt = oci::IntelRdt{.clos_id = ".."};
+  config.linux.seccomp = oci::Seccomp{.default_action = "SCMP_ACT_ALLOW", .syscalls = {{.action = "SCMP_ACT_NOTIFY"}}};
+  EXPECT_THAT(
+      check(config, kNewHost),
+      ElementsAre("root.path: \"/\" is the host's own root", "linux.readonlyPaths[0]: not absolute: proc",
+                  "linux.rootfsPropagation: unknown: public", "process.args: no command given",
+                  "process.user.umask: beyond octal 7777", "process.oomScoreAdj: not within -1000..1000",
+                  "process.ioPriority: unknown class X", "process.execCPUAffinity.initial: no list such as 0-3,7: x",
+                  "linux.netDevices.eth0.name: no name of an interface: a/b",
+                  "linux.netDevices: no name of an interface: this-is-too-long-a-name",
+                  "linux.seccomp.listenerPath: missing, though a rule says SCMP_ACT_NOTIFY",
+                  "linux.intelRdt.closID: no name of a folder: ..", "linux.memoryPolicy: unknown mode X",
+                  "linux.personality: unknown domain X"));
 }
 
 TEST(Check, TimeOffsetsNeedATimeNamespace) {
   oci::Config config = default_config();
   config.linux.time_offsets = {{"boottime", {.secs = 1}}};
   EXPECT_THAT(check(config, kNewHost), ElementsAre("linux.timeOffsets: needs a time namespace of its own"));
+  config.linux.namespaces.push_back({"time", ""});
+  config.linux.time_offsets = {{"boottime", {.nanosecs = 1'000'000'000}}, {"tai", {}}};
+  EXPECT_THAT(check(config, kNewHost),
+              ElementsAre("linux.timeOffsets.boottime.nanosecs: beyond 999999999",
+                          "linux.timeOffsets: no clock of its own: tai; there are monotonic and boottime"));
 }
 
 TEST(Check, AHostnameHas64Bytes) {

@@ -22,6 +22,9 @@ Step example() {
   if constexpr (requires { step.file; }) step.file = "file";
   if constexpr (requires { step.text; }) step.text = "text";
   if constexpr (requires { step.name; }) step.name = "name";
+  if constexpr (requires { step.kind; }) step.kind = "kind";
+  if constexpr (requires { step.label; }) step.label = "label";
+  if constexpr (requires { step.score; }) step.score = "1";
   if constexpr (requires { step.message; }) step.message = Message::ids_mapped;
   return step;
 }
@@ -55,7 +58,7 @@ TEST(Describe, SaysWhatMatters) {
   EXPECT_EQ(describe(SetRlimit{7, 1024, UINT64_MAX}), "limit resource 7 to 1024:unlimited");
   EXPECT_EQ(describe(DropBounding{0}), "limit capabilities for good to: none");
   EXPECT_EQ(describe(SetAmbient{1 | 1 << 5}), "pass on capabilities: CHOWN, KILL");
-  EXPECT_EQ(describe(BecomeRoot{0, 0, true}), "become id 0:0 and drop every group");
+  EXPECT_EQ(describe(BecomeRoot{.uid = 0, .gid = 0, .drop_groups = true}), "become id 0:0 and drop every group");
 }
 
 }  // namespace

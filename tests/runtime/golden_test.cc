@@ -151,6 +151,86 @@ TEST(Golden, JoinedNetworkNamespace) {
   expect_golden("joined_network", config);
 }
 
+TEST(Golden, EveryNamespaceJoined) {
+  oci::Config config = default_config();
+  config.linux.uid_mappings.clear();
+  config.linux.gid_mappings.clear();
+  for (oci::Namespace& entry : config.linux.namespaces) {
+    if (entry.type != "mount") entry.path = cat("/proc/42/ns/", entry.type);
+  }
+  config.process.oom_score_adj = 100;
+  config.linux.sysctl = {{"net.core.somaxconn", "1"}};
+  expect_golden("joined", config);
+}
+
+const sys::Host kRealRoot{.uid = 0,
+                          .gid = 0,
+                          .kernel = {6, 8},
+                          .cgroups = sys::CgroupMode::hybrid,
+                          .cgroup_trees = {"cpu,cpuacct", "memory", "systemd"}};
+
+oci::Config root_config() {
+  oci::Config config = default_config();
+  erase_namespace(config, "user");
+  config.linux.uid_mappings.clear();
+  config.linux.gid_mappings.clear();
+  config.mounts.erase(config.mounts.begin());
+  return config;
+}
+
+TEST(Golden, RealRootAsContainerdAndDockerAskForIt) {
+  oci::Config config = root_config();
+  config.linux.devices = {{.type = "c", .path = "/dev/fuse", .major = 10, .minor = 229, .file_mode = 020660, .gid = 6}};
+  config.linux.rootfs_propagation = "rshared";
+  config.mounts.push_back({.destination = "/data", .type = "bind", .source = "/data", .options = {"rbind", "rshared"}});
+  expect_golden("real_root", config, kRealRoot);
+}
+
+TEST(Golden, RealRootInTheHostsNamespaces) {
+  oci::Config config = root_config();
+  for (const char* type : {"cgroup", "pid", "network", "ipc", "mount"}) erase_namespace(config, type);
+  config.process.oom_score_adj = -500;
+  PlanOptions options{.bundle = "/run/c", .session_keyring = "_ses.c"};
+  options.cgroup_folders = {{"memory", "/sys/fs/cgroup/memory/c"}};
+  expect_golden("real_root_shared", config, kRealRoot, std::move(options));
+}
+
+TEST(Golden, RootOfSomebodyElsesUserNamespace) {
+  oci::Config config = root_config();
+  erase_namespace(config, "cgroup");
+  erase_namespace(config, "network");
+  config.process.oom_score_adj = -500;
+  config.linux.devices = {{.type = "c", .path = "/dev/fuse", .major = 10, .minor = 229}};
+  sys::Host host = kNewHost;
+  host.uid = host.gid = 0;
+  host.initial_user_namespace = host.may_set_groups = false;
+  expect_golden("foreign_user_namespace", config, host);
+}
+
+TEST(Golden, EveryAttributeOfAProcess) {
+  oci::Config config = default_config();
+  config.process.scheduler =
+      oci::Scheduler{.policy = "SCHED_FIFO", .priority = 5, .flags = {"SCHED_FLAG_RESET_ON_FORK"}};
+  config.process.io_priority = oci::IoPriority{"IOPRIO_CLASS_RT", 3};
+  config.process.apparmor_profile = "docker-default";
+  config.linux.personality = oci::Personality{"LINUX32", {}};
+  config.linux.memory_policy = oci::MemoryPolicy{"MPOL_BIND", "0,2-3", {}};
+  config.linux.net_devices = {{"eth1", {"net%d"}}, {"eth2", {}}};
+  config.linux.intel_rdt = oci::IntelRdt{.clos_id = "gold"};
+  config.mounts.push_back({.destination = "/data", .type = "bind", .source = "/data", .options = {"rbind", "ridmap"}});
+  config.mounts.push_back({.destination = "/data", .type = "", .source = "", .options = {"remount", "bind", "ro"}});
+  config.process.capabilities->effective.push_back("CAP_OF_TOMORROW");
+  expect_golden("attributes", config, kNewHost, {.bundle = "/run/c", .id = "c", .session_keyring = "_ses.c"});
+}
+
+TEST(Golden, ExecWithEverything) {
+  oci::Config config = default_config();
+  config.process.oom_score_adj = 5;
+  config.process.apparmor_profile = "p";
+  config.process.exec_cpu_affinity = oci::ExecCpuAffinity{"0", "1-2"};
+  expect_golden("exec_attributes", plan_exec(config.process, kNewHost, {.bundle = "/run/c"}));
+}
+
 TEST(Golden, Exec) {
   oci::Config config = default_config();
   config.process.user = {.uid = 5, .gid = 6, .additional_gids = {7}};
@@ -173,13 +253,13 @@ TEST(Plan, RefusesWhatItCannotDo) {
   EXPECT_EQ(error_of(config), "process.args: no command given");
   config = default_config();
   config.process.rlimits = {{.type = "RLIMIT_FUN", .hard = 1, .soft = 1}};
-  EXPECT_EQ(error_of(config), "process.rlimits: unknown limit RLIMIT_FUN");
+  EXPECT_EQ(error_of(config), "process.rlimits[0].type: unknown limit RLIMIT_FUN");
   config = default_config();
   config.mounts[0] = {.destination = "/", .type = "bind", .source = "/x", .options = {"bind"}};
   EXPECT_EQ(error_of(config), "mounts: a bind mount over / is not supported; set root.path instead");
   config = default_config();
-  config.process.apparmor_profile = "p";
-  EXPECT_EQ(error_of(config), "process.apparmorProfile is not supported on this host");
+  config.process.selinux_label = "l";
+  EXPECT_EQ(error_of(config), "process.selinuxLabel: SELinux is not enabled on this host");
 }
 
 TEST(Plan, MoreMountsThanSlotsArePreparedInTheirTurn) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 
+#include <algorithm>
+
 namespace moss::runtime {
 namespace {
 
@@ -35,7 +37,6 @@ TEST(MountOptions, EveryAttributeSetsAndClearsItsFlag) {
       {"diratime", 0, MOUNT_ATTR_NODIRATIME},
       {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
       {"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
-      {"defaults", 0, 0},
   };
   for (const auto& [option, set, clear] : cases) {
     const MountOptions parsed = parse_mount_options({option});
@@ -43,7 +44,12 @@ TEST(MountOptions, EveryAttributeSetsAndClearsItsFlag) {
     // What mount_setattr(2) is told to clear may include what it is told to set again: the time field.
     EXPECT_EQ(parsed.clear | (set & MOUNT_ATTR__ATIME), clear) << option;
     EXPECT_THAT(parsed.data, IsEmpty()) << option;
-    EXPECT_FALSE(parsed.set_recursive) << option;
+    EXPECT_EQ(parsed.set_below | parsed.clear_below, 0u) << option;
+    const MountOptions everywhere = parse_mount_options({std::string("r") + option});
+    EXPECT_EQ(everywhere.set_below, set) << option;
+    EXPECT_EQ(everywhere.clear_below | (set & MOUNT_ATTR__ATIME), clear) << option;
+    EXPECT_EQ(everywhere.set | everywhere.clear, 0u) << option;
+    EXPECT_THAT(everywhere.data, IsEmpty()) << option;
   }
 }
 
@@ -66,11 +72,29 @@ TEST(MountOptions, TheLastWordOnAFlagCounts) {
 }
 
 TEST(MountOptions, TheRecursiveFormsReachWhatIsMountedBelow) {
-  const MountOptions parsed = parse_mount_options({"rro", "rnosuid"});
-  EXPECT_EQ(parsed.set, uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID});
-  EXPECT_TRUE(parsed.set_recursive);
+  const MountOptions parsed = parse_mount_options({"rro", "rnosuid", "rw", "nodev"});
+  EXPECT_EQ(parsed.set_below, uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID});
+  // Those without the r are for the mount alone.
+  EXPECT_EQ(parsed.set, uint64_t{MOUNT_ATTR_NODEV});
+  EXPECT_EQ(parsed.clear, uint64_t{MOUNT_ATTR_RDONLY});
   // "relatime" is a word of its own and not "elatime", recursively.
-  EXPECT_FALSE(parse_mount_options({"relatime"}).set_recursive);
+  EXPECT_EQ(parse_mount_options({"relatime"}).clear_below, 0u);
+}
+
+TEST(MountOptions, SomeWordsAreNoFilesystems) {
+  const MountOptions parsed = parse_mount_options({"defaults", "silent", "loud", "remount", "ridmap"});
+  EXPECT_THAT(parsed.data, IsEmpty());
+  EXPECT_TRUE(parsed.remount && parsed.idmap && parsed.idmap_recursive);
+  EXPECT_FALSE(parse_mount_options({"idmap"}).idmap_recursive);
+}
+
+TEST(MountOptions, EveryKnownWordIsListedOnce) {
+  std::vector<std::string> names = known_mount_options();
+  EXPECT_THAT(names,
+              ::testing::IsSupersetOf({"ro", "rro", "rnosymfollow", "runbindable", "tmpcopyup", "idmap", "ridmap",
+                                       "remount", "sync", "lazytime", "noiversion", "silent", "defaults"}));
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
 }
 
 TEST(MountOptions, BindAndPropagation) {

@@ -187,6 +187,10 @@ TEST(CompileSeccomp, NobodyIsLeftWaitingForANotification) {
   EXPECT_EQ(complaint(policy("SCMP_ACT_NOTIFY")), "seccomp: the default action cannot be SCMP_ACT_NOTIFY");
   EXPECT_EQ(complaint(policy("SCMP_ACT_ALLOW", {{.names = {"write"}, .action = "SCMP_ACT_NOTIFY"}})),
             "seccomp: write cannot be notified");
+  for (const char* name : {"sendmsg", "recvfrom"}) {
+    EXPECT_EQ(complaint(policy("SCMP_ACT_ALLOW", {{.names = {"read", name}, .action = "SCMP_ACT_NOTIFY"}})),
+              cat("seccomp: ", name, " cannot be notified"));
+  }
 }
 
 TEST(CompileSeccomp, ArchitecturesOfTheOtherByteOrderAreAnError) {

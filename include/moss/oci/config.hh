@@ -286,6 +286,16 @@ struct MemoryPolicy {
   bool operator==(const MemoryPolicy&) const = default;
 };
 
+/// config-linux.md "IntelRdt": a group of the kernel's resctrl filesystem.
+struct IntelRdt {
+  std::string clos_id;  ///< name of the group; "/" is the one everything is in; empty means the container's id
+  std::vector<std::string> schemata;  ///< "L3:0=ff"
+  std::string l3_cache_schema;        ///< older: lines of schemata
+  std::string mem_bw_schema;
+  bool enable_monitoring = false;
+  bool operator==(const IntelRdt&) const = default;
+};
+
 struct Linux {
   std::vector<Namespace> namespaces;
   std::vector<IdRange> uid_mappings;
@@ -303,6 +313,7 @@ struct Linux {
   std::optional<Personality> personality;
   std::map<std::string, NetDevice> net_devices;  ///< by the host's name
   std::optional<MemoryPolicy> memory_policy;
+  std::optional<IntelRdt> intel_rdt;
   bool operator==(const Linux&) const = default;
 };
 

@@ -58,7 +58,8 @@ struct ContainerRecord {
   uint64_t pidfd_inode = 0;        ///< unique to the process on Linux 6.9 and later; else 0
   std::string boot_id;             ///< the boot these numbers belong to
   bool own_pid_namespace = false;  ///< everybody in it dies with process 1
-  CgroupRecord cgroup;             ///< empty where there is none
+  std::vector<std::string> resctrl;  ///< groups that were made for it, in the order in which they are removed
+  CgroupRecord cgroup;               ///< empty where there is none
 
   bool has_poststart = false;  ///< hooks, so that config.json need not be read to learn that there are none
   bool has_poststop = false;

@@ -81,6 +81,7 @@ struct CreateOptions {
   std::string console_socket;
   std::string pidfd_socket;
   uint32_t preserve_fds = 0;
+  uint32_t listen_fds = 0;  ///< of those, the ones that LISTEN_FDS tells of
   bool new_keyring = true;
   CgroupManager cgroup_manager = CgroupManager::cgroupfs;
   bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow

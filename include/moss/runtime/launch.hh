@@ -10,6 +10,7 @@
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/runtime/plan.hh"
+#include "moss/runtime/resctrl.hh"
 #include "moss/sys/child.hh"
 
 namespace moss::runtime {
@@ -31,6 +32,9 @@ struct LaunchOptions {
   std::function<Result<Ok>(pid_t init)> start_network;
   /// Waits for that. The child mounts meanwhile.
   std::function<Result<Ok>()> await_network;
+  /// Has the descriptor through which the workload's notified system calls are answered handed on, to the policy's
+  /// listenerPath. The workload waits. Needed where the filter notifies (SCMP_ACT_NOTIFY).
+  std::function<Result<Ok>(pid_t init, Fd listener)> on_seccomp_listener;
   int cgroup_fd = -1;  ///< the cgroup (v2) that the process is born in; -1: the caller's
   /// Only with PlanOptions::await_cgroup: puts the process into its cgroup where clone3 could not.
   std::function<Result<Ok>(pid_t init)> enter_cgroup;
@@ -43,9 +47,10 @@ struct LaunchOptions {
 
 /// A running workload.
 struct Launched {
-  sys::Child init;  ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
-  Fd terminal;      ///< master side, where the config asked for a terminal
-  Fd held;          ///< a plan that is not Life::with_parent: the process waits to be released over this
+  sys::Child init;        ///< process 1 (or the process of an exec), with its pidfd; killed at the end of its scope
+  Fd terminal;            ///< master side, where the config asked for a terminal
+  ResctrlGroups resctrl;  ///< to be removed when the container is gone (remove_resctrl_groups)
+  Fd held;                ///< a plan that is not Life::with_parent: the process waits to be released over this
 };
 
 /// Starts the container. Returns once execve has worked or, for a life without the parent, once the process is held. On
@@ -54,7 +59,8 @@ struct Launched {
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options);
 
 /// Lets a held process go: it lives on when the caller ends. With Life::detached, waits until execve has worked.
-Result<Ok> release(const Plan& plan, Launched& launched);
+/// `on_listener` takes the listener of a filter that notifies, as LaunchOptions::on_seccomp_listener does.
+Result<Ok> release(const Plan& plan, Launched& launched, const std::function<Result<Ok>(Fd)>& on_listener = {});
 
 /// What is left to be done for a created container, in the words of errors: its plan ended with its maker.
 struct RemainingSteps {
@@ -66,7 +72,8 @@ RemainingSteps remaining_steps(const Plan& plan);
 
 /// `start`: `socket` is connected to the container's start socket. Returns once execve has worked. Errors: the failed
 /// step in words; that somebody else has started it.
-Result<Ok> start_waiting(int socket, const RemainingSteps& steps);
+Result<Ok> start_waiting(int socket, const RemainingSteps& steps,
+                         const std::function<Result<Ok>(Fd)>& on_listener = {});
 
 /// Starts one more process in the namespaces of a running container (plan_exec). `container` is its process 1 and
 /// `container_pidfd` the proof that the number still means that process.

@@ -10,9 +10,11 @@
 //   the master of the container's terminal came along (SCM_RIGHTS) created            child       parent      only
 //   execve (and what must come right before it) is left to do released           parent      child       the record is
 //   written: the child waits, or goes on, without the parent start              `start`     child       over the
-//   container's own socket: go on failed             child       parent      step `index` failed with `error`; the
-//   child is gone (end of file)      child       parent      execve worked: the workload runs (end of file)      parent
-//   child       the parent is gone; the child gives up
+//   container's own socket: go on listener           child       parent      the filter is loaded, its listener came
+//   along (SCM_RIGHTS) listener_taken     parent      child       somebody answers for the filter: notified calls will
+//   return failed             child       parent      step `index` failed with `error`; the child is gone (end of file)
+//   child       parent      execve worked: the workload runs (end of file)      parent      child       the parent is
+//   gone; the child gives up
 //
 // After `released` a created container listens on the socket in its state folder. Who connects and says `start` is the
 // parent from there on: it hears of a failure, or the end of file of a successful execve.
@@ -36,6 +38,8 @@ enum class Message : uint8_t {
   created,
   released,
   start,
+  listener,
+  listener_taken,
   failed,
 };
 

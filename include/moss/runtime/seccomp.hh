@@ -78,8 +78,14 @@ SeccompWords seccomp_words();
 /// libseccomp knows answer ENOSYS, so that programs take their older path instead of giving up.
 /// Architectures that the policy does not name answer ENOSYS, or are killed where the default action kills.
 /// Errors: an unknown action, operator, architecture or flag, by name; an errno where the action has none; NOTIFY as
-/// the default action or for write(2), which the runtime itself still needs; more than 4096 instructions.
+/// the default action or for write(2), sendmsg(2) and recvfrom(2), which the runtime itself still needs; more than 4096
+/// instructions.
 /// Spec: runtime-spec config-linux.md "Seccomp".
 Result<SeccompFilter> compile_seccomp(const oci::Seccomp& policy);
+
+/// Hands the listener of a filter with SCMP_ACT_NOTIFY to the agent that listens on the unix socket `path` (the
+/// policy's listenerPath). `state` is oci::encode_container_process_state(). Waits no longer than 5 s. Spec:
+/// runtime-spec config-linux.md "Seccomp", "The Container Process State".
+Result<Ok> send_to_seccomp_agent(const std::string& path, std::string_view state, int listener);
 
 }  // namespace moss::runtime

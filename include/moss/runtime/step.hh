@@ -25,12 +25,6 @@ struct Unshare {
   int flags;
 };
 
-/// Opens `source` and joins it with setns(2).
-struct JoinNamespace {
-  const char* source;
-  int type;  ///< CLONE_NEW…
-};
-
 /// Tells the parent how far the child is; see protocol.hh.
 struct Tell {
   Message message;
@@ -47,6 +41,8 @@ struct BecomeRoot {
   uint32_t uid;
   uint32_t gid;
   bool drop_groups;
+  bool groups_may_stay;  ///< where the namespace, which is not ours, allows no setgroups(2)
+  bool visible;  ///< to the network helper, which looks into /proc/PID; not where others share the pid namespace
 };
 
 /// mount(2) of "/" with MS_REC and a propagation type: nothing done here reaches the host's mount table.
@@ -54,7 +50,22 @@ struct SetPropagation {
   unsigned long type;
 };
 
+/// What the root's own mount passes on and is told, once it is "/" (config-linux.md "Rootfs Mount Propagation").
+struct SetRootPropagation {
+  unsigned long type;
+};
+
+/// Writes the caller's, and so the workload's, oom_score_adj through the host's /proc, while that file is still ours.
+struct SetOomScore {
+  const char* score;
+  bool optional;  ///< a lower score than the kernel allows leaves the score as it is
+};
+
+/// Not to be looked into by processes that share our pid namespace, until execve (CVE-2016-9962, CVE-2019-5736).
+struct Hide {};
+
 /// Opens the folder that the root is to be mounted on, while the caller's own ids still open every folder on the way.
+/// It may not be a symlink, nor the host's "/".
 struct HoldStaging {
   const char* source;
 };
@@ -71,7 +82,7 @@ struct GiveToRoot {
   const char* source;
 };
 
-/// The rootfs is a folder: it becomes a mount of its own, bound onto itself (the staging folder).
+/// The rootfs is a folder, the one that HoldStaging opened: it becomes a mount of its own, bound onto itself.
 struct BindRoot {
   const char* source;
 };
@@ -106,23 +117,58 @@ struct PrepareMount {
   const char* source;
   Strings options;
   uint64_t attributes;
+  uint64_t propagation;      ///< MS_SHARED, …; 0 leaves it private
+  const char* fallback;      ///< this path of the host, read-only, where the kernel allows no new one; or null
+  const char* classic_data;  ///< the same options as mount(2) takes them, for a filesystem that fsopen(2) does not make
+  unsigned long classic_flags;
 };
 
 /// A copy of a piece of the host's mount tree, in a slot.
 struct PrepareBind {
   uint8_t slot;
   const char* source;
-  uint64_t set;          ///< MOUNT_ATTR_… to set
-  uint64_t clear;        ///< MOUNT_ATTR_… to clear
+  uint64_t set;        ///< MOUNT_ATTR_… to set
+  uint64_t clear;      ///< MOUNT_ATTR_… to clear
+  uint64_t set_below;  ///< the same, for it and all that is mounted below it
+  uint64_t clear_below;
   uint64_t propagation;  ///< MS_PRIVATE, …; 0 is private
-  bool recursive;        ///< with what is mounted below the source
-  bool set_recursive;    ///< attributes go to all of it
+  bool propagation_recursive;
+  bool recursive;  ///< with what is mounted below the source
 };
 
-/// A device of the host, in a slot. `source` must be a character or block device.
+/// A device of the host, in a slot. `source` must be a device, and where `type` is given (S_IFCHR, S_IFBLK) this one.
 struct PrepareDevice {
   uint8_t slot;
   const char* source;
+  uint32_t type;
+  uint32_t major;
+  uint32_t minor;
+};
+
+/// mknod(2) below the root. What stands there already must be just that device.
+struct MakeNode {
+  const char* path;
+  uint32_t mode;  ///< with its type: S_IFCHR, S_IFBLK, S_IFIFO
+  uint32_t major;
+  uint32_t minor;
+  uint32_t uid;
+  uint32_t gid;
+  bool or_bind;  ///< where it may not be made, or something else stands there, the host's device of that name is bound
+};
+
+/// mount_setattr(2) of a mount that is attached already.
+struct ChangeMount {
+  const char* path;
+  uint64_t set;
+  uint64_t clear;
+  uint64_t set_below;
+  uint64_t clear_below;
+};
+
+/// New options for the filesystem that is mounted at `path` (fspick(2)).
+struct Reconfigure {
+  const char* path;
+  Strings options;
 };
 
 /// Lays a prepared mount over a path of the host, which only this mount namespace sees covered, so that its own paths
@@ -207,6 +253,49 @@ struct SetDomainname {
   const char* name;
 };
 
+/// What a security module is to confine the workload by, from its execve on.
+struct SetExecLabel {
+  const char* file;   ///< below /proc: where this kernel takes it
+  const char* other;  ///< where an older one does; or null
+  const char* label;
+};
+
+/// sched_setattr(2).
+struct SetScheduler {
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns;
+  uint64_t deadline_ns;
+  uint64_t period_ns;
+};
+
+/// ioprio_set(2).
+struct SetIoPriority {
+  int priority;  ///< class and level, as IOPRIO_PRIO_VALUE puts them together
+};
+
+/// sched_setaffinity(2): one bit a CPU.
+struct SetCpuAffinity {
+  std::span<const uint32_t> cpus;
+};
+
+/// set_mempolicy(2): one bit a node.
+struct SetMemoryPolicy {
+  int mode;  ///< with its flags
+  std::span<const uint32_t> nodes;
+};
+
+struct SetPersonality {
+  unsigned long persona;
+};
+
+/// A session keyring of the container's own, so that the caller's keys are out of reach. See keyrings(7).
+struct JoinKeyring {
+  const char* name;
+};
+
 /// Brings "lo" up in the network namespace.
 struct LoopbackUp {};
 
@@ -234,6 +323,7 @@ struct SetIds {
   uint32_t gid;
   std::span<const uint32_t> groups;
   bool set_groups;
+  bool groups_may_stay;  ///< where none are asked for and the namespace, which is not ours, allows no setgroups(2)
 };
 
 /// prctl(PR_CAPBSET_DROP) of everything that is not in `keep`. Bit n is capability n.
@@ -253,6 +343,8 @@ struct SetAmbient {
 
 struct NoNewPrivileges {};
 
+/// seccomp(2). With SECCOMP_FILTER_FLAG_NEW_LISTENER the listener goes to the parent, and the child waits until the
+/// parent has handed it on.
 struct LoadSeccomp {
   std::span<const sock_filter> filter;
   uint32_t flags;  ///< SECCOMP_FILTER_FLAG_…
@@ -316,12 +408,14 @@ struct Exec {
 };
 
 using Step =
-    std::variant<Unshare, JoinNamespace, Tell, Await, BecomeRoot, SetPropagation, HoldStaging, HoldFolders, GiveToRoot,
-                 BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park, HoldProcFile,
-                 Attach, Symlink, MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname,
-                 SetDomainname, LoopbackUp, PivotRoot, SetRlimit, SetUmask, ChangeDir, SetIds, DropBounding,
-                 SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
-                 FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
+    std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
+                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park,
+                 HoldProcFile, Attach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir, OpenTerminal, Mask,
+                 ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, SetExecLabel, PivotRoot,
+                 SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity,
+                 SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
+                 NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand, WaitForRelease,
+                 RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

@@ -32,6 +32,16 @@ struct Host {
   gid_t gid = 0;
   KernelVersion kernel;
   CgroupMode cgroups = CgroupMode::none;
+  /// v1 and hybrid, for root: the names of the folders below /sys/fs/cgroup that are trees of their own
+  /// ("cpu,cpuacct").
+  std::vector<std::string> cgroup_trees;
+  /// Not inside a user namespace: id 0 is the machine's root.
+  bool initial_user_namespace = true;
+  /// The user namespace we are in allows setgroups(2).
+  bool may_set_groups = true;
+  bool selinux = false;  ///< mounted and enabled
+
+  bool is_real_root() const { return uid == 0 && initial_user_namespace; }
 
   /// overlay takes "lowerdir+" one at a time through fsconfig(2); before, one mount(2) option must hold them all.
   bool has_overlay_lowerdir_append() const { return kernel >= KernelVersion{6, 8}; }
@@ -40,7 +50,7 @@ struct Host {
 /// Identifies this boot: what was recorded under another one (a pid, what was not synced) means nothing any more.
 std::string boot_id();
 
-/// Looks at the machine: three system calls.
+/// Looks at the machine: five system calls on an ordinary one.
 Result<Host> probe_host();
 
 }  // namespace moss::sys

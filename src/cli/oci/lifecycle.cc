@@ -37,7 +37,8 @@ struct CreateFlags {
 
   Result<Ok> finish(const OciGlobals& globals, const Arguments& arguments) {
     if (const char* listen = ::getenv("LISTEN_FDS")) {
-      options.preserve_fds = std::max(options.preserve_fds, parse_number<uint32_t>(listen).value_or(0));
+      options.listen_fds = parse_number<uint32_t>(listen).value_or(0);
+      options.preserve_fds = std::max(options.preserve_fds, options.listen_fds);
     }
     TRY(runtime::check_preserved(options.preserve_fds));
     if (no_pivot) return Error(0, "--no-pivot is not supported: a root that is only chrooted to can be left");

@@ -1,0 +1,103 @@
+// The process's own attributes, by bare system calls: glibc has no functions for half of them.
+#include "runtime/launch/process_steps.hh"
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/syscall.h>
+
+#include "runtime/launch/raw.hh"
+
+namespace moss::runtime {
+
+namespace {
+
+// sched_attr of sched_setattr(2), the first version with utilisation clamps.
+struct SchedulerArguments {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+  uint32_t util_min;
+  uint32_t util_max;
+};
+static_assert(sizeof(SchedulerArguments) == 56);
+
+constexpr int kIoPriorityOfProcess = 1;  // IOPRIO_WHO_PROCESS
+
+// Room for the numbers that parse_number_list() lets through.
+struct Bits {
+  static constexpr size_t kBits = 8192;
+  static constexpr size_t kPerWord = 8 * sizeof(unsigned long);
+  unsigned long words[kBits / kPerWord] = {};
+
+  explicit Bits(std::span<const uint32_t> numbers) {
+    for (const uint32_t number : numbers) {
+      if (number < kBits) words[number / kPerWord] |= 1UL << number % kPerWord;
+    }
+  }
+};
+
+}  // namespace
+
+int set_oom_score(const SetOomScore& step) {
+  const Held file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  const int error = file ? write_text(file.get(), step.score) : errno;
+  return step.optional && (error == EACCES || error == EPERM) ? 0 : error;
+}
+
+int set_scheduler(const SetScheduler& step) {
+  const SchedulerArguments arguments{.size = sizeof arguments,
+                                     .policy = step.policy,
+                                     .flags = step.flags,
+                                     .nice = step.nice,
+                                     .priority = step.priority,
+                                     .runtime = step.runtime_ns,
+                                     .deadline = step.deadline_ns,
+                                     .period = step.period_ns,
+                                     .util_min = 0,
+                                     .util_max = 0};
+  return check(::syscall(SYS_sched_setattr, 0, &arguments, 0));
+}
+
+int set_io_priority(const SetIoPriority& step) {
+  return check(::syscall(SYS_ioprio_set, kIoPriorityOfProcess, 0, step.priority));
+}
+
+int set_cpu_affinity(const SetCpuAffinity& step) {
+  const Bits bits(step.cpus);
+  return check(::syscall(SYS_sched_setaffinity, 0, sizeof bits.words, bits.words));
+}
+
+int set_memory_policy(const SetMemoryPolicy& step) {
+  const Bits bits(step.nodes);
+  // The kernel reads one bit less than it is told, and takes at most 1024 nodes as it is built; more must be zero.
+  const bool none = step.nodes.empty();
+  return check(::syscall(SYS_set_mempolicy, step.mode, none ? nullptr : bits.words, none ? 0 : Bits::kBits));
+}
+
+int set_personality(const SetPersonality& step) { return check(::personality(step.persona)); }
+
+int join_keyring(const JoinKeyring& step) {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, step.name) >= 0) return 0;
+  // A kernel without keyrings, or a filter around us that closes them: the workload has that filter too.
+  return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : errno;
+}
+
+int set_exec_label(int proc, const SetExecLabel& step) {
+  // Only the thread itself may write it, and "thread-self" is a symlink within procfs.
+  int fd = open_at_with(proc, step.file, O_WRONLY, 0, kProcFile);
+  if (fd < 0 && errno == ENOENT && step.other != nullptr) fd = open_at_with(proc, step.other, O_WRONLY, 0, kProcFile);
+  const Held file(fd);
+  const int error = file ? write_text(file.get(), step.label) : errno;
+  // Without a security module everything is unconfined.
+  const bool nothing_to_do = error == ENOENT || error == EINVAL;
+  return nothing_to_do && ::strcmp(step.label, "exec unconfined") == 0 ? 0 : error;
+}
+
+}  // namespace moss::runtime

@@ -1,0 +1,18 @@
+// Steps that change nothing but the process itself. Each gives 0 or an errno; see raw.hh.
+#pragma once
+
+#include "moss/runtime/step.hh"
+
+namespace moss::runtime {
+
+int set_oom_score(const SetOomScore& step);
+int set_scheduler(const SetScheduler& step);
+int set_io_priority(const SetIoPriority& step);
+int set_cpu_affinity(const SetCpuAffinity& step);
+int set_memory_policy(const SetMemoryPolicy& step);
+int set_personality(const SetPersonality& step);
+int join_keyring(const JoinKeyring& step);
+/// `proc` is a procfs that is proven to be one.
+int set_exec_label(int proc, const SetExecLabel& step);
+
+}  // namespace moss::runtime
