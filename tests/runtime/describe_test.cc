@@ -22,6 +22,7 @@ Step example() {
   if constexpr (requires { step.file; }) step.file = "file";
   if constexpr (requires { step.text; }) step.text = "text";
   if constexpr (requires { step.name; }) step.name = "name";
+  if constexpr (requires { step.kind; }) step.kind = "kind";
   if constexpr (requires { step.label; }) step.label = "label";
   if constexpr (requires { step.score; }) step.score = "1";
   if constexpr (requires { step.message; }) step.message = Message::ids_mapped;
