@@ -102,7 +102,7 @@ Result<std::vector<OpenedJoin>> open_joins(const Plan& plan) {
   std::vector<OpenedJoin> opened;
   for (const Join& join : plan.joins) {
     const Kind& kind = kind_of(join.type);
-    const std::string name = printable(join.path);
+    const std::string name = excerpt(join.path, 256);
     // O_NONBLOCK: whatever it is, it is not waited for.
     Fd fd(::open(join.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!fd) return sys_error("linux.namespaces: open ", name);

@@ -3,11 +3,11 @@
 
 load helpers
 
+setup_file() { :; } # no image is needed
+
 # A bundle that runs true, as this user with one id, and a victim beside it.
 setup() {
   use_home "$BATS_TEST_TMPDIR"
-  rm -d "$XDG_DATA_HOME"
-  as_owner cp -a "$BATS_FILE_TMPDIR/template/data" "$XDG_DATA_HOME"
   cd "$BATS_TEST_TMPDIR" || return
   mkdir bundle
   make_rootfs bundle/rootfs
@@ -53,7 +53,7 @@ run_bundle() {
 refused() {
   config "$1"
   run_bundle "$1"
-  assert_status 125
+  assert_status 1
   ((${#lines[@]} == 1)) || fail "expected one line, got:" "$output"
   assert_has "$2"
 }
@@ -90,7 +90,7 @@ runs() {
 @test "a million mounts end in an error" {
   config 'c["mounts"] += [{"destination": "/m", "type": "tmpfs"}] * 1000000'
   run timeout 20 "$MOSS" oci run -b bundle x
-  assert_status 125
+  assert_status 1
 }
 
 @test "masked and read-only paths may be anything in the root" {
@@ -138,9 +138,9 @@ c["linux"]["devices"] = [{"type": "p", "path": "/dev/pipe"}]'
   refused 'c["root"]["path"] = "/"' "is the host's own root"
   refused 'c["root"]["path"] = "/proc/self/root/"' 'for the root: '
   ln -s ../victim bundle/link
-  refused 'c["root"]["path"] = "link/"' 'for the root: Not a directory'
-  refused 'c["root"]["path"] = "nothere"' 'for the root: No such file or directory'
-  refused 'c["root"]["path"] = "config.json"' 'for the root: Not a directory'
+  refused 'c["root"]["path"] = "link/"' 'for the root: not a directory'
+  refused 'c["root"]["path"] = "nothere"' 'for the root: no such file or directory'
+  refused 'c["root"]["path"] = "config.json"' 'for the root: not a directory'
 }
 
 @test "a working folder is one inside" { # CVE-2024-21626
@@ -176,10 +176,10 @@ c['process']['args'] = ['cat', '../../../../../../../../../../../..' + victim + 
 @test "more environment than the kernel takes is an error" {
   harmless 'c["process"]["env"] += ["X=" + "x" * 131000] * 100'
   assert_status 126
-  assert_has 'Argument list too long'
+  assert_has 'argument list too long'
 }
 
 @test "names and paths of 70 KiB are not cut" { # CVE-2021-43784
-  refused 'c["linux"]["namespaces"][3]["path"] = "/" + "x" * 70000' 'File name too long'
+  refused 'c["linux"]["namespaces"][3]["path"] = "/" + "x" * 70000' 'file name too long'
   refused 'c["hostname"] = "h" * 70000' 'hostname: longer than 64 bytes'
 }
