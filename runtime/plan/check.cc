@@ -284,6 +284,10 @@ void check_net_devices(Checker& c, const oci::Linux& linux, const Builder& b) {
 
 void check_seccomp(Checker& c, const std::optional<oci::Seccomp>& seccomp) {
   if (!seccomp) return;
+  for (size_t i = 0; i < seccomp->syscalls.size(); ++i) {
+    if (seccomp->syscalls[i].names.empty())
+      c.complain("linux.seccomp.syscalls[", i, "].names: must contain at least one");
+  }
   const bool notifies = std::any_of(seccomp->syscalls.begin(), seccomp->syscalls.end(),
                                     [](const oci::SeccompRule& rule) { return rule.action == "SCMP_ACT_NOTIFY"; });
   const std::string path = seccomp->listener_path.value_or("");

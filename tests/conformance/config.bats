@@ -84,8 +84,8 @@ load helpers
 
 @test "a program that is not in PATH is an error" {
   edit 'process["args"] = ["no-such-program"]'
-  run oci run --bundle bundle "$id" 3>&- 4>&-
-  ((status != 0))
+  # Without bats' run, which has something of its own to say about 127.
+  if oci run --bundle bundle "$id" >out 2>&1 </dev/null 3>&- 4>&-; then fail "it ran"; fi
   run oci state "$id"
   ((status != 0))
 }

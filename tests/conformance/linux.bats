@@ -37,6 +37,7 @@ load helpers
 @test "a namespace with a path is joined" {
   edit 'c["hostname"] = "first"'
   create
+  start
   local path="/proc/$(state_of pid)/ns" first=$id
   id+=-2
   NS=$path edit 'del c["hostname"]; [n.update(path=os.environ["NS"] + "/" + n["type"]) for n in linux["namespaces"] if n["type"] in ("uts", "user")]' \

@@ -50,6 +50,12 @@ std::vector<std::string> complaints_of_map(std::vector<IdRange> ranges) {
   return check(config, kNewHost);
 }
 
+TEST(Check, AFiltersRuleNamesItsCalls) {
+  oci::Config config = default_config();
+  config.linux.seccomp = oci::Seccomp{.default_action = "SCMP_ACT_ALLOW", .syscalls = {{.action = "SCMP_ACT_ERRNO"}}};
+  EXPECT_THAT(check(config, kNewHost), ElementsAre("linux.seccomp.syscalls[0].names: must contain at least one"));
+}
+
 TEST(Check, MapsMayNotOverlapOrLeaveTheRangeOfIds) {
   EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {5, 5000, 10}}), ElementsAre("linux.uidMappings[1]: overlaps [0]"));
   EXPECT_THAT(complaints_of_map({{0, 1000, 10}, {10, 1009, 1}}), ElementsAre("linux.uidMappings[1]: overlaps [0]"));

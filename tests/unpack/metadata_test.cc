@@ -157,7 +157,7 @@ TEST_F(LayerMetadata, OwnersBeyondTheMapNameTheRemedy) {
   for (const uint64_t id : {uint64_t{70'000}, uint64_t{UINT32_MAX}, uint64_t{1} << 32, (uint64_t{1} << 32) + 1}) {
     const std::string layer = TarWriter().file_as({.name = "f", .uid = id, .gid = 0}, "x").finish();
     const Outcome out = unpack(layer, {.single_id = false});
-    EXPECT_THAT(out.error, HasSubstr(cat("its owner ", id, ":0 is beyond"))) << id;
+    EXPECT_THAT(out.error, HasSubstr(cat("its owner ", id, ":0 is not among the ids that are mapped"))) << id;
     EXPECT_THAT(out.error, HasSubstr("/etc/subuid")) << id;
   }
 }
