@@ -189,7 +189,8 @@ TEST(Check, TheRestOfWhatOneFieldCanSayWrong) {
   config.linux.personality = oci::Personality{"X", {}};
   config.linux.memory_policy = oci::MemoryPolicy{"X", "", {}};
   config.linux.intel_rdt = oci::IntelRdt{.clos_id = ".."};
-  config.linux.seccomp = oci::Seccomp{.default_action = "SCMP_ACT_ALLOW", .syscalls = {{.action = "SCMP_ACT_NOTIFY"}}};
+  config.linux.seccomp =
+      oci::Seccomp{.default_action = "SCMP_ACT_ALLOW", .syscalls = {{.names = {"mkdir"}, .action = "SCMP_ACT_NOTIFY"}}};
   EXPECT_THAT(
       check(config, kNewHost),
       ElementsAre("root.path: \"/\" is the host's own root", "linux.readonlyPaths[0]: not absolute: proc",
