@@ -10,8 +10,10 @@ shadow_is_closed() {
 }
 
 @test "the demo's promises hold" {
+  # A binary of its own: the demo looks for what still runs it, and other tests run the built one.
   # shellcheck disable=SC2154 # from helpers
-  MOSS=$MOSS run "$repo/scripts/demo" alpine
+  cp "$MOSS" moss
+  MOSS=$PWD/moss run "$repo/scripts/demo" alpine
   assert_success
   refute_has BROKEN
 }

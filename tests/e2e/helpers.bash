@@ -42,7 +42,10 @@ rootfs_tarball() {
 setup_file() {
   use_home "$BATS_FILE_TMPDIR/template"
   moss import --quiet "$(rootfs_tarball)" alpine
+  # Copied by every test, so nobody may be at work in it any more.
+  wait_for 60 is_synced
 }
+is_synced() { [[ ! -e $XDG_DATA_HOME/moss/unsynced ]]; }
 
 setup() {
   use_home "$BATS_TEST_TMPDIR"
