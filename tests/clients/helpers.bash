@@ -32,8 +32,18 @@ make_work() {
   export XDG_RUNTIME_DIR=$work/run HOME=$work/home
   mkdir -m 700 "$XDG_RUNTIME_DIR" "$HOME"
 }
+# Rootless podman leaves a process that holds its user namespace, and its number in a file.
+end_podmans_pause() {
+  local file pid
+  while read -r file; do
+    pid=$(<"$file")
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == podman* ]] && kill "$pid"
+  done < <(find "$work" "$BATS_RUN_TMPDIR" -name pause.pid 2>/dev/null)
+  return 0
+}
 remove_work() {
   local left
+  end_podmans_pause
   remove_cgroups "${work##*/}"
   left=$(client_leftovers)
   as_owner rm -rf "$work"
