@@ -7,6 +7,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/host.hh"
 
 namespace moss::runtime {
 
@@ -33,9 +34,10 @@ std::optional<uint64_t> start_time_of(pid_t pid) {
   return rest.size() > 20 ? parse_number<uint64_t>(rest[20]) : std::nullopt;
 }
 
-Result<std::string> boot_id() {
-  const std::string text = TRY(sys::read_kernel_file("/proc/sys/kernel/random/boot_id"));
-  return std::string(trim(text));
+Result<std::string> known_boot() {
+  std::string boot = sys::boot_id();
+  if (boot.empty()) return Error(0, "this boot has no id in /proc/sys/kernel/random/boot_id");
+  return boot;
 }
 
 }  // namespace
@@ -43,7 +45,7 @@ Result<std::string> boot_id() {
 Result<Identity> identify(pid_t pid, int pidfd) {
   const std::optional<uint64_t> start_time = start_time_of(pid);
   if (!start_time) return Error(0, "find out when process ", pid, " was started");
-  return Identity{.pid = pid, .start_time = *start_time, .pidfd_inode = inode_of(pidfd), .boot_id = TRY(boot_id())};
+  return Identity{.pid = pid, .start_time = *start_time, .pidfd_inode = inode_of(pidfd), .boot_id = TRY(known_boot())};
 }
 
 std::optional<Fd> open_process(const Identity& identity) {
@@ -52,7 +54,7 @@ std::optional<Fd> open_process(const Identity& identity) {
   if (!pidfd.ok()) return std::nullopt;
   pollfd ended{.fd = pidfd->get(), .events = POLLIN, .revents = 0};
   if (::poll(&ended, 1, 0) != 0) return std::nullopt;
-  const Result<std::string> boot = boot_id();
+  const Result<std::string> boot = known_boot();
   if (!boot.ok() || *boot != identity.boot_id) return std::nullopt;
   const bool same = identity.pidfd_inode != 0 ? inode_of(pidfd->get()) == identity.pidfd_inode
                                               : start_time_of(identity.pid) == identity.start_time;
