@@ -130,8 +130,9 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
 
 @test "logs come out of the journal" {
   podman run --name box --network none --log-driver journald localhost/box sh -c 'echo one; echo two'
-  run podman logs box
-  assert_output $'one\ntwo'
+  # The journal takes its time.
+  logged() { [[ $(podman logs box) == $'one\ntwo' ]]; }
+  wait_for 30 logged
 }
 
 @test "stop, kill and restart" {
@@ -187,7 +188,7 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   local units=$HOME/.config/containers/systemd
   ! is_root || units=/etc/containers/systemd
   mkdir -p "$units"
-  printf '[Container]\nImage=localhost/box\nContainerName=box\nNetwork=none\nExec=sleep 1000\nNotify=false\n[Service]\nMemoryMax=80M\n' >"$units/moss-quadlet.container"
+  printf '[Container]\nImage=localhost/box\nContainerName=box\nNetwork=none\nExec=sleep 1000\nPodmanArgs=--stop-timeout 1\nNotify=false\n[Service]\nMemoryMax=80M\n' >"$units/moss-quadlet.container"
   manager daemon-reload
   manager start moss-quadlet.service
   manager is-active moss-quadlet.service
@@ -207,7 +208,7 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   local units=$HOME/.config/containers/systemd
   ! is_root || units=/etc/containers/systemd
   mkdir -p "$units"
-  printf '[Container]\nImage=localhost/box\nContainerName=box\nNetwork=none\nNotify=true\nExec=sh -c %s\n' \
+  printf '[Container]\nImage=localhost/box\nContainerName=box\nNetwork=none\nNotify=true\nPodmanArgs=--stop-timeout 1\nExec=sh -c %s\n' \
     '"ls -l $NOTIFY_SOCKET >/seen; sleep 1000"' >"$units/moss-notify.container"
   manager daemon-reload
   # Nothing in the image can send the word: so systemd waits, and the socket is there.
@@ -226,7 +227,7 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   local units=$HOME/.config/systemd/user
   ! is_root || units=/etc/systemd/system
   mkdir -p "$units"
-  podman create --name box --network none localhost/box sleep 1000
+  podman create --name box --network none --stop-timeout 1 localhost/box sleep 1000
   podman generate systemd --new --name box 2>/dev/null >"$units/moss-generated.service"
   podman rm box
   manager daemon-reload
