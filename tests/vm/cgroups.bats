@@ -387,6 +387,29 @@ assert_gone() {
   done
 }
 
+@test "in a cgroup that was given to a user with their process in it, as HTCondor does, a container without limits runs" {
+  is_root || skip "only root can give one away"
+  local given=/sys/fs/cgroup/moss-given-$$
+  mkdir "$given"
+  chown -R u1: "$given" "$BATS_TEST_TMPDIR"
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/.."
+  as_given() {
+    # shellcheck disable=SC2016 # for the inner shell
+    sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec setpriv --reuid=1000 --regid=1000 --clear-groups "$@"' sh "$given" \
+      "$MOSS" oci --root "$BATS_TEST_TMPDIR/user" "$@"
+  }
+  for_user='.linux.uidMappings[0].hostID = 1000 | .linux.gidMappings[0].hostID = 1000'
+  EDIT=$for_user bundle '{}' /bin/busybox cat /proc/self/cgroup
+  run as_given run -b b "$id-given"
+  assert_status 0
+  EDIT=$for_user bundle '{"pids": {"limit": 9}}' /bin/busybox true
+  run as_given run -b b "$id-given"
+  ((status != 0))
+  assert_has "it has processes in it"
+  is "what the user's cgroup hands down" "" "$(cat "$given/cgroup.subtree_control")"
+  rmdir "$given"
+}
+
 @test "where nothing is delegated a container without limits runs, and one with limits is told why not" {
   [[ $SESSION == session ]] || skip "cgroups are delegated here"
   bundle '{}' /bin/busybox true

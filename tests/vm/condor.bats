@@ -44,7 +44,7 @@ as_user() { runuser -u u1 -- sh -c "cd /home/u1/jobs && set -e; $1"; }
   rm -f job.*
   guide_block moss-htcondor "file: job.sub" | as_user 'cat >job.sub'
   as_user "condor_submit job.sub && condor_wait -wait 240 job.log"
-  run cat job.out
+  run cat job.out job.err
   assert_output 0
   grep -q 'return value 7' job.log
 }
