@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/wait.hh"
@@ -128,7 +129,7 @@ bool has_processes_of_its_own(const std::string& folder) {
   return pids.ok() && !pids->empty();
 }
 
-Error cannot_enable(Error error, const std::string& folder, const std::string& controller) {
+Error cannot_enable(const Error& error, const std::string& folder, const std::string& controller) {
   // cgroups(7): "no internal processes".
   const std::string_view why =
       error.code() == EBUSY
@@ -148,17 +149,17 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
     if (folder == first || folder == "/") break;
   }
   const std::string all = cat('+', join(controllers, " +"));
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    const Result<Ok> together = all_are_threaded(controllers) && has_processes_of_its_own(*folder)
+  for (const std::string& folder : std::ranges::reverse_view(folders)) {
+    const Result<Ok> together = all_are_threaded(controllers) && has_processes_of_its_own(folder)
                                     ? Result<Ok>(Error(EBUSY, "write cgroup.subtree_control"))
-                                    : write_control(*folder, "cgroup.subtree_control", all);
+                                    : write_control(folder, "cgroup.subtree_control", all);
     if (together.ok()) continue;
     // One that is refused keeps all the others out, so each by itself: but none where there are processes.
     const bool busy = together.error().code() == EBUSY;
     for (const std::string& controller : controllers) {
       const Result<Ok> enabled =
-          busy ? together : write_control(*folder, "cgroup.subtree_control", cat('+', controller));
-      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), *folder, controller);
+          busy ? together : write_control(folder, "cgroup.subtree_control", cat('+', controller));
+      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), folder, controller);
     }
   }
   return Ok{};
