@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/wait.hh"
@@ -113,7 +114,7 @@ bool is_needed(const std::vector<CgroupWrite>& writes, const std::string& contro
                      [&](const CgroupWrite& write) { return write.controller == controller; });
 }
 
-Error cannot_enable(Error error, const std::string& folder, const std::string& controller) {
+Error cannot_enable(const Error& error, const std::string& folder, const std::string& controller) {
   // cgroups(7): "no internal processes".
   const std::string_view why =
       error.code() == EBUSY
@@ -133,12 +134,12 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
     if (folder == first || folder == "/") break;
   }
   const std::string all = cat('+', join(controllers, " +"));
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    if (write_control(*folder, "cgroup.subtree_control", all).ok()) continue;
+  for (const std::string& folder : std::views::reverse(folders)) {
+    if (write_control(folder, "cgroup.subtree_control", all).ok()) continue;
     // One that is refused keeps all the others out, so each by itself.
     for (const std::string& controller : controllers) {
-      const Result<Ok> enabled = write_control(*folder, "cgroup.subtree_control", cat('+', controller));
-      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), *folder, controller);
+      const Result<Ok> enabled = write_control(folder, "cgroup.subtree_control", cat('+', controller));
+      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), folder, controller);
     }
   }
   return Ok{};

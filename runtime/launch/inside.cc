@@ -58,7 +58,7 @@ class Inside {
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
     for (index = 0; index < plan_.steps.size(); ++index) {
       if (fail && fail->step == index) return fail->error;
-      const int error = std::visit([this](const auto& step) { return apply(step); }, plan_.steps[index]);
+      const int error = std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[index]);
       if (error != 0) return error;
     }
     return 0;
@@ -186,7 +186,7 @@ class Inside {
     }
     if (s.confine_from != kNoConfinement) {
       for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
-        if (std::visit([this](const auto& step) { return apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+        if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
       }
     }
     ::execve(s.path, const_cast<char* const*>(s.args.data()), const_cast<char* const*>(s.environment.data()));
