@@ -195,3 +195,14 @@ END
   assert_has "/etc/subuid"
   assert_nothing_left
 }
+
+@test "without subordinate ids keep-id keeps the one there is" {
+  cat >single <<'END'
+: >none && mount --bind none /etc/subuid && mount --bind none /etc/subgid || exit
+exec unshare --user --map-user=1000 --map-group=1000 "$MOSS" run --rm --network none --userns keep-id alpine sh -c 'id -u; stat -c %u /bin'
+END
+  MOSS=$MOSS run unshare --user --map-root-user --mount bash single
+  assert_success
+  assert_has "no subordinate ids"
+  [[ ${lines[*]: -2} == "1000 1000" ]] || fail "$output"
+}
