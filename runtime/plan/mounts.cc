@@ -125,6 +125,15 @@ bool root_is_caller(const Builder& b) {
          gids.front().outside == b.host().gid;
 }
 
+// The one id of a keep-id map need not be 0.
+bool has_root(const Builder& b) {
+  const auto maps_zero = [](const std::vector<IdRange>& ranges) {
+    return std::any_of(ranges.begin(), ranges.end(), [](const IdRange& range) { return range.inside == 0; });
+  };
+  return !b.creates(Namespace::user) ||
+         (maps_zero(b.config().linux.uid_mappings) && maps_zero(b.config().linux.gid_mappings));
+}
+
 bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
   return mount.type == "overlay" && !b.host().has_overlay_lowerdir_append();
 }
@@ -374,7 +383,7 @@ Result<Ok> plan_rootfs(Builder& b) {
   const std::vector<std::string> data =
       mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
   // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
-  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0) {
+  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0 && has_root(b)) {
     for (const std::string& option : options.data) {
       if (option.starts_with("upperdir=")) b.then(GiveToRoot{b.text(std::string_view(option).substr(9))});
     }

@@ -205,4 +205,5 @@ END
   assert_success
   assert_has "no subordinate ids"
   [[ ${lines[*]: -2} == "1000 1000" ]] || fail "$output"
+  rm -r "$XDG_RUNTIME_DIR/moss/told" # what is told once in a session
 }
