@@ -314,10 +314,8 @@ class Inside {
   }
 
   int apply(const MountRootClassic& s) {
-    if (::chdir(s.working_dir) != 0) return errno;
-    if (::mount(s.type, s.staging, s.type, s.flags, s.data) != 0) return errno;
-    root_ = ::open(s.staging, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return root_ < 0 ? errno : 0;
+    const Held mount(classic_overlay(s, held_));
+    return mount ? attach_root(mount) : errno;
   }
 
   int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }

@@ -134,7 +134,10 @@ std::string describe(const Step& step) {
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
           },
-          [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
+          [](const MountRootClassic& s) {
+            return cat("mount ", s.type, " as the root by mount(2)", attributes(s.attributes), ": ",
+                       joined(s.options, ","));
+          },
           [](const PrepareMount& s) {
             return cat("make a ", printable(s.type), " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
                        joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",

@@ -70,8 +70,8 @@ struct HoldStaging {
   const char* source;
 };
 
-/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
-/// closed.
+/// Opens the folders of an overlay for MountRoot or MountRootClassic: where id 0 inside is nobody outside the store is
+/// closed to it, and mount(2) has no room for their names.
 struct HoldFolders {
   Strings sources;
 };
@@ -95,13 +95,13 @@ struct MountRoot {
   bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
-/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
+/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only. The folders are
+/// always those of HoldFolders: a page, all that mount(2) reads, has room for over two hundred.
 struct MountRootClassic {
   const char* type;
-  const char* data;
-  unsigned long flags;
-  const char* working_dir;  ///< relative names in `data` start here; a page must hold them all
-  const char* staging;
+  Strings options;  ///< as in MountRoot, with each lower folder by itself
+  uint64_t attributes;
+  const char* scratch;  ///< a folder of the host that the mount may lie over for a moment
 };
 
 // A mount is made in two steps: it is prepared, as a descriptor in a slot, and attached below the root. What needs no
