@@ -51,7 +51,7 @@ class Inside {
   int socket() const { return socket_; }
 
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
-    for (index = 0; index < plan_.steps.size(); ++index) {
+    for (index = plan_.steps_outside; index < plan_.steps.size(); ++index) {
       if (fail && fail->step == index) return fail->error;
       const int error = std::visit([this](const auto& step) { return apply(step); }, plan_.steps[index]);
       if (error != 0) return error;
@@ -304,6 +304,18 @@ class Inside {
     return s.optional && no_place ? 0 : error;
   }
 
+  int apply(const Detach& s) {
+    const Held mount(root_.open(s.destination, O_PATH));
+    if (!mount) return errno;
+    if (const int error = hold_proc()) return error;
+    // umount2(2) takes no descriptor. The procfs is the host's own, so this name of one leads where it should.
+    char path[32] = "thread-self/fd/";
+    path[15 + write_number(path + 15, static_cast<unsigned>(mount.get()))] = '\0';
+    if (::fchdir(proc_) != 0) return errno;
+    const int error = check(::umount2(path, MNT_DETACH));
+    return ::fchdir(root_.root()) != 0 ? errno : error;
+  }
+
   int apply(const Symlink& s) {
     const char* name = nullptr;
     const Held parent(root_.open_parent(s.path, &name));
@@ -511,6 +523,8 @@ class Inside {
     if (child > 0) be_init(static_cast<pid_t>(child), all);
     return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
+
+  static int apply(const Finish&) { ::_exit(0); }
 
   static int apply(const Exec& s) {
     int error = ENOENT;

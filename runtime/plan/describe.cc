@@ -163,6 +163,7 @@ std::string describe(const Step& step) {
           [](const Attach& s) {
             return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : "");
           },
+          [](const Detach& s) { return cat("unmount ", printable(s.destination)); },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },
@@ -214,6 +215,7 @@ std::string describe(const Step& step) {
           [](const ResetSignals&) { return std::string("reset signals"); },
           [](const CloseFds& s) { return cat("close descriptors from ", 3 + s.keep, " at execve"); },
           [](const ForkFromInit&) { return std::string("leave an init behind as process 1"); },
+          [](const Finish&) { return std::string("end"); },
           [](const Exec& s) { return cat("execute ", joined(s.args, " ")); },
       },
       step);

@@ -187,6 +187,11 @@ struct Attach {
   bool copy_up;   ///< what the rootfs has at the destination is copied into it first (tmpcopyup)
 };
 
+/// umount2(2) of what is mounted there. What is still in use goes when it is let go.
+struct Detach {
+  const char* destination;
+};
+
 /// symlinkat(2). One that stands there already is left alone.
 struct Symlink {
   const char* target;
@@ -399,6 +404,9 @@ struct CloseFds {
 /// ends as the child does.
 struct ForkFromInit {};
 
+/// The end, with success, of a process that has nothing to execute.
+struct Finish {};
+
 /// execve(2) of the first candidate that exists. With a shell's view of failure: what cannot be run is EACCES, what is
 /// nowhere is ENOENT.
 struct Exec {
@@ -410,12 +418,12 @@ struct Exec {
 using Step =
     std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
                  GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park,
-                 HoldProcFile, Attach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir, OpenTerminal, Mask,
+                 HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir, OpenTerminal, Mask,
                  ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, SetExecLabel, PivotRoot,
                  SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity,
                  SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
                  NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand, WaitForRelease,
-                 RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
+                 RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
