@@ -13,14 +13,7 @@ namespace {
 // "/proc/self/fd/N"
 void write_fd_path(char* path, int fd) {
   ::memcpy(path, "/proc/self/fd/", 14);
-  char digits[12];
-  int count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + fd % 10);
-    fd /= 10;
-  } while (fd > 0);
-  for (path += 14; count > 0; ++path) *path = digits[--count];
-  *path = '\0';
+  path[14 + write_number(path + 14, static_cast<unsigned>(fd))] = '\0';
 }
 
 int set_option(int context, const char* option, const int** held) {
