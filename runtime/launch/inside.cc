@@ -230,7 +230,12 @@ class Inside {
 
   int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }
 
-  int apply(const PrepareBind& s) { return fill(s.slot, prepare_bind(s)); }
+  int apply(const HoldSource& s) { return fill(s.slot, ::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLOEXEC)); }
+
+  int apply(const PrepareBind& s) {
+    const Held source(s.held ? slots_[s.slot] : -1);
+    return fill(s.slot, prepare_bind(s, source.get()));
+  }
 
   int apply(const PrepareDevice& s) {
     Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));

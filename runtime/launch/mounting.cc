@@ -57,6 +57,7 @@ int classic_mount(const PrepareMount& step, const char* scratch) {
 // Somebody else's, whole: nothing of it may be changed from inside.
 int stand_in(const char* source) {
   return prepare_bind({.slot = 0,
+                       .held = false,
                        .source = source,
                        .set = 0,
                        .clear = 0,
@@ -103,10 +104,9 @@ int prepare_mount(const PrepareMount& step, const char* scratch) {
   return mount.release();
 }
 
-int prepare_bind(const PrepareBind& step) {
-  Held tree(
-      ::open_tree(AT_FDCWD, step.source,
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(step.recursive ? AT_RECURSIVE : 0)));
+int prepare_bind(const PrepareBind& step, int held) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(step.recursive ? AT_RECURSIVE : 0);
+  Held tree(step.held ? ::open_tree(held, "", flags | AT_EMPTY_PATH) : ::open_tree(AT_FDCWD, step.source, flags));
   if (!tree) return -1;
   // Private unless asked: what the host mounts later does not show up inside.
   const bool asked = step.propagation != 0;

@@ -140,6 +140,7 @@ std::string describe(const Step& step) {
                        joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",
                        s.fallback != nullptr ? cat(", or show ", s.fallback) : "");
           },
+          [](const HoldSource& s) { return cat("open ", printable(s.source), " to be copied later"); },
           [](const PrepareBind& s) {
             return cat("copy the mount of ", printable(s.source), s.recursive ? " and below" : "", attributes(s.set),
                        s.set_below != 0 ? cat(", everywhere", attributes(s.set_below)) : "",

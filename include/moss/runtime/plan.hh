@@ -99,8 +99,11 @@ struct PlanOptions {
   uint32_t preserve_fds = 0;         ///< 3 … 2+n stay open
   std::vector<sock_filter> seccomp;  ///< compiled from config.linux.seccomp; empty: none
   uint32_t seccomp_flags = 0;
-  bool can_set_groups = true;               ///< for an exec: its user namespace allows setgroups(2)
-  bool groups_may_stay = false;             ///< for an exec: nobody knows whether it does
+  bool can_set_groups = true;    ///< for an exec: its user namespace allows setgroups(2)
+  bool groups_may_stay = false;  ///< for an exec: nobody knows whether it does
+  /// Mounts are as old as their place in the config's list says, for since Linux 6.8 /proc/self/mountinfo lists them by
+  /// age. Without it some are made while newuidmap works, whatever stands before them.
+  bool mounts_in_order = false;
   std::vector<std::string> optional_binds;  ///< destinations left out where the rootfs has no place for them
   uint32_t listen_fds = 0;                  ///< of the preserved ones, those that LISTEN_FDS tells the workload of
   std::string session_keyring;              ///< name of a new session keyring; empty: the caller's is kept

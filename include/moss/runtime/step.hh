@@ -123,9 +123,17 @@ struct PrepareMount {
   unsigned long classic_flags;
 };
 
+/// Opens the source of a PrepareBind that comes later, in its slot, while the caller's own ids still open every folder
+/// on the way.
+struct HoldSource {
+  uint8_t slot;
+  const char* source;
+};
+
 /// A copy of a piece of the host's mount tree, in a slot.
 struct PrepareBind {
   uint8_t slot;
+  bool held;  ///< the slot holds its source already
   const char* source;
   uint64_t set;        ///< MOUNT_ATTR_… to set
   uint64_t clear;      ///< MOUNT_ATTR_… to clear
@@ -417,13 +425,13 @@ struct Exec {
 
 using Step =
     std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
-                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park,
-                 HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir, OpenTerminal, Mask,
-                 ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, SetExecLabel, PivotRoot,
-                 SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity,
-                 SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
-                 NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand, WaitForRelease,
-                 RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
+                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, HoldSource, PrepareBind,
+                 PrepareDevice, Park, HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink,
+                 MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
+                 LoopbackUp, SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
+                 SetIoPriority, SetCpuAffinity, SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding,
+                 SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
+                 FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
