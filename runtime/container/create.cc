@@ -106,6 +106,7 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
       .bundle = bundle,
       .id = options.id,
       .preserve_fds = options.preserve_fds,
+      .mounts_in_order = true,
       .listen_fds = options.listen_fds,
       .session_keyring = options.new_keyring ? "_ses." + options.id : "",
       .cgroup_folders = record.cgroup.folders,

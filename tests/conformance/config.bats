@@ -49,6 +49,14 @@ load helpers
   runs 'cat /mnt/name; umount /mnt 2>/dev/null; grep -c " /mnt " /proc/self/mountinfo'
   assert_output $'two\n2'
 }
+# Since Linux 6.8 /proc/self/mountinfo lists mounts by age: whoever reads it sees the order in which they were made.
+@test "mounts are listed in the order listed" {
+  mkdir source
+  edit 'c["mounts"].append({"destination": "/mnt", "type": "bind", "source": os.path.abspath("source"), "options": ["bind"]})' \
+    'c["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})'
+  runs "awk '\$5 !~ \"^(/|/dev/[^ps].*)$\" { print \$5 }' /proc/self/mountinfo"
+  assert_output $'/proc\n/dev\n/dev/pts\n/dev/shm\n/sys\n/mnt\n/tmp'
+}
 
 # Mounts: destination, type, source and options as of mount(8).
 @test "the options of a mount are applied" {
