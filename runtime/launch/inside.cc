@@ -134,6 +134,7 @@ class Inside {
     if (const int error = hook.fork()) return error;
     if (hook.is_child()) {
       hook.take_stdio(options_.null_fd);
+      if (s.at_root && ::fchdir(root_.root()) != 0) ::_exit(126);
       if (s.confine_from != kNoConfinement) {
         for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
           if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
@@ -143,6 +144,8 @@ class Inside {
     }
     return hook.feed_and_wait(s);
   }
+
+  static int apply(const FindHome& s) { return find_home(s); }
 
   int apply(const FindCommand& s) {
     int error = ENOENT;

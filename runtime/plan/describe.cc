@@ -213,6 +213,7 @@ std::string describe(const Step& step) {
           [](const NewSession&) { return std::string("start a session"); },
           [](const DieWithParent&) { return std::string("die with the parent"); },
           [](const OutliveParent&) { return std::string("outlive the parent"); },
+          [](const FindHome& s) { return cat("find the home folder of user ", s.uid); },
           [](const FindCommand& s) { return cat("look for ", printable(s.name)); },
           [](const WaitForRelease& s) { return cat("wait for ", s.for_start ? "the start" : "the parent's word"); },
           [](const RunHook& s) { return cat("run the ", s.kind, " hook ", printable(s.path)); },

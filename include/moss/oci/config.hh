@@ -117,8 +117,8 @@ struct Process {
 struct Hook {
   std::string path;               ///< absolute
   std::vector<std::string> args;  ///< with args[0]; empty means {path}
-  std::vector<std::string> env;
-  std::optional<int> timeout;  ///< seconds, above 0
+  std::optional<std::vector<std::string>> env;  ///< absent: that of the process that runs it
+  std::optional<int> timeout;                   ///< seconds, above 0
   bool operator==(const Hook&) const = default;
 };
 

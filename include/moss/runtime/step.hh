@@ -396,9 +396,17 @@ struct RunHook {
   int timeout_s;  ///< 0: as long as it takes
   const char* state_before_pid;
   const char* state_after_pid;
+  bool at_root;           ///< starts in the container's root, which is not "/" yet
   uint32_t confine_from;  ///< index of a step; kNoConfinement: the hook is the host's own program
 };
 inline constexpr uint32_t kNoConfinement = UINT32_MAX;
+
+/// Completes `variable`, "HOME=/", by the user's home folder in the container's /etc/passwd, where there is one.
+struct FindHome {
+  uint32_t uid;
+  char* variable;  ///< in the plan, of which the child has a copy
+  uint32_t size;   ///< of its room
+};
 
 /// Signal handling as after boot: all default, none blocked.
 struct ResetSignals {};
@@ -431,7 +439,7 @@ using Step =
                  LoopbackUp, SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
                  SetIoPriority, SetCpuAffinity, SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding,
                  SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
-                 FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
+                 FindHome, FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
