@@ -149,7 +149,7 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
     if (folder == first || folder == "/") break;
   }
   const std::string all = cat('+', join(controllers, " +"));
-  for (const std::string& folder : std::ranges::reverse_view(folders)) {
+  for (const std::string& folder : std::views::reverse(folders)) {
     const Result<Ok> together = all_are_threaded(controllers) && has_processes_of_its_own(folder)
                                     ? Result<Ok>(Error(EBUSY, "write cgroup.subtree_control"))
                                     : write_control(folder, "cgroup.subtree_control", all);

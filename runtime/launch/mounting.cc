@@ -13,14 +13,7 @@ namespace {
 // "/proc/self/fd/N"
 void write_fd_path(char* path, int fd) {
   ::memcpy(path, "/proc/self/fd/", 14);
-  char digits[12];
-  int count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + fd % 10);
-    fd /= 10;
-  } while (fd > 0);
-  for (path += 14; count > 0; ++path) *path = digits[--count];
-  *path = '\0';
+  path[14 + write_number(path + 14, static_cast<unsigned>(fd))] = '\0';
 }
 
 int set_option(int context, const char* option, const int** held) {
@@ -84,6 +77,7 @@ int classic_mount(const char* type, const char* source, unsigned long flags, con
 // Somebody else's, whole: nothing of it may be changed from inside.
 int stand_in(const char* source) {
   return prepare_bind({.slot = 0,
+                       .held = false,
                        .source = source,
                        .set = 0,
                        .clear = 0,
@@ -165,10 +159,9 @@ int prepare_mount(const PrepareMount& step, const char* scratch) {
   return mount.release();
 }
 
-int prepare_bind(const PrepareBind& step) {
-  Held tree(
-      ::open_tree(AT_FDCWD, step.source,
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(step.recursive ? AT_RECURSIVE : 0)));
+int prepare_bind(const PrepareBind& step, int held) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(step.recursive ? AT_RECURSIVE : 0);
+  Held tree(step.held ? ::open_tree(held, "", flags | AT_EMPTY_PATH) : ::open_tree(AT_FDCWD, step.source, flags));
   if (!tree) return -1;
   // Private unless asked: what the host mounts later does not show up inside.
   const bool asked = step.propagation != 0;

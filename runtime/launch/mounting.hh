@@ -18,8 +18,8 @@ int classic_overlay(const MountRootClassic& step, const int* held);
 /// `scratch` is a folder of the host that a mount may lie over for a moment. A descriptor, or -1.
 int prepare_mount(const PrepareMount& step, const char* scratch);
 
-/// A copy of a piece of the mount tree, with its attributes. A descriptor, or -1.
-int prepare_bind(const PrepareBind& step);
+/// A copy of a piece of the mount tree, with its attributes: of `held` where the step says so. A descriptor, or -1.
+int prepare_bind(const PrepareBind& step, int held = -1);
 
 /// mount_setattr(2) of a mount by descriptor; with `below` of everything mounted under it too.
 long set_attributes(int mount, bool below, mount_attr attributes);

@@ -103,6 +103,15 @@ bool root_is_caller(const Builder& b) {
          gids.front().outside == b.host().gid;
 }
 
+// The one id of a keep-id map need not be 0.
+bool has_root(const Builder& b) {
+  const auto maps_zero = [](const std::vector<IdRange>& ranges) {
+    return std::any_of(ranges.begin(), ranges.end(), [](const IdRange& range) { return range.inside == 0; });
+  };
+  return !b.creates(Namespace::user) ||
+         (maps_zero(b.config().linux.uid_mappings) && maps_zero(b.config().linux.gid_mappings));
+}
+
 bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
   return mount.type == "overlay" && !b.host().has_overlay_lowerdir_append();
 }
@@ -122,17 +131,28 @@ std::string bind_source(const Builder& b, const oci::Mount& mount) {
   return mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
 }
 
-PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
+// `first`: before there is a child.
+PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options, bool first = false) {
   const std::string source = bind_source(b, mount);
   // What the engine writes into the container's own folder meanwhile is not there early.
   const bool own = source.starts_with(b.options().bundle + "/");
-  const std::optional<uint8_t> slot = b.early_slot();
   // In a new user namespace every copy of a shared mount is a slave, whatever is asked for.
-  const bool first = options.propagation == MS_SHARED && !b.creates(Namespace::user);
+  first = first || (options.propagation == MS_SHARED && !b.creates(Namespace::user));
+  auto [when, slot] = b.turn(first ? When::first : own ? When::as_self : When::early);
+  std::optional<HoldSource> hold;
+  // In its turn root inside copies it, to whom the caller's folders may be closed.
+  if (when == When::in_turn && b.creates(Namespace::user)) {
+    if (const std::optional<uint8_t> own_slot = b.early_slot()) {
+      slot = *own_slot;
+      hold = HoldSource{slot, b.text(source)};
+    }
+  }
   return {
+      .hold = hold,
       .prepare =
           PrepareBind{
-              .slot = slot.value_or(Builder::kLateSlot),
+              .slot = slot,
+              .held = hold.has_value(),
               .source = b.text(source),
               .set = options.set,
               .clear = options.clear,
@@ -142,18 +162,15 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .propagation_recursive = options.propagation_recursive,
               .recursive = is_recursive_bind(mount, options),
           },
-      .attach = Attach{.slot = slot.value_or(Builder::kLateSlot)},
-      .when = !slot   ? When::in_turn
-              : first ? When::first
-              : own   ? When::as_self
-                      : When::early,
+      .attach = Attach{.slot = slot},
+      .when = when,
   };
 }
 
 // The kernel asks for CAP_SYS_ADMIN where the filesystem was mounted, so the parent makes it.
 Result<PlannedMount> decide_idmapped_bind(Builder& b, const oci::Mount& mount, const MountOptions& options,
                                           size_t index) {
-  PlannedMount planned = decide_bind(b, mount, options);
+  PlannedMount planned = decide_bind(b, mount, options, true);
   if (planned.when == When::in_turn) return Error(0, "mounts[", index, "]: too many mounts before an idmapped one");
   IdMap map{mount.uid_mappings, mount.gid_mappings};
   if (map.uids.empty()) map = IdMap{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
@@ -182,15 +199,14 @@ PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& m
   if (const std::string& label = b.config().linux.mount_label; !label.empty() && takes_label(type)) {
     options.data.push_back(cat("context=", label));
   }
-  const std::optional<uint8_t> slot = needs_no_ids(b, type, options) ? b.early_slot() : std::nullopt;
+  const auto [when, slot] = b.turn(needs_no_ids(b, type, options) ? When::early : When::in_turn);
   const auto [flags, classic] = classic_options(options);
   std::vector<std::string> data = options.data;
   if (type == "overlay" && b.host().has_overlay_lowerdir_append()) data = append_lower_dirs_singly(data);
-  const uint8_t place = slot.value_or(Builder::kLateSlot);
   return {
       .prepare =
           PrepareMount{
-              .slot = place,
+              .slot = slot,
               .type = b.text(type),
               .source = b.text(mount.source.empty() ? type : mount.source),
               .options = b.plan().list(data),
@@ -200,8 +216,8 @@ PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& m
               .classic_data = b.text(classic),
               .classic_flags = flags,
           },
-      .attach = Attach{.slot = place, .copy_up = options.copy_up},
-      .when = slot ? When::early : When::in_turn,
+      .attach = Attach{.slot = slot, .copy_up = options.copy_up},
+      .when = when,
   };
 }
 
@@ -322,6 +338,7 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
 
 Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
+    if (mount.hold) b.then(*mount.hold);
     if (mount.when == When::as_self) b.then(*mount.prepare);
   }
   if (const oci::Mount* mount = root_mount(b); mount != nullptr && needs_held_folders(b, *mount)) {
@@ -343,7 +360,7 @@ Result<Ok> plan_rootfs(Builder& b) {
   const std::vector<std::string> data =
       mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
   // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
-  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0) {
+  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0 && has_root(b)) {
     for (const std::string& option : options.data) {
       if (option.starts_with("upperdir=")) b.then(GiveToRoot{b.text(std::string_view(option).substr(9))});
     }
