@@ -5,7 +5,6 @@
 // refused: a limit is never dropped silently.
 // Kernel: Documentation/admin-guide/cgroup-v2.rst. Spec: config-linux.md "Control groups".
 #include <algorithm>
-#include <cmath>
 
 #include "moss/sys/dynamic_library.hh"
 #include "runtime/cgroup/writes.hh"
@@ -23,7 +22,9 @@ Result<uint64_t> cpu_weight(uint64_t shares) {
   const double l = log2(static_cast<double>(shares));
   const double exponent = (l * l + 125 * l) / 612.0 - 7.0 / 34.0;
   // Rounded up, but 100.0000000001 is 100.
-  return static_cast<uint64_t>(std::ceil(pow(10, exponent) - 1e-9));
+  const double weight = pow(10, exponent) - 1e-9;
+  const auto whole = static_cast<uint64_t>(weight);
+  return whole + (static_cast<double>(whole) < weight ? 1 : 0);
 }
 
 namespace {

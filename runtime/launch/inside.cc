@@ -4,18 +4,14 @@
 // calls, the stack, and the plan. Each apply() gives 0 or an errno; the first errno ends the process, and the parent
 // finds the words.
 //
-// Every path below the container's root is opened with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's
-// descriptor, and what was opened is what is mounted over, written to or masked: a rootfs may hold any symlink and its
-// owner may swap folders while we look.
+// Paths below the container's root are below_root.hh's: what was opened there is what is mounted over, written to or
+// masked.
 #include "runtime/launch/inside.hh"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -27,16 +23,15 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 
-#include "moss/sys/arguments.hh"
+#include "runtime/launch/below_root.hh"
 #include "runtime/launch/copy_tree.hh"
+#include "runtime/launch/hook_process.hh"
 #include "runtime/launch/mounting.hh"
 #include "runtime/launch/process_steps.hh"
 #include "runtime/launch/raw.hh"
@@ -56,7 +51,7 @@ class Inside {
   int socket() const { return socket_; }
 
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
-    for (index = 0; index < plan_.steps.size(); ++index) {
+    for (index = plan_.steps_outside; index < plan_.steps.size(); ++index) {
       if (fail && fail->step == index) return fail->error;
       const int error = std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[index]);
       if (error != 0) return error;
@@ -135,105 +130,22 @@ class Inside {
   // ---- hooks ----
 
   int apply(const RunHook& s) {
-    int state[2];
-    if (::pipe2(state, O_CLOEXEC) != 0) return errno;
-    const Held reading(state[0]);
-    Held writing(state[1]);
-    // SIGCHLD may be ignored by whoever called us: then there would be nothing to wait for.
-    struct sigaction standard{};
-    standard.sa_handler = SIG_DFL;
-    if (::sigaction(SIGCHLD, &standard, nullptr) != 0) return errno;
-    const pid_t self = ::getpid();
-    int pidfd = -1;
-    const long hook = ::syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
-    if (hook < 0) return errno;
-    if (hook == 0) become_hook(s, reading.get());
-    const Held process(pidfd);
-    char pid[12];
-    const size_t length = write_number(pid, static_cast<unsigned>(self));
-    // A hook may end without reading: then there is a broken pipe, and no harm in it.
-    struct sigaction ignore{};
-    ignore.sa_handler = SIG_IGN;
-    struct sigaction before{};
-    (void)::sigaction(SIGPIPE, &ignore, &before);
-    const int64_t deadline = s.timeout_s > 0 ? now_ms() + int64_t{1000} * s.timeout_s : 0;
-    (void)::fcntl(writing.get(), F_SETFL, O_NONBLOCK);
-    const iovec parts[3] = {{const_cast<char*>(s.state_before_pid), ::strlen(s.state_before_pid)},
-                            {pid, length},
-                            {const_cast<char*>(s.state_after_pid), ::strlen(s.state_after_pid)}};
-    int error = 0;
-    for (const iovec& part : parts) {
-      error = feed(static_cast<const char*>(part.iov_base), part.iov_len, writing.get(), process.get(), deadline);
-      if (error != 0) break;
-    }
-    (void)::sigaction(SIGPIPE, &before, nullptr);
-    ::close(writing.release());
-    if (error == EPIPE) error = 0;
-    if (error == 0) error = wait_until(process.get(), POLLIN, deadline);
-    if (error != 0) (void)::kill(static_cast<pid_t>(hook), SIGKILL);
-    int status = 0;
-    while (::waitpid(static_cast<pid_t>(hook), &status, 0) < 0) {
-      if (errno != EINTR) return errno;
-    }
-    if (error != 0) return error;
-    if (WIFSIGNALED(status)) return kHookStatus + 128 + WTERMSIG(status);
-    return WEXITSTATUS(status) == 0 ? 0 : kHookStatus + WEXITSTATUS(status);
-  }
-
-  [[noreturn]] void become_hook(const RunHook& s, int state) {
-    for (int fd = 0; fd < 3; ++fd) {
-      if (::dup2(fd == 0 ? state : options_.null_fd, fd) < 0) ::_exit(126);
-    }
-    if (s.confine_from != kNoConfinement) {
-      for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
-        if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+    HookProcess hook;
+    if (const int error = hook.fork()) return error;
+    if (hook.is_child()) {
+      hook.take_stdio(options_.null_fd);
+      if (s.at_root && ::fchdir(root_.root()) != 0) ::_exit(126);
+      if (s.confine_from != kNoConfinement) {
+        for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
+          if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+        }
       }
+      hook.execute(s);
     }
-    ::execve(s.path, const_cast<char* const*>(s.args.data()), const_cast<char* const*>(s.environment.data()));
-    ::_exit(errno == ENOENT ? 127 : 126);
+    return hook.feed_and_wait(s);
   }
 
-  // Writes all of it to a pipe that does not block. EPIPE: the reader is gone.
-  static int feed(const char* data, size_t length, int pipe, int process, int64_t deadline) {
-    while (length > 0) {
-      const ssize_t put = ::write(pipe, data, length);
-      if (put >= 0) {
-        data += put;
-        length -= static_cast<size_t>(put);
-      } else if (errno == EAGAIN) {
-        pollfd ready[2] = {{.fd = pipe, .events = POLLOUT, .revents = 0},
-                           {.fd = process, .events = POLLIN, .revents = 0}};
-        if (const int error = poll_until(ready, 2, deadline)) return error;
-        if (ready[1].revents != 0) return EPIPE;
-      } else if (errno != EINTR) {
-        return errno;
-      }
-    }
-    return 0;
-  }
-
-  static int wait_until(int fd, short events, int64_t deadline) {
-    pollfd ready{.fd = fd, .events = events, .revents = 0};
-    return poll_until(&ready, 1, deadline);
-  }
-
-  // `deadline` 0: for ever.
-  static int poll_until(pollfd* fds, nfds_t count, int64_t deadline) {
-    while (true) {
-      const int64_t left = deadline == 0 ? -1 : deadline - now_ms();
-      if (deadline != 0 && left <= 0) return ETIMEDOUT;
-      const int ready = ::poll(fds, count, left > INT_MAX ? INT_MAX : static_cast<int>(left));
-      if (ready > 0) return 0;
-      if (ready == 0) return ETIMEDOUT;
-      if (errno != EINTR) return errno;
-    }
-  }
-
-  static int64_t now_ms() {
-    timespec now{};
-    ::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return int64_t{1000} * now.tv_sec + now.tv_nsec / 1000000;
-  }
+  static int apply(const FindHome& s) { return find_home(s); }
 
   int apply(const FindCommand& s) {
     int error = ENOENT;
@@ -314,15 +226,18 @@ class Inside {
   }
 
   int apply(const MountRootClassic& s) {
-    if (::chdir(s.working_dir) != 0) return errno;
-    if (::mount(s.type, s.staging, s.type, s.flags, s.data) != 0) return errno;
-    root_ = ::open(s.staging, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return root_ < 0 ? errno : 0;
+    const Held mount(classic_overlay(s, held_));
+    return mount ? attach_root(mount) : errno;
   }
 
   int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }
 
-  int apply(const PrepareBind& s) { return fill(s.slot, prepare_bind(s)); }
+  int apply(const HoldSource& s) { return fill(s.slot, ::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLOEXEC)); }
+
+  int apply(const PrepareBind& s) {
+    const Held source(s.held ? slots_[s.slot] : -1);
+    return fill(s.slot, prepare_bind(s, source.get()));
+  }
 
   int apply(const PrepareDevice& s) {
     Held device(::open_tree(AT_FDCWD, s.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
@@ -341,7 +256,7 @@ class Inside {
 
   int apply(const MakeNode& s) {
     const char* name = nullptr;
-    const Held parent(open_parent(s.path, &name));
+    const Held parent(root_.open_parent(s.path, &name));
     if (!parent) return errno;
     const mode_t mask = ::umask(0);
     const int error = check(::mknodat(parent.get(), name, s.mode, makedev(s.major, s.minor)));
@@ -362,14 +277,14 @@ class Inside {
   }
 
   int apply(const ChangeMount& s) {
-    const Held mount(open_in_root(s.path, O_PATH));
+    const Held mount(root_.open(s.path, O_PATH));
     if (!mount) return errno;
     if (const int error = change_attributes(mount.get(), s.set_below, s.clear_below, true)) return error;
     return change_attributes(mount.get(), s.set, s.clear, false);
   }
 
   int apply(const Reconfigure& s) {
-    const Held mount(open_in_root(s.path, O_PATH));
+    const Held mount(root_.open(s.path, O_PATH));
     if (!mount) return errno;
     return reconfigure(mount.get(), s.options);
   }
@@ -384,30 +299,42 @@ class Inside {
     struct stat status;
     if (::fstat(mount.get(), &status) != 0) return errno;
     if (s.copy_up) {
-      const Held original(open_in_root(s.destination, O_RDONLY | O_DIRECTORY));
+      const Held original(root_.open(s.destination, O_RDONLY | O_DIRECTORY));
       const Held copy(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!copy) return errno;
       if (original) {
         if (const int error = copy_tree(original.get(), copy.get())) return error;
       }
     }
-    const int error = attach(mount.get(), s.destination, status.st_mode & S_IFMT);
+    const int error = root_.attach(mount.get(), s.destination, status.st_mode & S_IFMT);
     const bool no_place = error == EROFS || error == EACCES || error == ENOENT || error == EEXIST || error == ENOTDIR;
     return s.optional && no_place ? 0 : error;
   }
 
+  int apply(const Detach& s) {
+    const Held mount(root_.open(s.destination, O_PATH));
+    if (!mount) return errno;
+    if (const int error = hold_proc()) return error;
+    // umount2(2) takes no descriptor. The procfs is the host's own, so this name of one leads where it should.
+    char path[32] = "thread-self/fd/";
+    path[15 + write_number(path + 15, static_cast<unsigned>(mount.get()))] = '\0';
+    if (::fchdir(proc_) != 0) return errno;
+    const int error = check(::umount2(path, MNT_DETACH));
+    return ::fchdir(root_.root()) != 0 ? errno : error;
+  }
+
   int apply(const Symlink& s) {
     const char* name = nullptr;
-    const Held parent(open_parent(s.path, &name));
+    const Held parent(root_.open_parent(s.path, &name));
     if (!parent) return errno;
     if (::symlinkat(s.target, parent.get(), name) != 0 && errno != EEXIST) return errno;
     return 0;
   }
 
   int apply(const MakeDir& s) {
-    const Held existing(open_in_root(s.path, O_PATH | O_DIRECTORY));
+    const Held existing(root_.open(s.path, O_PATH | O_DIRECTORY));
     if (existing || errno != ENOENT) return existing ? 0 : errno;
-    const Held made(make_dirs(s.path, s.mode));
+    const Held made(root_.make_dirs(s.path, s.mode));
     if (!made) return errno;
     if (s.uid == 0 && s.gid == 0) return 0;
     return check(::fchownat(made.get(), "", s.uid, s.gid, AT_EMPTY_PATH));
@@ -446,11 +373,11 @@ class Inside {
     return cover(copy.get(), target.get());
   }
 
-  int apply(const ReadonlyRoot&) { return check(set_attributes(root_, false, {.attr_set = MOUNT_ATTR_RDONLY})); }
+  int apply(const ReadonlyRoot&) { return check(set_attributes(root_.root(), false, {.attr_set = MOUNT_ATTR_RDONLY})); }
 
   int apply(const PivotRoot&) {
     // The new root on top of the old one, at the same place: no folder for the old one is needed, and it goes at once.
-    if (::fchdir(root_) != 0) return errno;
+    if (::fchdir(root_.root()) != 0) return errno;
     if (::syscall(SYS_pivot_root, ".", ".") != 0) return errno;
     if (::umount2(".", MNT_DETACH) != 0) return errno;
     return check(::chdir("/"));
@@ -503,7 +430,7 @@ class Inside {
   // ---- the terminal ----
 
   int apply(const OpenTerminal& s) {
-    const Held master(open_in_root("/dev/pts/ptmx", O_RDWR | O_NOCTTY));
+    const Held master(root_.open("/dev/pts/ptmx", O_RDWR | O_NOCTTY));
     if (!master) return errno;
     // CVE-2025-52565: it must be a devpts that the container's owner cannot have prepared, not any file of that name.
     struct statfs status;
@@ -520,7 +447,7 @@ class Inside {
     if (s.console) {
       const Held console(::open_tree(peer.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
       if (!console) return errno;
-      if (const int error = attach(console.get(), "/dev/console", S_IFREG)) return error;
+      if (const int error = root_.attach(console.get(), "/dev/console", S_IFREG)) return error;
     }
     if (const int error = send_descriptor(Message::terminal, master.get())) return error;
     if (::setsid() < 0 && errno != EPERM) return errno;
@@ -564,58 +491,11 @@ class Inside {
     return path[0] == '/' ? 0 : EXDEV;
   }
 
-  int apply(const SetIds& s) {
-    if (s.set_groups && ::syscall(SYS_setgroups, s.groups.size(), s.groups.data()) != 0) {
-      if (!s.groups_may_stay || errno != EPERM || !s.groups.empty()) return errno;
-    }
-    if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno;
-    if (::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0) return errno;
-    if (::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) return errno;
-    // Leaving id 0 clears the effective set; what is permitted may be raised again.
-    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    __user_cap_data_struct data[2];
-    if (::syscall(SYS_capget, &header, data) != 0) return errno;
-    for (__user_cap_data_struct& half : data) half.effective = half.permitted;
-    return check(::syscall(SYS_capset, &header, data));
-  }
-
-  int apply(const DropBounding& s) {
-    for (unsigned capability = 0; capability < 64; ++capability) {
-      if ((s.keep >> capability & 1) != 0) continue;
-      // EINVAL: past the last one this kernel knows.
-      if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return errno == EINVAL ? 0 : errno;
-    }
-    return 0;
-  }
-
-  int apply(const SetCapabilities& s) {
-    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    __user_cap_data_struct held[2];
-    if (::syscall(SYS_capget, &header, held) != 0) return errno;
-    const uint64_t may = held[0].permitted | uint64_t{held[1].permitted} << 32;
-    // What we do not hold cannot be given: runtime-spec wants the workload started without it.
-    const uint64_t effective = s.effective & may;
-    const uint64_t permitted = s.permitted & may;
-    const uint64_t inheritable = s.inheritable & may;
-    const auto half = [&](int shift) {
-      return __user_cap_data_struct{.effective = static_cast<uint32_t>(effective >> shift),
-                                    .permitted = static_cast<uint32_t>(permitted >> shift),
-                                    .inheritable = static_cast<uint32_t>(inheritable >> shift)};
-    };
-    const __user_cap_data_struct data[2] = {half(0), half(32)};
-    return check(::syscall(SYS_capset, &header, data));
-  }
-
-  int apply(const SetAmbient& s) {
-    for (unsigned capability = 0; capability < 64; ++capability) {
-      if ((s.capabilities >> capability & 1) == 0) continue;
-      // EPERM: we do not hold it ourselves, and the workload is to be started without it.
-      if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0 && errno != EPERM) return errno;
-    }
-    return 0;
-  }
-
-  int apply(const NoNewPrivileges&) { return check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
+  static int apply(const SetIds& s) { return set_ids(s); }
+  static int apply(const DropBounding& s) { return drop_bounding(s); }
+  static int apply(const SetCapabilities& s) { return set_capabilities(s); }
+  static int apply(const SetAmbient& s) { return set_ambient(s); }
+  static int apply(const NoNewPrivileges&) { return check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
 
   int apply(const LoadSeccomp& s) {
     const sock_fprog program{.len = static_cast<unsigned short>(s.filter.size()),
@@ -627,14 +507,7 @@ class Inside {
     return apply(Await{Message::listener_taken});
   }
 
-  int apply(const ResetSignals&) {
-    struct sigaction standard{};
-    standard.sa_handler = SIG_DFL;
-    for (int signal = 1; signal < NSIG; ++signal) (void)::sigaction(signal, &standard, nullptr);
-    sigset_t none;
-    ::sigemptyset(&none);
-    return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
-  }
+  static int apply(const ResetSignals&) { return reset_signals(); }
 
   int apply(const CloseFds& s) { return check(::syscall(SYS_close_range, 3 + s.keep, ~0U, CLOSE_RANGE_CLOEXEC)); }
 
@@ -658,22 +531,7 @@ class Inside {
     return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
 
-  // Process 1 with a workload: reap everything, pass signals on, end as the workload ends.
-  [[noreturn]] static void be_init(pid_t workload, const sigset_t& all) {
-    sys::forget_arguments("moss-init");
-    // Nobody is to wait for an end of file because of us.
-    ::syscall(SYS_close_range, 0, ~0U, 0);
-    while (true) {
-      int status = 0;
-      pid_t ended;
-      while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0) {
-        if (ended != workload) continue;
-        ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-      }
-      const int signal = ::sigwaitinfo(&all, nullptr);
-      if (signal > 0 && signal != SIGCHLD) ::kill(workload, signal);
-    }
-  }
+  static int apply(const Finish&) { ::_exit(0); }
 
   static int apply(const Exec& s) {
     int error = ENOENT;
@@ -687,16 +545,11 @@ class Inside {
 
   // ---- below the root ----
 
-  int open_in_root(const char* path, int flags, mode_t mode = 0) {
-    if (root_ < 0) root_ = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return open_at_with(root_, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-  }
-
   // What a mask covers: below the root, or below a mount that is parked on the host's place for it.
   int open_below(uint8_t below, const char* path) {
-    if (below == kBelowRoot) return open_in_root(path, O_PATH);
+    if (below == kBelowRoot) return root_.open(path, O_PATH);
     const char* inside = ::strchr(path + 1, '/');
-    return open_at_with(slots_[below], inside, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    return open_at_with(slots_[below], inside, O_PATH, 0, kBelow);
   }
 
   int fill(uint8_t slot, int fd) {
@@ -705,92 +558,15 @@ class Inside {
     return 0;
   }
 
-  // The folder that holds the last part of `path`, made if need be. `name` points into `path`.
-  int open_parent(const char* path, const char** name) {
-    const char* slash = ::strrchr(path, '/');
-    *name = slash == nullptr ? path : slash + 1;
-    const size_t length = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
-    char parent[PATH_MAX];
-    if (length >= sizeof parent) {
-      errno = ENAMETOOLONG;
-      return -1;
-    }
-    ::memcpy(parent, path, length);
-    ::memcpy(parent + length, length == 0 ? "/" : "", length == 0 ? 2 : 1);
-    const int fd = open_in_root(parent, O_PATH | O_DIRECTORY);
-    return fd >= 0 || errno != ENOENT ? fd : make_dirs(parent, 0755);
-  }
-
-  // mkdir -p below the root, part by part from the top; gives the last one.
-  int make_dirs(const char* path, mode_t mode) {
-    char prefix[PATH_MAX];
-    const size_t length = ::strlen(path);
-    if (length >= sizeof prefix) {
-      errno = ENAMETOOLONG;
-      return -1;
-    }
-    int at = open_in_root("/", O_PATH | O_DIRECTORY);
-    for (size_t start = 0; at >= 0 && start < length;) {
-      while (start < length && path[start] == '/') ++start;
-      size_t end = start;
-      while (end < length && path[end] != '/') ++end;
-      if (end == start) break;
-      ::memcpy(prefix, path, end);
-      prefix[end] = '\0';
-      const Held parent(at);
-      // Resolved from the root each time: a part may be a symlink, and ".." in it means the root's own view.
-      at = open_in_root(prefix, O_PATH | O_DIRECTORY);
-      if (at < 0 && errno == ENOENT) {
-        if (::mkdirat(parent.get(), prefix + start, mode) != 0 && errno != EEXIST) return -1;
-        at = open_in_root(prefix, O_PATH | O_DIRECTORY);
-      }
-      start = end;
-    }
-    return at;
-  }
-
-  // Something to mount on at `path`: a folder for a folder, a file for anything else; made if it is missing.
-  int open_target(const char* path, mode_t type) {
-    if (type == S_IFDIR) {
-      const int fd = open_in_root(path, O_PATH | O_DIRECTORY);
-      return fd >= 0 || errno != ENOENT ? fd : make_dirs(path, 0755);
-    }
-    const int existing = open_in_root(path, O_PATH);
-    if (existing >= 0 || errno != ENOENT) return existing;
-    const char* name = nullptr;
-    const Held parent(open_parent(path, &name));
-    if (!parent) return -1;
-    const int made = ::openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (made >= 0 || errno != EEXIST) return made;
-    // A symlink whose target is missing: the target is made, where it lies inside.
-    return open_in_root(path, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, 0644);
-  }
-
-  int attach(int mount, const char* destination, mode_t type) {
-    const Held target(open_target(destination, type));
-    return target ? cover(mount, target.get()) : errno;
-  }
-
-  static int cover(int mount, int target) {
-    return check(::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
-  }
-
   int attach_root(const Held& mount) {
     if (const int error = cover(mount.get(), staging_)) return error;
-    root_ = ::fcntl(mount.get(), F_DUPFD_CLOEXEC, 3);
-    return root_ < 0 ? errno : 0;
+    return hold_root(::fcntl(mount.get(), F_DUPFD_CLOEXEC, 3));
   }
 
-  // In decimal, without an end; gives the length.
-  static size_t write_number(char* text, unsigned number) {
-    char digits[12];
-    size_t count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number > 0);
-    for (size_t i = 0; i < count; ++i) text[i] = digits[count - 1 - i];
-    return count;
+  int hold_root(int root) {
+    if (root < 0) return errno;
+    root_.set_root(root);
+    return 0;
   }
 
   const Plan& plan_;
@@ -799,7 +575,7 @@ class Inside {
   // Open until execve closes them.
   int staging_ = -1;               // what the root is mounted on
   const char* scratch_ = nullptr;  // the same by name, for what only mount(2) can mount
-  int root_ = -1;                  // the container's "/"
+  BelowRoot root_;                 // the container's "/"
   int proc_;                       // a procfs of our own, or the host's
   int empty_dir_ = -1;             // the tmpfs that masks folders
   int slots_[kSlots];              // prepared mounts

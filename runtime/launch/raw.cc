@@ -19,6 +19,17 @@ int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t res
   }
 }
 
+size_t write_number(char* text, unsigned number) {
+  char digits[10];
+  size_t count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  for (size_t i = 0; i < count; ++i) text[i] = digits[count - 1 - i];
+  return count;
+}
+
 int write_text(int fd, const char* text) {
   const size_t length = ::strlen(text);
   const ssize_t written = ::write(fd, text, length);

@@ -16,13 +16,7 @@ class Held {
   explicit Held(int fd) : fd_(fd) {}
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
-  ~Held() {
-    if (fd_ >= 0) {
-      const int saved = errno;
-      ::close(fd_);
-      errno = saved;
-    }
-  }
+  ~Held() { reset(-1); }
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
   int release() {
@@ -30,10 +24,21 @@ class Held {
     fd_ = -1;
     return fd;
   }
+  void reset(int fd) {
+    if (fd_ >= 0) {
+      const int saved = errno;
+      ::close(fd_);
+      errno = saved;
+    }
+    fd_ = fd;
+  }
 
  private:
   int fd_;
 };
+
+/// Below a descriptor as if that were "/", whatever the symlinks on the way say.
+inline constexpr uint64_t kBelow = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
 /// The file itself, and nothing that was mounted over it (CVE-2025-52881).
 inline constexpr uint64_t kProcFile = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
@@ -43,6 +48,9 @@ inline int check(long result) { return result < 0 ? errno : 0; }
 
 /// openat2(2) with O_CLOEXEC, tried again where somebody renamed a folder on the way.
 int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t resolve);
+
+/// A number in decimal, without an end; gives its length. `text` has room for 10 digits.
+size_t write_number(char* text, unsigned number);
 
 /// write(2) of a whole text at once, as files below /proc want it; gives 0 or an errno.
 int write_text(int fd, const char* text);

@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,21 @@ struct KernelSetting {
   uint8_t held = kNotHeld;  ///< where its descriptor waits, when it can be opened early
 };
 
+/// A mount of the config, as the steps that make it.
+struct PlannedMount {
+  enum class When {
+    first,    ///< while what is mounted still reaches the host: its source is shared with it
+    early,    ///< needs no mapped ids, and is there before the parent is done
+    as_self,  ///< made by the parent meanwhile, and opened with the caller's own ids
+    in_turn,
+  };
+  std::optional<HoldSource> hold = std::nullopt;  ///< before the ids inside are taken, where `prepare` comes after
+  std::optional<Step> prepare = std::nullopt;     ///< none: the parent has filled the slot, or nothing is attached
+  std::optional<Attach> attach = std::nullopt;
+  std::vector<Step> after = {};  ///< once it is attached
+  When when = When::in_turn;
+};
+
 class Builder {
  public:
   Builder(const oci::Config& config, const sys::Host& host, PlanOptions options)
@@ -64,13 +80,26 @@ class Builder {
   void then(Step step) { plan_.steps.push_back(step); }
   const char* text(std::string_view value) { return plan_.text(value); }
 
-  /// A slot for a mount that is prepared early; nothing where all are taken, and the mount is prepared when its turn
-  /// comes, in the last slot.
+  /// The slot of all mounts that are prepared when their turn comes.
+  static constexpr uint8_t kLateSlot = kSlots - 1;
+  /// When a mount is made, and in which slot.
+  struct Turn {
+    PlannedMount::When when = PlannedMount::When::in_turn;
+    uint8_t slot = kLateSlot;
+  };
+  /// A slot for what is opened before its turn; nothing where all are taken.
   std::optional<uint8_t> early_slot() {
-    if (early_slots_ == kSlots - 1) return std::nullopt;
+    if (early_slots_ == kLateSlot) return std::nullopt;
     return early_slots_++;
   }
-  static constexpr uint8_t kLateSlot = kSlots - 1;
+  /// Of a mount that could be made then. Where the order is to be kept, it waits for those that came so far.
+  Turn turn(PlannedMount::When earliest) {
+    using When = PlannedMount::When;
+    const When when = options_.mounts_in_order ? std::max(latest_, earliest) : earliest;
+    const std::optional<uint8_t> slot = when == When::in_turn ? std::nullopt : early_slot();
+    if (when != When::first) latest_ = slot ? when : When::in_turn;
+    return slot ? Turn{when, *slot} : Turn{};
+  }
 
   /// Where the covered paths below /proc and /sys start from: the slot of the mount parked there, or kBelowRoot.
   uint8_t parked(std::string_view path) const;
@@ -86,22 +115,9 @@ class Builder {
   PlanOptions options_;
   Plan plan_;
   uint8_t early_slots_ = 0;
+  PlannedMount::When latest_ = PlannedMount::When::first;
   std::vector<std::pair<std::string, uint8_t>> parked_;
   std::vector<KernelSetting> settings_;
-};
-
-/// A mount of the config, as the steps that make it.
-struct PlannedMount {
-  enum class When {
-    first,    ///< while what is mounted still reaches the host: its source is shared with it
-    early,    ///< needs no mapped ids, and is there before the parent is done
-    as_self,  ///< made by the parent meanwhile, and opened with the caller's own ids
-    in_turn,
-  };
-  std::optional<Step> prepare = std::nullopt;  ///< none: the parent has filled the slot, or nothing is attached
-  std::optional<Attach> attach = std::nullopt;
-  std::vector<Step> after = {};  ///< once it is attached
-  When when = When::in_turn;
 };
 
 // Each adds its steps, in the order they stand here. mounts.cc.
@@ -130,7 +146,8 @@ Result<Ok> plan_launch_attributes(Builder& b);
 /// What security modules confine the workload by. While /proc is still in reach.
 Result<Ok> plan_exec_labels(Plan& plan, const oci::Process& process, const sys::Host& host);
 
-/// A hook that the child runs.
-RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from);
+/// A hook that the child runs. `environment` is what it has without one of its own.
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state,
+                  Strings environment);
 
 }  // namespace moss::runtime

@@ -23,10 +23,9 @@ constexpr uint64_t kReadOnly = MOUNT_ATTR_RDONLY;
 
 PlannedMount new_filesystem(Builder& b, const char* type, const std::string& destination, std::vector<std::string> data,
                             uint64_t attributes, bool early) {
-  const std::optional<uint8_t> slot = early ? b.early_slot() : std::nullopt;
-  const uint8_t place = slot.value_or(Builder::kLateSlot);
+  const auto [when, slot] = b.turn(early ? When::early : When::in_turn);
   return {
-      .prepare = PrepareMount{.slot = place,
+      .prepare = PrepareMount{.slot = slot,
                               .type = type,
                               .source = type,
                               .options = b.plan().list(data),
@@ -35,14 +34,16 @@ PlannedMount new_filesystem(Builder& b, const char* type, const std::string& des
                               .fallback = nullptr,
                               .classic_data = b.text(join(data, ",")),
                               .classic_flags = 0},
-      .attach = Attach{.slot = place, .destination = b.text(destination)},
-      .when = slot ? When::early : When::in_turn,
+      .attach = Attach{.slot = slot, .destination = b.text(destination)},
+      .when = when,
   };
 }
 
 PlannedMount copy_of(Builder& b, const std::string& source, const std::string& destination, uint64_t attributes) {
+  const auto [when, slot] = b.turn(When::in_turn);
   return {
-      .prepare = PrepareBind{.slot = Builder::kLateSlot,
+      .prepare = PrepareBind{.slot = slot,
+                             .held = false,
                              .source = b.text(source),
                              .set = 0,
                              .clear = 0,
@@ -51,7 +52,8 @@ PlannedMount copy_of(Builder& b, const std::string& source, const std::string& d
                              .propagation = 0,
                              .propagation_recursive = false,
                              .recursive = true},
-      .attach = Attach{.slot = Builder::kLateSlot, .destination = b.text(destination)},
+      .attach = Attach{.slot = slot, .destination = b.text(destination)},
+      .when = when,
   };
 }
 

@@ -134,12 +134,16 @@ std::string describe(const Step& step) {
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
           },
-          [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
+          [](const MountRootClassic& s) {
+            return cat("mount ", s.type, " as the root by mount(2)", attributes(s.attributes), ": ",
+                       joined(s.options, ","));
+          },
           [](const PrepareMount& s) {
             return cat("make a ", printable(s.type), " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
                        joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",
                        s.fallback != nullptr ? cat(", or show ", s.fallback) : "");
           },
+          [](const HoldSource& s) { return cat("open ", printable(s.source), " to be copied later"); },
           [](const PrepareBind& s) {
             return cat("copy the mount of ", printable(s.source), s.recursive ? " and below" : "", attributes(s.set),
                        s.set_below != 0 ? cat(", everywhere", attributes(s.set_below)) : "",
@@ -163,6 +167,7 @@ std::string describe(const Step& step) {
           [](const Attach& s) {
             return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : "");
           },
+          [](const Detach& s) { return cat("unmount ", printable(s.destination)); },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },
@@ -208,12 +213,14 @@ std::string describe(const Step& step) {
           [](const NewSession&) { return std::string("start a session"); },
           [](const DieWithParent&) { return std::string("die with the parent"); },
           [](const OutliveParent&) { return std::string("outlive the parent"); },
+          [](const FindHome& s) { return cat("find the home folder of user ", s.uid); },
           [](const FindCommand& s) { return cat("look for ", printable(s.name)); },
           [](const WaitForRelease& s) { return cat("wait for ", s.for_start ? "the start" : "the parent's word"); },
           [](const RunHook& s) { return cat("run the ", s.kind, " hook ", printable(s.path)); },
           [](const ResetSignals&) { return std::string("reset signals"); },
           [](const CloseFds& s) { return cat("close descriptors from ", 3 + s.keep, " at execve"); },
           [](const ForkFromInit&) { return std::string("leave an init behind as process 1"); },
+          [](const Finish&) { return std::string("end"); },
           [](const Exec& s) { return cat("execute ", joined(s.args, " ")); },
       },
       step);

@@ -75,28 +75,6 @@ std::vector<std::string> append_lower_dirs_singly(const std::vector<std::string>
   return options;
 }
 
-// mount(2) takes one page of options. Lower folders share a parent, so they are named relative to it.
-std::pair<std::string, std::string> relative_lower_dirs(const std::vector<std::string>& data) {
-  std::string parent = "/";
-  std::string joined;
-  for (const std::string& option : data) {
-    if (!joined.empty()) joined += ',';
-    if (!option.starts_with("lowerdir=")) {
-      joined += option;
-      continue;
-    }
-    const std::vector<std::string_view> folders = split(std::string_view(option).substr(9), ':');
-    parent = folders.front().substr(0, folders.front().find_last_of('/') + 1);
-    const bool shared = std::all_of(folders.begin(), folders.end(), [&](auto f) { return f.starts_with(parent); });
-    joined += "lowerdir=";
-    for (const std::string_view folder : folders) {
-      if (joined.back() != '=') joined += ':';
-      joined += shared ? folder.substr(parent.size()) : folder;
-    }
-  }
-  return {joined, parent};
-}
-
 }  // namespace
 
 namespace {
@@ -153,17 +131,28 @@ std::string bind_source(const Builder& b, const oci::Mount& mount) {
   return mount.source.starts_with('/') ? mount.source : cat(b.options().bundle, '/', mount.source);
 }
 
-PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options) {
+// `first`: before there is a child.
+PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions& options, bool first = false) {
   const std::string source = bind_source(b, mount);
   // What the engine writes into the container's own folder meanwhile is not there early.
   const bool own = source.starts_with(b.options().bundle + "/");
-  const std::optional<uint8_t> slot = b.early_slot();
   // In a new user namespace every copy of a shared mount is a slave, whatever is asked for.
-  const bool first = options.propagation == MS_SHARED && !b.creates(Namespace::user);
+  first = first || (options.propagation == MS_SHARED && !b.creates(Namespace::user));
+  auto [when, slot] = b.turn(first ? When::first : own ? When::as_self : When::early);
+  std::optional<HoldSource> hold;
+  // In its turn root inside copies it, to whom the caller's folders may be closed.
+  if (when == When::in_turn && b.creates(Namespace::user)) {
+    if (const std::optional<uint8_t> own_slot = b.early_slot()) {
+      slot = *own_slot;
+      hold = HoldSource{slot, b.text(source)};
+    }
+  }
   return {
+      .hold = hold,
       .prepare =
           PrepareBind{
-              .slot = slot.value_or(Builder::kLateSlot),
+              .slot = slot,
+              .held = hold.has_value(),
               .source = b.text(source),
               .set = options.set,
               .clear = options.clear,
@@ -173,18 +162,15 @@ PlannedMount decide_bind(Builder& b, const oci::Mount& mount, const MountOptions
               .propagation_recursive = options.propagation_recursive,
               .recursive = is_recursive_bind(mount, options),
           },
-      .attach = Attach{.slot = slot.value_or(Builder::kLateSlot)},
-      .when = !slot   ? When::in_turn
-              : first ? When::first
-              : own   ? When::as_self
-                      : When::early,
+      .attach = Attach{.slot = slot},
+      .when = when,
   };
 }
 
 // The kernel asks for CAP_SYS_ADMIN where the filesystem was mounted, so the parent makes it.
 Result<PlannedMount> decide_idmapped_bind(Builder& b, const oci::Mount& mount, const MountOptions& options,
                                           size_t index) {
-  PlannedMount planned = decide_bind(b, mount, options);
+  PlannedMount planned = decide_bind(b, mount, options, true);
   if (planned.when == When::in_turn) return Error(0, "mounts[", index, "]: too many mounts before an idmapped one");
   IdMap map{mount.uid_mappings, mount.gid_mappings};
   if (map.uids.empty()) map = IdMap{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
@@ -213,15 +199,14 @@ PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& m
   if (const std::string& label = b.config().linux.mount_label; !label.empty() && takes_label(type)) {
     options.data.push_back(cat("context=", label));
   }
-  const std::optional<uint8_t> slot = needs_no_ids(b, type, options) ? b.early_slot() : std::nullopt;
+  const auto [when, slot] = b.turn(needs_no_ids(b, type, options) ? When::early : When::in_turn);
   const auto [flags, classic] = classic_options(options);
   std::vector<std::string> data = options.data;
   if (type == "overlay" && b.host().has_overlay_lowerdir_append()) data = append_lower_dirs_singly(data);
-  const uint8_t place = slot.value_or(Builder::kLateSlot);
   return {
       .prepare =
           PrepareMount{
-              .slot = place,
+              .slot = slot,
               .type = b.text(type),
               .source = b.text(mount.source.empty() ? type : mount.source),
               .options = b.plan().list(data),
@@ -231,8 +216,8 @@ PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& m
               .classic_data = b.text(classic),
               .classic_flags = flags,
           },
-      .attach = Attach{.slot = place, .copy_up = options.copy_up},
-      .when = slot ? When::early : When::in_turn,
+      .attach = Attach{.slot = slot, .copy_up = options.copy_up},
+      .when = when,
   };
 }
 
@@ -317,7 +302,7 @@ std::vector<std::string> folders_of(const oci::Mount& mount) {
 }
 
 bool needs_held_folders(const Builder& b, const oci::Mount& mount) {
-  return mount.type == "overlay" && b.host().uid == 0 && !root_is_caller(b) && !uses_classic_mount(b, mount);
+  return uses_classic_mount(b, mount) || (mount.type == "overlay" && b.host().uid == 0 && !root_is_caller(b));
 }
 
 }  // namespace
@@ -329,9 +314,7 @@ void plan_first_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
 }
 
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
-  if (const oci::Mount* mount = root_mount(b); mount == nullptr || !uses_classic_mount(b, *mount)) {
-    b.then(HoldStaging{b.text(root_path(b))});
-  }
+  b.then(HoldStaging{b.text(root_path(b))});
   for (const PlannedMount& mount : mounts) {
     if (mount.when != When::early) continue;
     b.then(*mount.prepare);
@@ -355,6 +338,7 @@ Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts
 
 Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
   for (const PlannedMount& mount : mounts) {
+    if (mount.hold) b.then(*mount.hold);
     if (mount.when == When::as_self) b.then(*mount.prepare);
   }
   if (const oci::Mount* mount = root_mount(b); mount != nullptr && needs_held_folders(b, *mount)) {
@@ -367,19 +351,12 @@ Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) 
 
 Result<Ok> plan_rootfs(Builder& b) {
   const oci::Mount* mount = root_mount(b);
-  const std::string root = root_path(b);
   if (mount == nullptr) {
-    b.then(BindRoot{b.text(root)});
+    b.then(BindRoot{b.text(root_path(b))});
     return Ok{};
   }
   const MountOptions options = parse_mount_options(mount->options);
   if (is_bind(*mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
-  if (uses_classic_mount(b, *mount)) {
-    const auto [data, parent] = relative_lower_dirs(options.data);
-    b.then(
-        MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
-    return Ok{};
-  }
   const std::vector<std::string> data =
       mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
   // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
@@ -387,6 +364,13 @@ Result<Ok> plan_rootfs(Builder& b) {
     for (const std::string& option : options.data) {
       if (option.starts_with("upperdir=")) b.then(GiveToRoot{b.text(std::string_view(option).substr(9))});
     }
+  }
+  if (uses_classic_mount(b, *mount)) {
+    // Of the places that the mount may lie over, the root's own is closed where id 0 inside is nobody outside; the
+    // /proc that we see is ours alone, unless the mount namespace is not.
+    const std::string scratch = b.joins(Namespace::mount) ? root_path(b) : "/proc";
+    b.then(MountRootClassic{b.text(mount->type), b.plan().list(data), options.set, b.text(scratch)});
+    return Ok{};
   }
   b.then(MountRoot{b.text(mount->type), b.plan().list(data), options.set, needs_held_folders(b, *mount)});
   return Ok{};

@@ -49,6 +49,14 @@ load helpers
   runs 'cat /mnt/name; umount /mnt 2>/dev/null; grep -c " /mnt " /proc/self/mountinfo'
   assert_output $'two\n2'
 }
+# Since Linux 6.8 /proc/self/mountinfo lists mounts by age: whoever reads it sees the order in which they were made.
+@test "mounts are listed in the order listed" {
+  mkdir source
+  edit 'c["mounts"].append({"destination": "/mnt", "type": "bind", "source": os.path.abspath("source"), "options": ["bind"]})' \
+    'c["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})'
+  runs "awk '\$5 !~ \"^(/|/dev/[^ps].*)$\" { print \$5 }' /proc/self/mountinfo"
+  assert_output $'/proc\n/dev\n/dev/pts\n/dev/shm\n/sys\n/mnt\n/tmp'
+}
 
 # Mounts: destination, type, source and options as of mount(8).
 @test "the options of a mount are applied" {
@@ -159,6 +167,29 @@ load helpers
   edit 'c["hostname"] = "inside"'
   runs hostname
   assert_output inside
+}
+
+# What every runtime does, and images rely on: a HOME that nobody set is that of the user in the image's passwd.
+@test "HOME comes from the container's passwd where it is not set" {
+  mkdir -p bundle/rootfs/usr/share
+  printf 'root:x:0:0:root:/root\nx:x:%s:0:x:/far:sh\nme:x:1:1:me:/home/me:/bin/sh' "$(printf '%020000d' 7)" >bundle/rootfs/usr/share/passwd
+  ln -sf ../usr/share/passwd bundle/rootfs/etc/passwd
+  runs 'echo $HOME'
+  assert_output /root
+  edit 'process["env"].append("HOME=/set")'
+  runs 'echo $HOME'
+  assert_output /set
+  ((EUID == 0)) || return 0
+  edit 'process["env"].pop(); process["user"]["uid"] = 1'
+  runs 'echo $HOME'
+  assert_output /home/me
+  edit 'process["user"]["uid"] = 2'
+  runs 'echo $HOME'
+  assert_output /
+  program 'sleep 100'
+  oci run --detach --bundle bundle "$id" >out 2>&1 </dev/null 3>&- 4>&-
+  run oci exec --user 1 "$id" sh -c 'echo $HOME'
+  assert_output /home/me
 }
 
 # Process: "terminal"; the terminal is sent to the console socket, and is the container's /dev/console (runtime-linux.md).

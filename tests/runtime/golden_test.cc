@@ -67,6 +67,13 @@ TEST(Golden, ReadOnlyRootFromAFolder) {
   expect_golden("read_only_folder", config);
 }
 
+TEST(Golden, MountsInOrder) {
+  // What could be made before newuidmap is done comes first only as long as everything before it does.
+  oci::Config config = default_config();
+  config.mounts.push_back({.destination = "/data", .type = "bind", .source = "/home/me", .options = {"rbind"}});
+  expect_golden("mounts_in_order", config, kNewHost, {.bundle = "/run/c", .mounts_in_order = true});
+}
+
 TEST(Golden, HostNetwork) {
   oci::Config config = default_config();
   erase_namespace(config, "network");

@@ -55,7 +55,10 @@ class Plan {
   std::vector<IdmappedBind> idmapped;    ///< before the child is made
   uint64_t clone_flags = 0;              ///< CLONE_NEW… the child is born with
   std::optional<IdMap> id_map;           ///< what the parent maps for it; nothing without a new user namespace
-  std::vector<Step> steps;               ///< in the child, in this order; Exec is the last
+  std::vector<Step> steps;               ///< in the child, in this order; Exec (or Finish) is the last
+  /// In a running container: the first steps, all PrepareBind, are done before it is joined, while paths are the
+  /// host's.
+  uint32_t steps_outside = 0;
   /// By the parent, when every namespace exists and before the workload starts; the child waits.
   std::vector<NetDeviceMove> net_devices;
   std::optional<oci::IntelRdt> intel_rdt;
@@ -65,10 +68,12 @@ class Plan {
 
   /// Copies text into the plan; the pointer stays good as long as the plan lives.
   const char* text(std::string_view value);
-  /// A list of texts, with a null pointer behind its last element.
-  Strings list(const std::vector<std::string>& values);
+  /// A list of texts, with a null pointer behind its last element; `last` is the plan's own already.
+  Strings list(const std::vector<std::string>& values, const char* last = nullptr);
   std::span<const uint32_t> numbers(std::vector<uint32_t> values);
   std::span<const sock_filter> filter(std::vector<sock_filter> instructions);
+  /// The same with room for `size` characters in all, for a step that writes its copy of it in the child.
+  char* room(std::string_view value, size_t size);
 
  private:
   std::deque<std::string> texts_;
@@ -83,8 +88,9 @@ struct HookState {
   std::string after_pid;
 };
 struct HookStates {
-  HookState creating;  ///< for createContainer
-  HookState created;   ///< for startContainer
+  HookState creating;                    ///< for createContainer
+  HookState created;                     ///< for startContainer
+  std::vector<std::string> environment;  ///< of createContainer hooks that have none of their own: the caller's
 };
 
 /// What a launch needs to know beyond the bundle.
@@ -96,8 +102,11 @@ struct PlanOptions {
   uint32_t preserve_fds = 0;         ///< 3 … 2+n stay open
   std::vector<sock_filter> seccomp;  ///< compiled from config.linux.seccomp; empty: none
   uint32_t seccomp_flags = 0;
-  bool can_set_groups = true;               ///< for an exec: its user namespace allows setgroups(2)
-  bool groups_may_stay = false;             ///< for an exec: nobody knows whether it does
+  bool can_set_groups = true;    ///< for an exec: its user namespace allows setgroups(2)
+  bool groups_may_stay = false;  ///< for an exec: nobody knows whether it does
+  /// Mounts are as old as their place in the config's list says, for since Linux 6.8 /proc/self/mountinfo lists them by
+  /// age. Without it some are made while newuidmap works, whatever stands before them.
+  bool mounts_in_order = false;
   std::vector<std::string> optional_binds;  ///< destinations left out where the rootfs has no place for them
   uint32_t listen_fds = 0;                  ///< of the preserved ones, those that LISTEN_FDS tells the workload of
   std::string session_keyring;              ///< name of a new session keyring; empty: the caller's is kept
@@ -126,6 +135,13 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
 
 /// One more process in a running container: the steps after its namespaces were joined. Pure.
 Result<Plan> plan_exec(const oci::Process& process, const sys::Host& host, PlanOptions options);
+
+/// More mounts in a running container, whose config is `config`. Pure. Errors: what check() would say of them.
+Result<Plan> plan_more_mounts(oci::Config config, std::vector<oci::Mount> mounts, const sys::Host& host,
+                              PlanOptions options);
+
+/// The opposite: only their destinations count. Pure.
+Result<Plan> plan_fewer_mounts(const std::vector<oci::Mount>& mounts);
 
 /// The plan as text: a line a step, numbered as errors number them.
 std::string to_string(const Plan& plan);

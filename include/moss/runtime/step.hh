@@ -70,8 +70,8 @@ struct HoldStaging {
   const char* source;
 };
 
-/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
-/// closed.
+/// Opens the folders of an overlay for MountRoot or MountRootClassic: where id 0 inside is nobody outside the store is
+/// closed to it, and mount(2) has no room for their names.
 struct HoldFolders {
   Strings sources;
 };
@@ -95,13 +95,13 @@ struct MountRoot {
   bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
-/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
+/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only. The folders are
+/// always those of HoldFolders: a page, all that mount(2) reads, has room for over two hundred.
 struct MountRootClassic {
   const char* type;
-  const char* data;
-  unsigned long flags;
-  const char* working_dir;  ///< relative names in `data` start here; a page must hold them all
-  const char* staging;
+  Strings options;  ///< as in MountRoot, with each lower folder by itself
+  uint64_t attributes;
+  const char* scratch;  ///< a folder of the host that the mount may lie over for a moment
 };
 
 // A mount is made in two steps: it is prepared, as a descriptor in a slot, and attached below the root. What needs no
@@ -123,9 +123,17 @@ struct PrepareMount {
   unsigned long classic_flags;
 };
 
+/// Opens the source of a PrepareBind that comes later, in its slot, while the caller's own ids still open every folder
+/// on the way.
+struct HoldSource {
+  uint8_t slot;
+  const char* source;
+};
+
 /// A copy of a piece of the host's mount tree, in a slot.
 struct PrepareBind {
   uint8_t slot;
+  bool held;  ///< the slot holds its source already
   const char* source;
   uint64_t set;        ///< MOUNT_ATTR_… to set
   uint64_t clear;      ///< MOUNT_ATTR_… to clear
@@ -185,6 +193,11 @@ struct Attach {
   const char* destination;
   bool optional;  ///< a destination that is not there and cannot be made is left alone
   bool copy_up;   ///< what the rootfs has at the destination is copied into it first (tmpcopyup)
+};
+
+/// umount2(2) of what is mounted there. What is still in use goes when it is let go.
+struct Detach {
+  const char* destination;
 };
 
 /// symlinkat(2). One that stands there already is left alone.
@@ -383,9 +396,17 @@ struct RunHook {
   int timeout_s;  ///< 0: as long as it takes
   const char* state_before_pid;
   const char* state_after_pid;
+  bool at_root;           ///< starts in the container's root, which is not "/" yet
   uint32_t confine_from;  ///< index of a step; kNoConfinement: the hook is the host's own program
 };
 inline constexpr uint32_t kNoConfinement = UINT32_MAX;
+
+/// Completes `variable`, "HOME=/", by the user's home folder in the container's /etc/passwd, where there is one.
+struct FindHome {
+  uint32_t uid;
+  char* variable;  ///< in the plan, of which the child has a copy
+  uint32_t size;   ///< of its room
+};
 
 /// Signal handling as after boot: all default, none blocked.
 struct ResetSignals {};
@@ -399,6 +420,9 @@ struct CloseFds {
 /// ends as the child does.
 struct ForkFromInit {};
 
+/// The end, with success, of a process that has nothing to execute.
+struct Finish {};
+
 /// execve(2) of the first candidate that exists. With a shell's view of failure: what cannot be run is EACCES, what is
 /// nowhere is ENOENT.
 struct Exec {
@@ -409,13 +433,13 @@ struct Exec {
 
 using Step =
     std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
-                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, PrepareBind, PrepareDevice, Park,
-                 HoldProcFile, Attach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir, OpenTerminal, Mask,
-                 ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp, SetExecLabel, PivotRoot,
-                 SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity,
-                 SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
-                 NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand, WaitForRelease,
-                 RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
+                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, HoldSource, PrepareBind,
+                 PrepareDevice, Park, HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink,
+                 MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
+                 LoopbackUp, SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
+                 SetIoPriority, SetCpuAffinity, SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding,
+                 SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
+                 FindHome, FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".
