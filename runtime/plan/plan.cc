@@ -236,6 +236,10 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   if (const std::vector<std::string> complaints = check(config, host); !complaints.empty()) {
     return Error(0, join(complaints, "; "));
   }
+  // Before, nothing changes a mount by descriptor: mount_setattr(2).
+  if (constexpr sys::KernelVersion kOldest{5, 12}; host.kernel < kOldest) {
+    return Error(0, "containers need Linux 5.12 or later; this is ", host.kernel.major, ".", host.kernel.minor);
+  }
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
   decide_kernel_settings(b);
