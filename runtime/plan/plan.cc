@@ -224,6 +224,27 @@ Result<Ok> plan_creation_hooks(Builder& b) {
   return Ok{};
 }
 
+bool may_unmount(const oci::Process& process) {
+  if (!process.capabilities) return false;
+  const std::vector<std::string>& names = process.capabilities->bounding;
+  return std::find(names.begin(), names.end(), "CAP_SYS_ADMIN") != names.end();
+}
+
+Result<Ok> plan_new_root(Builder& b) {
+  if (!b.options().chroot_over_mounts) {
+    b.then(PivotRoot{});
+    return Ok{};
+  }
+  if (b.joins(Namespace::mount)) return Error(0, "--no-pivot: the mount namespace belongs to others too");
+  // Who may unmount the new root finds the host's below it.
+  if (may_unmount(b.config().process) && b.has_own(Namespace::user)) {
+    return Error(0, "--no-pivot: with CAP_SYS_ADMIN the container could unmount its root and reach the host's files; ",
+                 "take it from process.capabilities.bounding");
+  }
+  b.then(ChrootRoot{b.plan().list(*b.options().chroot_over_mounts)});
+  return Ok{};
+}
+
 Result<Ok> plan_names(Builder& b) {
   if (!b.config().hostname.empty()) b.then(SetHostname{b.text(b.config().hostname)});
   if (!b.config().domainname.empty()) b.then(SetDomainname{b.text(b.config().domainname)});
@@ -259,7 +280,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_hidden_paths(b));
   TRY(plan_names(b));
   TRY(plan_creation_hooks(b));
-  b.then(PivotRoot{});
+  TRY(plan_new_root(b));
   // From here on the host's files are out of sight.
   if (const auto type = propagation_type(config.linux.rootfs_propagation)) b.then(SetRootPropagation{*type});
   if (b.options().await_network || b.plan().has_parents_work()) b.then(Await{Message::network_ready});

@@ -85,3 +85,21 @@ running() {
   wait $!
   jq -se 'length >= 1 and all(.[]; .type == "stats" and .id == "c")' events
 }
+
+@test "cgroups nested deeper than a path can say are removed with the container" {
+  running
+  python3 - "/moss-test-$BATS_TEST_NUMBER-$$" <<'END'
+import os, sys
+for tree in ("pids", "unified"):
+    try: os.chdir(f"/sys/fs/cgroup/{tree}{sys.argv[1]}")
+    except FileNotFoundError: continue
+    for _ in range(25):
+        os.mkdir("n" * 200); os.chdir("n" * 200)
+    os.mkdir("last")
+END
+  oci kill --all c KILL
+  wait_for 5 has_status c stopped
+  oci delete c
+  run find /sys/fs/cgroup -maxdepth 2 -name "moss-test-$BATS_TEST_NUMBER-$$*"
+  assert_output ""
+}
