@@ -40,7 +40,7 @@ struct CreateFlags {
       options.listen_fds = parse_number<uint32_t>(listen).value_or(0);
       options.preserve_fds = std::max(options.preserve_fds, options.listen_fds);
     }
-    TRY(runtime::check_preserved(options.preserve_fds));
+    TRY(hold_preserved(globals, options.preserve_fds));
     if (no_pivot) return Error(0, "--no-pivot is not supported: a root that is only chrooted to can be left");
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
