@@ -232,6 +232,21 @@ std::string encode_config(const Config& config) { return encode(config, JsonWrit
 Result<Process> decode_process(std::string_view json) { return decode<Process>("process", json); }
 std::string encode_process(const Process& process) { return encode(process, JsonWriter::Style::indented); }
 
+namespace {
+struct WithMounts {
+  std::vector<Mount> mounts;
+};
+}  // namespace
+
+template <>
+inline constexpr auto fields<WithMounts> = std::tuple(required("mounts", &WithMounts::mounts));
+
+Result<std::vector<Mount>> decode_mounts(std::string_view json) {
+  const std::string_view text = trim(json);
+  if (!text.starts_with('{')) return decode<std::vector<Mount>>("mounts", text);
+  return std::move(TRY(decode<WithMounts>("mounts", text)).mounts);
+}
+
 Result<Resources> decode_resources(std::string_view json) { return decode<Resources>("resources", json); }
 std::string encode_resources(const Resources& resources) { return encode(resources, JsonWriter::Style::indented); }
 

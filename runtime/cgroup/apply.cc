@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/wait.hh"
@@ -113,7 +114,22 @@ bool is_needed(const std::vector<CgroupWrite>& writes, const std::string& contro
                      [&](const CgroupWrite& write) { return write.controller == controller; });
 }
 
-Error cannot_enable(Error error, const std::string& folder, const std::string& controller) {
+// Controllers of these alone a cgroup hands down although it has processes in it; the cgroups below then take threads
+// only, and no new process.
+bool all_are_threaded(const std::vector<std::string>& controllers) {
+  return std::all_of(controllers.begin(), controllers.end(), [](const std::string& controller) {
+    return controller == "cpu" || controller == "cpuset" || controller == "perf_event" || controller == "pids";
+  });
+}
+
+// The root of all is free of that rule, and is the only one without a type.
+bool has_processes_of_its_own(const std::string& folder) {
+  if (::access(cat(folder, "/cgroup.type").c_str(), F_OK) != 0) return false;
+  const Result<std::vector<pid_t>> pids = folder_processes(folder);
+  return pids.ok() && !pids->empty();
+}
+
+Error cannot_enable(const Error& error, const std::string& folder, const std::string& controller) {
   // cgroups(7): "no internal processes".
   const std::string_view why =
       error.code() == EBUSY
@@ -133,12 +149,17 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
     if (folder == first || folder == "/") break;
   }
   const std::string all = cat('+', join(controllers, " +"));
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    if (write_control(*folder, "cgroup.subtree_control", all).ok()) continue;
-    // One that is refused keeps all the others out, so each by itself.
+  for (const std::string& folder : std::views::reverse(folders)) {
+    const Result<Ok> together = all_are_threaded(controllers) && has_processes_of_its_own(folder)
+                                    ? Result<Ok>(Error(EBUSY, "write cgroup.subtree_control"))
+                                    : write_control(folder, "cgroup.subtree_control", all);
+    if (together.ok()) continue;
+    // One that is refused keeps all the others out, so each by itself: but none where there are processes.
+    const bool busy = together.error().code() == EBUSY;
     for (const std::string& controller : controllers) {
-      const Result<Ok> enabled = write_control(*folder, "cgroup.subtree_control", cat('+', controller));
-      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), *folder, controller);
+      const Result<Ok> enabled =
+          busy ? together : write_control(folder, "cgroup.subtree_control", cat('+', controller));
+      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), folder, controller);
     }
   }
   return Ok{};

@@ -51,9 +51,9 @@ class Inside {
   int socket() const { return socket_; }
 
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
-    for (index = 0; index < plan_.steps.size(); ++index) {
+    for (index = plan_.steps_outside; index < plan_.steps.size(); ++index) {
       if (fail && fail->step == index) return fail->error;
-      const int error = std::visit([this](const auto& step) { return apply(step); }, plan_.steps[index]);
+      const int error = std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[index]);
       if (error != 0) return error;
     }
     return 0;
@@ -137,7 +137,7 @@ class Inside {
       if (s.at_root && ::fchdir(root_.root()) != 0) ::_exit(126);
       if (s.confine_from != kNoConfinement) {
         for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
-          if (std::visit([this](const auto& step) { return apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+          if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
         }
       }
       hook.execute(s);
@@ -226,9 +226,8 @@ class Inside {
   }
 
   int apply(const MountRootClassic& s) {
-    if (::chdir(s.working_dir) != 0) return errno;
-    if (::mount(s.type, s.staging, s.type, s.flags, s.data) != 0) return errno;
-    return hold_root(::open(s.staging, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Held mount(classic_overlay(s, held_));
+    return mount ? attach_root(mount) : errno;
   }
 
   int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }
@@ -310,6 +309,18 @@ class Inside {
     const int error = root_.attach(mount.get(), s.destination, status.st_mode & S_IFMT);
     const bool no_place = error == EROFS || error == EACCES || error == ENOENT || error == EEXIST || error == ENOTDIR;
     return s.optional && no_place ? 0 : error;
+  }
+
+  int apply(const Detach& s) {
+    const Held mount(root_.open(s.destination, O_PATH));
+    if (!mount) return errno;
+    if (const int error = hold_proc()) return error;
+    // umount2(2) takes no descriptor. The procfs is the host's own, so this name of one leads where it should.
+    char path[32] = "thread-self/fd/";
+    path[15 + write_number(path + 15, static_cast<unsigned>(mount.get()))] = '\0';
+    if (::fchdir(proc_) != 0) return errno;
+    const int error = check(::umount2(path, MNT_DETACH));
+    return ::fchdir(root_.root()) != 0 ? errno : error;
   }
 
   int apply(const Symlink& s) {
@@ -520,6 +531,8 @@ class Inside {
     if (child > 0) be_init(static_cast<pid_t>(child), all);
     return check(::sigprocmask(SIG_SETMASK, &none, nullptr));
   }
+
+  static int apply(const Finish&) { ::_exit(0); }
 
   static int apply(const Exec& s) {
     int error = ENOENT;

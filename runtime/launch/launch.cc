@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -18,6 +19,7 @@
 #include "runtime/launch/clone.hh"
 #include "runtime/launch/inside.hh"
 #include "runtime/launch/join.hh"
+#include "runtime/launch/mounting.hh"
 #include "runtime/launch/net_devices.hh"
 #include "runtime/launch/process_steps.hh"
 
@@ -93,6 +95,7 @@ std::string_view remedy(const Step& step, int error) {
     return " (other filesystems are mounted below the source; bind it with rbind)";
   }
   if (std::holds_alternative<SetRlimit>(step) && error == EPERM) return " (above the hard limit of the caller)";
+  if (std::holds_alternative<HoldProcFile>(step) && error == ENOENT) return " (this kernel has no such parameter)";
   if (std::holds_alternative<MakeDir>(step) && error == EROFS) return " (the root is read-only)";
   return "";
 }
@@ -319,30 +322,63 @@ Result<Ok> start_waiting(int socket, const RemainingSteps& steps, const std::fun
 
 namespace {
 
+struct NamespaceKind {
+  const char* file;
+  int flag;
+};
+constexpr NamespaceKind kNamespaceKinds[] = {
+    {"user", CLONE_NEWUSER}, {"pid", CLONE_NEWPID}, {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},
+    {"net", CLONE_NEWNET},   {"mnt", CLONE_NEWNS},  {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
+
+std::string namespace_path(pid_t pid, const NamespaceKind& kind) { return cat("/proc/", pid, "/ns/", kind.file); }
+
 // The namespaces of the container that are not ours already: joining one's own again would need rights over its owner.
 Result<int> namespaces_to_join(pid_t container) {
-  struct Entry {
-    const char* file;
-    int flag;
-  };
-  static constexpr Entry kEntries[] = {
-      {"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},       {"ipc", CLONE_NEWIPC},
-      {"uts", CLONE_NEWUTS},   {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", 0x80 /* CLONE_NEWTIME */}};
   int flags = 0;
-  for (const Entry& entry : kEntries) {
+  for (const NamespaceKind& kind : kNamespaceKinds) {
     struct stat ours;
     struct stat theirs;
-    const std::string path = cat("/proc/", container, "/ns/", entry.file);
+    const std::string path = namespace_path(container, kind);
     if (::stat(path.c_str(), &theirs) != 0) {
       // A kernel without time namespaces has no such file for anybody.
-      if (errno == ENOENT && !sys::exists(cat("/proc/self/ns/", entry.file))) continue;
+      if (errno == ENOENT && !sys::exists(cat("/proc/self/ns/", kind.file))) continue;
       return sys_error("look at ", path);
     }
-    if (::stat(cat("/proc/self/ns/", entry.file).c_str(), &ours) != 0) return sys_error("look at our own namespaces");
-    if (ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev) flags |= entry.flag;
+    if (::stat(cat("/proc/self/ns/", kind.file).c_str(), &ours) != 0) return sys_error("look at our own namespaces");
+    if (ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev) flags |= kind.flag;
   }
   return flags;
 }
+
+// A way into the container's namespaces: all at once by its pidfd, or one after the other where something is to be done
+// between them. Who has entered the user namespace has no rights over the process any more, which may be closed to all
+// but the host's root, but keeps what he has opened.
+struct Entrance {
+  int pidfd = -1;
+  int flags = 0;
+  std::vector<std::pair<Fd, int>> one_by_one;  ///< the user namespace first
+
+  static Result<Entrance> open(pid_t container, int pidfd, bool one_by_one) {
+    Entrance entrance{.pidfd = pidfd, .flags = TRY(namespaces_to_join(container))};
+    for (const NamespaceKind& kind : kNamespaceKinds) {
+      if (!one_by_one || (entrance.flags & kind.flag) == 0) continue;
+      Fd opened = TRY(sys::open_at(AT_FDCWD, namespace_path(container, kind), O_RDONLY));
+      entrance.one_by_one.emplace_back(std::move(opened), kind.flag);
+    }
+    // They were opened by a number, which meant that process as long as it lived.
+    if (one_by_one) TRY(sys::send_signal(pidfd, 0).context("join the container's namespaces"));
+    return entrance;
+  }
+  bool has_user_namespace() const { return (flags & CLONE_NEWUSER) != 0; }
+  bool enter_user_namespace() const { return ::setns(one_by_one.front().first.get(), CLONE_NEWUSER) == 0; }
+  bool enter_all() const {
+    if (one_by_one.empty()) return flags == 0 || ::setns(pidfd, flags) == 0;
+    for (const auto& [fd, flag] : one_by_one) {
+      if (flag != CLONE_NEWUSER && ::setns(fd.get(), flag) != 0) return false;
+    }
+    return true;
+  }
+};
 
 bool await_cgroup(int socket) {
   Packet packet{};
@@ -352,10 +388,26 @@ bool await_cgroup(int socket) {
   return packet.message == Message::in_cgroup;
 }
 
+// Copies what the plan wants of the host's mounts into their slots. An ordinary user may do that in a user namespace of
+// his own, in a mount namespace of its: the container's user namespace, and a copy of the mounts he sees. True, or
+// `index` is the step that failed with errno.
+bool prepare_outside(const Plan& plan, const Entrance& entrance, Inherited& inherited, uint32_t& index) {
+  index = UINT32_MAX;
+  if (entrance.has_user_namespace() && (!entrance.enter_user_namespace() || ::unshare(CLONE_NEWNS) != 0)) return false;
+  for (index = 0; index < plan.steps_outside; ++index) {
+    const auto& bind = std::get<PrepareBind>(plan.steps[index]);
+    Fd made(prepare_bind(bind));
+    if (!made) return false;
+    inherited.mounts.push_back({bind.slot, std::move(made)});
+  }
+  index = UINT32_MAX;
+  return true;
+}
+
 // Joins the container and clones the real child as the caller's own: a process that was outside when it was made
 // cannot enter a pid namespace, its child can.
-[[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, int container_pidfd, int namespaces,
-                                 int socket) {
+[[noreturn]] void join_and_clone(const Plan& plan, const LaunchOptions& options, const Entrance& entrance,
+                                 Inherited inherited, int socket) {
   Packet packet{.message = Message::failed, .error = 0, .index = UINT32_MAX};
   const auto give_up = [&](int error) {
     packet.error = error;
@@ -366,11 +418,12 @@ bool await_cgroup(int socket) {
     if (const int error = set_oom_score(*plan.oom_score)) give_up(error);
   }
   // The container's /proc is not to be trusted with what confines the process, and it may mount no other.
-  Inherited inherited{.proc = Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  inherited.proc.reset(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   // Not to be traced or read by the container's processes while it holds descriptors of ours and runs our binary
   // (CVE-2016-9962, CVE-2019-5736); execve makes it readable again.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up(errno);
-  if (::setns(container_pidfd, namespaces) != 0) give_up(errno);
+  if (plan.steps_outside != 0 && !prepare_outside(plan, entrance, inherited, packet.index)) give_up(errno);
+  if (!entrance.enter_all()) give_up(errno);
   // As root inside before the clone, so that the child need not ask.
   ::syscall(SYS_setresgid, 0, 0, 0);
   ::syscall(SYS_setresuid, 0, 0, 0);
@@ -388,11 +441,15 @@ bool await_cgroup(int socket) {
 }  // namespace
 
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
-  const int namespaces = TRY(namespaces_to_join(container));
+  const Entrance entrance = TRY(Entrance::open(container, container_pidfd, plan.steps_outside != 0));
   SocketPair pair = TRY(make_socket_pair());
+  Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
+  inherited.mounts.reserve(inherited.mounts.size() + plan.steps_outside);
   const pid_t joiner_pid = clone3(into_cgroup({}, options.cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
-  if (joiner_pid == 0) join_and_clone(plan, options, container_pidfd, namespaces, pair.child.get());
+  if (joiner_pid == 0) {
+    join_and_clone(plan, options, entrance, std::move(inherited), pair.child.get());
+  }
   sys::Child joiner(joiner_pid);
   pair.child.reset();
   if (options.enter_cgroup) {
@@ -406,6 +463,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   std::optional<Error> failure;
   Fd terminal;
   Fd listener;
+  bool listener_came = false;
   while (!held || !launched.init) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
@@ -427,7 +485,8 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         terminal = std::move(received.fd);
         break;
       case Message::listener:
-        if (!received.fd || listener) return Error(EPROTO, "the container's process speaks out of turn");
+        if (!received.fd || listener_came) return Error(EPROTO, "the container's process speaks out of turn");
+        listener_came = true;
         listener = std::move(received.fd);
         break;
       case Message::failed:
@@ -438,7 +497,8 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         return Error(EPROTO, "the container's process speaks out of turn");
     }
     if (listener && launched.init) {
-      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::move(listener), pair.parent.get()));
+      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::exchange(listener, Fd()),
+                           pair.parent.get()));
     }
   }
   (void)joiner.wait();
@@ -450,6 +510,13 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
     launched.held = std::move(pair.parent);
   }
   return launched;
+}
+
+Result<Ok> change_mounts(const Plan& plan, pid_t container, int container_pidfd) {
+  Launched launched = TRY(launch_exec(plan, container, container_pidfd, {}));
+  const sys::Exit exit = TRY(launched.init.wait());
+  if (!exit.ok()) return Error(0, "the process that changes the mounts was killed");
+  return Ok{};
 }
 
 }  // namespace moss::runtime

@@ -134,7 +134,10 @@ std::string describe(const Step& step) {
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
           },
-          [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
+          [](const MountRootClassic& s) {
+            return cat("mount ", s.type, " as the root by mount(2)", attributes(s.attributes), ": ",
+                       joined(s.options, ","));
+          },
           [](const PrepareMount& s) {
             return cat("make a ", printable(s.type), " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
                        joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",
@@ -164,6 +167,7 @@ std::string describe(const Step& step) {
           [](const Attach& s) {
             return cat("mount at ", printable(s.destination), s.copy_up ? ", with what is there" : "");
           },
+          [](const Detach& s) { return cat("unmount ", printable(s.destination)); },
           [](const Symlink& s) { return cat("link ", s.path, " to ", s.target); },
           [](const MakeDir& s) { return cat("make folder ", printable(s.path)); },
           [](const OpenTerminal&) { return std::string("open the terminal"); },
@@ -216,6 +220,7 @@ std::string describe(const Step& step) {
           [](const ResetSignals&) { return std::string("reset signals"); },
           [](const CloseFds& s) { return cat("close descriptors from ", 3 + s.keep, " at execve"); },
           [](const ForkFromInit&) { return std::string("leave an init behind as process 1"); },
+          [](const Finish&) { return std::string("end"); },
           [](const Exec& s) { return cat("execute ", joined(s.args, " ")); },
       },
       step);

@@ -135,6 +135,14 @@ Result<Ok> delete_container(const std::string& root, const std::string& id, bool
 /// Every process of the container, by the caller's pid namespace.
 Result<std::vector<pid_t>> container_processes(const Container& container);
 
+/// `mounts add`: the mounts are made in the running container, in their order, as they would have been at create; the
+/// container's root folder is not looked at by path. Nothing is attached where one cannot be prepared; where one cannot
+/// be attached, those before it stay. Errors: not running; what is wrong with them; the failed step.
+Result<Ok> add_mounts(const Container& container, std::vector<oci::Mount> mounts);
+
+/// `mounts remove`: only their destinations count. Errors: not running; nothing is mounted there.
+Result<Ok> remove_mounts(const Container& container, const std::vector<oci::Mount>& mounts);
+
 struct ExecOptions {
   oci::Process process;
   bool detach = false;

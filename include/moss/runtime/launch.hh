@@ -79,4 +79,8 @@ Result<Ok> start_waiting(int socket, const RemainingSteps& steps,
 /// `container_pidfd` the proof that the number still means that process.
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options);
 
+/// Acts on a plan of plan_more_mounts() or plan_fewer_mounts(), in the namespaces of a running container. Errors: the
+/// failed step in words; what came before it stays done.
+Result<Ok> change_mounts(const Plan& plan, pid_t container, int container_pidfd);
+
 }  // namespace moss::runtime

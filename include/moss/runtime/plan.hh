@@ -55,7 +55,10 @@ class Plan {
   std::vector<IdmappedBind> idmapped;    ///< before the child is made
   uint64_t clone_flags = 0;              ///< CLONE_NEW… the child is born with
   std::optional<IdMap> id_map;           ///< what the parent maps for it; nothing without a new user namespace
-  std::vector<Step> steps;               ///< in the child, in this order; Exec is the last
+  std::vector<Step> steps;               ///< in the child, in this order; Exec (or Finish) is the last
+  /// In a running container: the first steps, all PrepareBind, are done before it is joined, while paths are the
+  /// host's.
+  uint32_t steps_outside = 0;
   /// By the parent, when every namespace exists and before the workload starts; the child waits.
   std::vector<NetDeviceMove> net_devices;
   std::optional<oci::IntelRdt> intel_rdt;
@@ -132,6 +135,13 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
 
 /// One more process in a running container: the steps after its namespaces were joined. Pure.
 Result<Plan> plan_exec(const oci::Process& process, const sys::Host& host, PlanOptions options);
+
+/// More mounts in a running container, whose config is `config`. Pure. Errors: what check() would say of them.
+Result<Plan> plan_more_mounts(oci::Config config, std::vector<oci::Mount> mounts, const sys::Host& host,
+                              PlanOptions options);
+
+/// The opposite: only their destinations count. Pure.
+Result<Plan> plan_fewer_mounts(const std::vector<oci::Mount>& mounts);
 
 /// The plan as text: a line a step, numbered as errors number them.
 std::string to_string(const Plan& plan);

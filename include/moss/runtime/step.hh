@@ -70,8 +70,8 @@ struct HoldStaging {
   const char* source;
 };
 
-/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
-/// closed.
+/// Opens the folders of an overlay for MountRoot or MountRootClassic: where id 0 inside is nobody outside the store is
+/// closed to it, and mount(2) has no room for their names.
 struct HoldFolders {
   Strings sources;
 };
@@ -95,13 +95,13 @@ struct MountRoot {
   bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
-/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
+/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only. The folders are
+/// always those of HoldFolders: a page, all that mount(2) reads, has room for over two hundred.
 struct MountRootClassic {
   const char* type;
-  const char* data;
-  unsigned long flags;
-  const char* working_dir;  ///< relative names in `data` start here; a page must hold them all
-  const char* staging;
+  Strings options;  ///< as in MountRoot, with each lower folder by itself
+  uint64_t attributes;
+  const char* scratch;  ///< a folder of the host that the mount may lie over for a moment
 };
 
 // A mount is made in two steps: it is prepared, as a descriptor in a slot, and attached below the root. What needs no
@@ -193,6 +193,11 @@ struct Attach {
   const char* destination;
   bool optional;  ///< a destination that is not there and cannot be made is left alone
   bool copy_up;   ///< what the rootfs has at the destination is copied into it first (tmpcopyup)
+};
+
+/// umount2(2) of what is mounted there. What is still in use goes when it is let go.
+struct Detach {
+  const char* destination;
 };
 
 /// symlinkat(2). One that stands there already is left alone.
@@ -416,6 +421,9 @@ struct CloseFds {
 /// ends as the child does.
 struct ForkFromInit {};
 
+/// The end, with success, of a process that has nothing to execute.
+struct Finish {};
+
 /// execve(2) of the first candidate that exists. With a shell's view of failure: what cannot be run is EACCES, what is
 /// nowhere is ENOENT.
 struct Exec {
@@ -427,12 +435,12 @@ struct Exec {
 using Step =
     std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
                  GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, HoldSource, PrepareBind,
-                 PrepareDevice, Park, HoldProcFile, Attach, MakeNode, ChangeMount, Reconfigure, Symlink, MakeDir,
-                 OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname, LoopbackUp,
-                 SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
+                 PrepareDevice, Park, HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink,
+                 MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
+                 LoopbackUp, SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
                  SetIoPriority, SetCpuAffinity, SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding,
                  SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
-                 FindHome, FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Exec>;
+                 FindHome, FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

@@ -25,6 +25,7 @@ constexpr OciVerb kVerbs[] = {
     {"resume", "ID", "thaw them", oci_resume},
     {"update", "[OPTIONS] ID", "change a container's limits", oci_update},
     {"events", "[OPTIONS] ID", "print statistics and kills for want of memory", oci_events},
+    {"mounts", "add|remove ID FILE", "change a running container's mounts", oci_mounts},
     {"features", "", "print what this runtime can do, as JSON", oci_features},
     {"spec", "[OPTIONS]", "write a config.json to begin with", oci_spec},
     {"checkpoint", "", "not supported", oci_checkpoint},

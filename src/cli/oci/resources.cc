@@ -82,7 +82,7 @@ struct UpdateFlags {
     if (typed.empty()) return Ok{};
     const auto number = parse_number<Number>(typed);
     if (!number) return Error(0, name, ": \"", printable(typed), "\" is no number");
-    to = *number;
+    to = number;
     return Ok{};
   }
 
