@@ -148,7 +148,15 @@ bool maps(const std::vector<IdRange>& ranges, uint32_t id) {
   return false;
 }
 
+// crun's annotation, by which Podman asks for it (--group-add keep-groups).
+bool keeps_groups(const Builder& b) {
+  const auto& annotations = b.config().annotations;
+  const auto found = annotations.find("run.oci.keep_original_groups");
+  return found != annotations.end() && found->second == "1";
+}
+
 bool can_set_groups(const Builder& b) {
+  if (keeps_groups(b)) return false;
   if (!b.creates(Namespace::user)) return b.joins(Namespace::user) || b.host().may_set_groups;
   // The kernel denies setgroups(2) for good in a namespace whose one gid was mapped without privilege.
   const IdMap map{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
@@ -173,8 +181,11 @@ Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
     });
   } else if (b.joins(Namespace::user)) {
     // What it maps was decided by whoever made it.
-    b.then(BecomeRoot{
-        .uid = 0, .gid = 0, .drop_groups = true, .groups_may_stay = true, .visible = b.creates(Namespace::pid)});
+    b.then(BecomeRoot{.uid = 0,
+                      .gid = 0,
+                      .drop_groups = !keeps_groups(b),
+                      .groups_may_stay = true,
+                      .visible = b.creates(Namespace::pid)});
   }
   return Ok{};
 }
