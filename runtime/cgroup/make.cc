@@ -17,11 +17,8 @@ namespace {
 
 // A folder that was there already may be another container's, or what a killed one left frozen.
 Result<Ok> check_unused(const std::string& folder) {
-  if (!TRY(folder_processes(folder)).empty()) {
-    return Error(EEXIST, "the cgroup ", folder, " has processes in it already; choose another linux.cgroupsPath");
-  }
-  for (const std::string& name : TRY(child_folders(folder))) TRY(check_unused(below(folder, name)));
-  return Ok{};
+  if (TRY(all_processes(folder)).empty()) return Ok{};
+  return Error(EEXIST, "the cgroup ", folder, " has processes in it already; choose another linux.cgroupsPath");
 }
 
 // v1: a new cpuset has neither processors nor memory nodes, and takes no process before it has both.
@@ -117,8 +114,8 @@ Result<Cgroup> Cgroup::prepare(CgroupPlan plan) {
     if (std::find(made.begin(), made.end(), folder) == made.end()) TRY(check_unused(folder));
   }
   // A process that is born frozen never gets to say so.
-  if (TRY(is_cgroup_frozen(todo.record))) {
-    return Error(0, "the cgroup of an earlier container is still there, frozen: ", todo.record.folders.begin()->second);
+  if (TRY(is_cgroup_frozen(todo.record)) || TRY(is_frozen_elsewhere(todo.record))) {
+    return Error(0, "container's cgroup unexpectedly frozen: ", todo.record.folders.rbegin()->second);
   }
   cgroup.is_ours_ = true;
   TRY(unified ? fit_out_unified(todo) : apply_writes(todo.record, todo.writes));

@@ -10,6 +10,7 @@
 
 #include "moss/runtime/container.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/socket.hh"
 
 namespace moss::runtime {
 
@@ -38,21 +39,7 @@ Result<Fd> connect_to(const std::string& path, int type) {
 
 Result<Ok> send_fd(const std::string& path, int fd, std::string name) {
   const Fd socket = TRY(connect_to(path, SOCK_STREAM));
-  iovec data{.iov_base = name.data(), .iov_len = name.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  ::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) {
-    if (errno != EINTR) return sys_error("send over ", path);
-  }
+  if (sys::send_with_descriptor(socket.get(), name.data(), name.size(), fd) < 0) return sys_error("send over ", path);
   return Ok{};
 }
 
@@ -82,14 +69,21 @@ Result<Ok> check_console(bool terminal, bool attached, const std::string& consol
   return Ok{};
 }
 
-Result<Ok> check_preserved(uint32_t preserve) {
+Result<std::string> hold_preserved(uint32_t preserve) {
   if (preserve > 1u << 20) return Error(0, "--preserve-fds ", preserve, ": too many");
+  std::vector<std::string> missing;
   for (uint32_t i = 0; i < preserve; ++i) {
-    if (::fcntl(static_cast<int>(3 + i), F_GETFD) < 0) {
-      return Error(0, "--preserve-fds ", preserve, ": descriptor ", 3 + i, " is not open");
+    const int fd = static_cast<int>(3 + i);
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    Fd filler = TRY(sys::open_at(AT_FDCWD, "/", O_PATH).context("--preserve-fds ", preserve));
+    if (filler.get() == fd) {
+      (void)filler.release();
+    } else if (::dup3(filler.get(), fd, O_CLOEXEC) < 0) {
+      return sys_error("--preserve-fds ", preserve);
     }
+    missing.push_back(std::to_string(fd));
   }
-  return Ok{};
+  return join(missing, ", ");
 }
 
 }  // namespace moss::runtime

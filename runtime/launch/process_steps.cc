@@ -6,9 +6,9 @@
 #include <linux/keyctl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 

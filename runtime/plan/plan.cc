@@ -148,7 +148,15 @@ bool maps(const std::vector<IdRange>& ranges, uint32_t id) {
   return false;
 }
 
+// crun's annotation, by which Podman asks for it (--group-add keep-groups).
+bool keeps_groups(const Builder& b) {
+  const auto& annotations = b.config().annotations;
+  const auto found = annotations.find("run.oci.keep_original_groups");
+  return found != annotations.end() && found->second == "1";
+}
+
 bool can_set_groups(const Builder& b) {
+  if (keeps_groups(b)) return false;
   if (!b.creates(Namespace::user)) return b.joins(Namespace::user) || b.host().may_set_groups;
   // The kernel denies setgroups(2) for good in a namespace whose one gid was mapped without privilege.
   const IdMap map{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
@@ -173,8 +181,11 @@ Result<Ok> plan_id_maps(Builder& b, const std::vector<PlannedMount>& mounts) {
     });
   } else if (b.joins(Namespace::user)) {
     // What it maps was decided by whoever made it.
-    b.then(BecomeRoot{
-        .uid = 0, .gid = 0, .drop_groups = true, .groups_may_stay = true, .visible = b.creates(Namespace::pid)});
+    b.then(BecomeRoot{.uid = 0,
+                      .gid = 0,
+                      .drop_groups = !keeps_groups(b),
+                      .groups_may_stay = true,
+                      .visible = b.creates(Namespace::pid)});
   }
   return Ok{};
 }
@@ -224,6 +235,27 @@ Result<Ok> plan_creation_hooks(Builder& b) {
   return Ok{};
 }
 
+bool may_unmount(const oci::Process& process) {
+  if (!process.capabilities) return false;
+  const std::vector<std::string>& names = process.capabilities->bounding;
+  return std::find(names.begin(), names.end(), "CAP_SYS_ADMIN") != names.end();
+}
+
+Result<Ok> plan_new_root(Builder& b) {
+  if (!b.options().chroot_over_mounts) {
+    b.then(PivotRoot{});
+    return Ok{};
+  }
+  if (b.joins(Namespace::mount)) return Error(0, "--no-pivot: the mount namespace belongs to others too");
+  // Who may unmount the new root finds the host's below it.
+  if (may_unmount(b.config().process) && b.has_own(Namespace::user)) {
+    return Error(0, "--no-pivot: with CAP_SYS_ADMIN the container could unmount its root and reach the host's files; ",
+                 "take it from process.capabilities.bounding");
+  }
+  b.then(ChrootRoot{b.plan().list(*b.options().chroot_over_mounts)});
+  return Ok{};
+}
+
 Result<Ok> plan_names(Builder& b) {
   if (!b.config().hostname.empty()) b.then(SetHostname{b.text(b.config().hostname)});
   if (!b.config().domainname.empty()) b.then(SetDomainname{b.text(b.config().domainname)});
@@ -235,6 +267,10 @@ Result<Ok> plan_names(Builder& b) {
 Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions options) {
   if (const std::vector<std::string> complaints = check(config, host); !complaints.empty()) {
     return Error(0, join(complaints, "; "));
+  }
+  // Before, nothing changes a mount by descriptor: mount_setattr(2).
+  if (constexpr sys::KernelVersion kOldest{5, 12}; host.kernel < kOldest) {
+    return Error(0, "containers need Linux 5.12 or later; this is ", host.kernel.major, ".", host.kernel.minor);
   }
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
@@ -255,7 +291,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_hidden_paths(b));
   TRY(plan_names(b));
   TRY(plan_creation_hooks(b));
-  b.then(PivotRoot{});
+  TRY(plan_new_root(b));
   // From here on the host's files are out of sight.
   if (const auto type = propagation_type(config.linux.rootfs_propagation)) b.then(SetRootPropagation{*type});
   if (b.options().await_network || b.plan().has_parents_work()) b.then(Await{Message::network_ready});

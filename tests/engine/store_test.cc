@@ -9,6 +9,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/process.hh"
 #include "tests/sys/temporary.hh"
 
 namespace moss::engine {
@@ -104,7 +105,7 @@ class Store : public TemporaryTest {
   static ContainerState running() {
     return {.status = Status::running,
             .pid = ::getpid(),
-            .start_ticks = *start_ticks(::getpid()),
+            .start_ticks = *sys::start_time_of(::getpid()),
             .boot_id = sys::boot_id()};
   }
   Paths paths_;

@@ -66,9 +66,10 @@ Result<std::vector<std::string>> list_containers(const std::string& root);
 /// The config as it was at create.
 Result<oci::Config> read_config(const Container& container);
 
-/// To be called before anything is opened: the `preserve` descriptors from 3 up must be open, or one of ours would take
-/// the place of one and be handed to the container.
-Result<Ok> check_preserved(uint32_t preserve);
+/// To be called before anything is opened, with how many descriptors from 3 up the container gets. Those of them that
+/// are not open are held until execve, or one of ours would take the place of one and be handed to the container. They
+/// are what comes back: "5, 7"; crun too goes on without them.
+Result<std::string> hold_preserved(uint32_t preserve);
 
 // ---- making one ----
 
@@ -82,6 +83,7 @@ struct CreateOptions {
   std::string pidfd_socket;
   uint32_t preserve_fds = 0;
   uint32_t listen_fds = 0;  ///< of those, the ones that LISTEN_FDS tells of
+  bool no_pivot = false;    ///< see PlanOptions::chroot_over_mounts
   bool new_keyring = true;
   CgroupManager cgroup_manager = CgroupManager::cgroupfs;
   bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow
