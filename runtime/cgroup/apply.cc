@@ -124,7 +124,7 @@ bool all_are_threaded(const std::vector<std::string>& controllers) {
 // The root of all is free of that rule, and is the only one without a type.
 bool has_processes_of_its_own(const std::string& folder) {
   if (::access(cat(folder, "/cgroup.type").c_str(), F_OK) != 0) return false;
-  const Result<std::vector<pid_t>> pids = folder_processes(folder);
+  const Result<std::string> pids = read_control(folder, "cgroup.procs");
   return pids.ok() && !pids->empty();
 }
 
