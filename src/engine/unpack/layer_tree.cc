@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ranges>
 #include <cassert>
 #include <climits>
 #include <functional>
+#include <ranges>
 
 #include "moss/base/text.hh"
 
