@@ -1,8 +1,8 @@
 // Lets a User Mode Linux of before 6.13 run on processors with AMX: LD_PRELOADed into it.
 //
 // It keeps the vector registers of its guest's threads in areas of a fixed size, as large as processors had when it was
-// built, and writes them back with ptrace(2). Where the processor has more, the host refuses to write less than all, and
-// the machine stops. What it does not know (AMX's tiles) nobody in the guest uses: so ptrace() writes zeros there.
+// built, and writes them back with ptrace(2). Where the processor has more, the host refuses to write less than all,
+// and the machine stops. What it does not know (AMX's tiles) nobody in the guest uses: so ptrace() writes zeros there.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
@@ -14,7 +14,7 @@
 typedef long Ptrace(int, ...);
 
 static long write_registers(Ptrace* next, pid_t pid, const struct iovec* asked) {
-  static size_t length;  // what the host wants
+  static size_t length;               // what the host wants
   static unsigned char bytes[65536];  // the stack is a kernel's, which has no room
   struct iovec all = {bytes, sizeof bytes};
   if (length == 0) {
