@@ -135,7 +135,7 @@ class Writer {
 };
 
 Result<Ok> compile(const std::string& from, const std::string& to) {
-  const std::string text = TRY(sys::read_file(from, 1024 * 1024));
+  const std::string text = TRY(sys::read_file(from, 1u << 20));
   const Profile profile = TRY(parse_profile(text).context(from));
   const std::string code = TRY(Writer(profile).write().context(from));
   TRY(sys::replace_file(to, code));

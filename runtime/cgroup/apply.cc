@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/tree.hh"
@@ -112,7 +113,39 @@ bool is_needed(const std::vector<CgroupWrite>& writes, const std::string& contro
                      [&](const CgroupWrite& write) { return write.controller == controller; });
 }
 
-Error cannot_enable(Error error, const std::string& folder, const std::string& controller) {
+// Controllers of these alone a cgroup hands down although it has processes in it; the cgroups below then take threads
+// only, and no new process.
+bool all_are_threaded(const std::vector<std::string>& controllers) {
+  return std::all_of(controllers.begin(), controllers.end(), [](const std::string& controller) {
+    return controller == "cpu" || controller == "cpuset" || controller == "perf_event" || controller == "pids";
+  });
+}
+
+// Of one folder, not of those below.
+Result<std::set<pid_t>> processes_in(const std::string& folder) {
+  std::set<pid_t> pids;
+  const Result<std::string> text = read_control(folder, "cgroup.procs");
+  if (!text.ok()) {
+    const int code = text.error().code();
+    // Gone, or threaded: then its processes are those of the folder above.
+    if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return pids;
+    return text.error();
+  }
+  for (const std::string_view line : split(*text, '\n')) {
+    // 0: of a pid namespace that the caller does not see.
+    if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.insert(*pid);
+  }
+  return pids;
+}
+
+// The root of all is free of that rule, and is the only one without a type.
+bool has_processes_of_its_own(const std::string& folder) {
+  if (::access(cat(folder, "/cgroup.type").c_str(), F_OK) != 0) return false;
+  const Result<std::set<pid_t>> pids = processes_in(folder);
+  return pids.ok() && !pids->empty();
+}
+
+Error cannot_enable(const Error& error, const std::string& folder, const std::string& controller) {
   // cgroups(7): "no internal processes".
   const std::string_view why =
       error.code() == EBUSY
@@ -132,12 +165,17 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
     if (folder == first || folder == "/") break;
   }
   const std::string all = cat('+', join(controllers, " +"));
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    if (write_control(*folder, "cgroup.subtree_control", all).ok()) continue;
-    // One that is refused keeps all the others out, so each by itself.
+  for (const std::string& folder : std::views::reverse(folders)) {
+    const Result<Ok> together = all_are_threaded(controllers) && has_processes_of_its_own(folder)
+                                    ? Result<Ok>(Error(EBUSY, "write cgroup.subtree_control"))
+                                    : write_control(folder, "cgroup.subtree_control", all);
+    if (together.ok()) continue;
+    // One that is refused keeps all the others out, so each by itself: but none where there are processes.
+    const bool busy = together.error().code() == EBUSY;
     for (const std::string& controller : controllers) {
-      const Result<Ok> enabled = write_control(*folder, "cgroup.subtree_control", cat('+', controller));
-      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), *folder, controller);
+      const Result<Ok> enabled =
+          busy ? together : write_control(folder, "cgroup.subtree_control", cat('+', controller));
+      if (!enabled.ok() && is_needed(needed, controller)) return cannot_enable(enabled.error(), folder, controller);
     }
   }
   return Ok{};
@@ -149,20 +187,11 @@ Result<Ok> add_process(const std::string& folder, pid_t pid) {
 
 Result<std::set<pid_t>> all_processes(const std::string& folder) {
   std::set<pid_t> pids;
-  TRY(walk_cgroups(folder, [&](int dir) -> Result<Ok> {
-    const Result<std::string> text = sys::read_kernel_file(cat("/proc/self/fd/", dir, "/cgroup.procs"));
-    if (!text.ok()) {
-      const int code = text.error().code();
-      // Gone, or threaded: then its processes are those of the folder above.
-      if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return Ok{};
-      return Error(code, "read the processes of ", folder);
-    }
-    for (const std::string_view line : split(*text, '\n')) {
-      // 0: of a pid namespace that the caller does not see.
-      if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.insert(*pid);
-    }
+  const auto look = [&](int dir) -> Result<Ok> {
+    pids.merge(TRY(processes_in(cat("/proc/self/fd/", dir)).context("look into ", folder)));
     return Ok{};
-  }));
+  };
+  TRY(walk_cgroups(folder, look));
   return pids;
 }
 

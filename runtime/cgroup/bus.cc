@@ -250,7 +250,7 @@ Result<std::string> Bus::send(const BusCall& call) {
   }
   const char* first = nullptr;
   std::string text;
-  if (library_->read_basic(reply, 'o', &first) > 0 && first != nullptr) text = first;
+  if (library_->read_basic(reply, 'o', static_cast<void*>(&first)) > 0 && first != nullptr) text = first;
   library_->unref(reply);
   return text;
 }
@@ -264,8 +264,9 @@ Result<Ok> Bus::watch_jobs() {
     const char* job = nullptr;
     const char* unit = nullptr;
     const char* result = nullptr;
-    if (library->read_basic(message, 'u', &id) > 0 && library->read_basic(message, 'o', &job) > 0 &&
-        library->read_basic(message, 's', &unit) > 0 && library->read_basic(message, 's', &result) > 0) {
+    if (library->read_basic(message, 'u', &id) > 0 && library->read_basic(message, 'o', static_cast<void*>(&job)) > 0 &&
+        library->read_basic(message, 's', static_cast<void*>(&unit)) > 0 &&
+        library->read_basic(message, 's', static_cast<void*>(&result)) > 0) {
       static_cast<std::vector<std::pair<std::string, std::string>>*>(list)->emplace_back(job, result);
     }
     return 0;

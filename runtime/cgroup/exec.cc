@@ -25,7 +25,7 @@ Result<std::string> folder_with_room(const std::string& folder, pid_t init) {
   std::string rest;
   while (name != "/") {
     if (folder.ends_with(name)) return folder + rest;
-    rest = name.substr(name.rfind('/')) + rest;
+    rest.insert(0, name, name.rfind('/'));
     name = parent_of(name);
   }
   return folder;

@@ -2,7 +2,9 @@
 // See https://docs.gtk.org/glib/gvariant-text-format.html. Scalars and lists of strings: more no unit property needs.
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cctype>
+#include <cstdlib>
+#include <string>
 
 #include "runtime/cgroup/unit.hh"
 
@@ -47,9 +49,12 @@ bool is_number_of(std::string_view signature, std::string_view text) {
     case 't':
       return fits<uint64_t>(text);
     case 'd': {
-      double number;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-      return error == std::errc{} && end == text.data() + text.size();
+      // Not std::from_chars, which for a double would link libm to every start.
+      const std::string number(text);
+      char* end = nullptr;
+      std::strtod(number.c_str(), &end);
+      return !number.empty() && std::isspace(static_cast<unsigned char>(number[0])) == 0 &&
+             end == number.c_str() + number.size();
     }
     default:
       return false;

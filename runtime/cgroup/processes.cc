@@ -141,7 +141,7 @@ Result<Ok> kill_cgroup(const CgroupRecord& record, int signal) {
   if (folder == nullptr || !folder_exists(*folder)) return Ok{};
   const std::optional<Freezer> freezer = find_freezer(record);
   if (signal == SIGKILL && record.folders.contains("")) {
-    const Result<Ok> killed = write_control(*folder, "cgroup.kill", "1");
+    Result<Ok> killed = write_control(*folder, "cgroup.kill", "1");
     // Since Linux 5.14; a threaded cgroup does not take it.
     if (killed.ok()) return Ok{};
     if (killed.error().code() != ENOENT && killed.error().code() != EOPNOTSUPP) return killed;

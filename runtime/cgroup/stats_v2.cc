@@ -90,8 +90,11 @@ oci::BlockIoStats block_io_stats(const Figures& files) {
       if (key.starts_with('r')) entry.op = "Read";
       if (key.starts_with('w')) entry.op = "Write";
       if (key.starts_with('d')) entry.op = "Discard";
-      if (key == "rbytes" || key == "wbytes" || key == "dbytes") io.service_bytes.push_back(std::move(entry));
-      if (key == "rios" || key == "wios" || key == "dios") io.serviced.push_back(std::move(entry));
+      if (key == "rbytes" || key == "wbytes" || key == "dbytes") {
+        io.service_bytes.push_back(std::move(entry));
+      } else if (key == "rios" || key == "wios" || key == "dios") {
+        io.serviced.push_back(std::move(entry));
+      }
     }
   }
   io.pressure = pressure(files, "io.pressure");

@@ -5,20 +5,26 @@
 // refused: a limit is never dropped silently.
 // Kernel: Documentation/admin-guide/cgroup-v2.rst. Spec: config-linux.md "Control groups".
 #include <algorithm>
-#include <cmath>
 
+#include "moss/sys/dynamic_library.hh"
 #include "runtime/cgroup/writes.hh"
 
 namespace moss::runtime {
 
-uint64_t cpu_weight(uint64_t shares) {
-  if (shares <= 2) return 1;
-  if (shares >= 262144) return 10000;
+Result<uint64_t> cpu_weight(uint64_t shares) {
+  if (shares <= 2) return uint64_t{1};
+  if (shares >= 262144) return uint64_t{10000};
+  // Loaded here, for these two functions are all that moss wants of libm: linked, it would cost every start 0.1 ms.
+  const sys::DynamicLibrary libm = TRY(sys::DynamicLibrary::open("libm.so.6", "libc6"));
+  auto* const log2 = TRY(libm.function<double(double)>("log2"));
+  auto* const pow = TRY(libm.function<double(double, double)>("pow"));
   // log10(weight) as a parabola in log2(shares), solved for the three points the header names.
-  const double l = std::log2(static_cast<double>(shares));
+  const double l = log2(static_cast<double>(shares));
   const double exponent = (l * l + 125 * l) / 612.0 - 7.0 / 34.0;
   // Rounded up, but 100.0000000001 is 100.
-  return static_cast<uint64_t>(std::ceil(std::pow(10, exponent) - 1e-9));
+  const double weight = pow(10, exponent) - 1e-9;
+  const auto whole = static_cast<uint64_t>(weight);
+  return whole + (static_cast<double>(whole) < weight ? 1 : 0);
 }
 
 namespace {
@@ -58,7 +64,7 @@ Result<Ok> add_cpu(Writes& out, const oci::CpuLimits& cpu) {
   const bool stays_idle = cpu.idle.value_or(0) == 1;
   if (cpu.idle && !stays_idle) out.add("cpu.idle", "cpu", "cpu.idle", "0").optional = true;
   if (cpu.shares.value_or(0) != 0 && !stays_idle) {
-    out.add("cpu.shares", "cpu", "cpu.weight", cat(cpu_weight(*cpu.shares)));
+    out.add("cpu.shares", "cpu", "cpu.weight", cat(TRY(cpu_weight(*cpu.shares))));
   }
   const int64_t quota = cpu.quota.value_or(0);
   const uint64_t period = cpu.period.value_or(0);

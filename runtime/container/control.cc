@@ -114,7 +114,7 @@ Result<Ok> kill_container(const Container& container, int signal, bool all) {
     TRY(sys::send_signal(container.pidfd.get(), signal));
     return thaw_cgroup(cgroup);
   }
-  const Result<Ok> sent = sys::send_signal(container.pidfd.get(), signal);
+  Result<Ok> sent = sys::send_signal(container.pidfd.get(), signal);
   if (!sent.ok() && sent.error().code() == ESRCH) return Error(0, "container not running: \"", container.id, "\"");
   return sent;
 }

@@ -53,6 +53,12 @@ HookState split_at_pid(const oci::ContainerRecord& record, const char* status) {
   return {json.substr(0, at), json.substr(at + 1)};
 }
 
+std::vector<std::string> own_environment() {
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  return environment;
+}
+
 bool has_hooks_inside(const oci::Hooks& hooks) {
   return !hooks.create_container.empty() || !hooks.start_container.empty();
 }
@@ -134,7 +140,8 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
     plan_options.seccomp.assign(filter.program().begin(), filter.program().end());
     plan_options.seccomp_flags = filter.flags;
   }
-  plan_options.hook_states = HookStates{split_at_pid(record, "creating"), split_at_pid(record, "created")};
+  plan_options.hook_states = HookStates{split_at_pid(record, "creating"), split_at_pid(record, "created"), {}};
+  if (!config.hooks.create_container.empty()) plan_options.hook_states->environment = own_environment();
   prepared.plan = TRY(plan(config, host, std::move(plan_options)));
   if (life == Life::waiting_for_start) {
     RemainingSteps remaining = remaining_steps(prepared.plan);

@@ -54,7 +54,7 @@ Result<std::string> state_root(const std::string& given, bool rootless) {
   if (const std::string path = cat("/run/user/", uid); is_own_dir(path.c_str())) return path + "/moss-oci";
   // Root of a container, whose /run is its own.
   if (is_root && is_own_dir("/run") && ::access("/run", W_OK) == 0) return std::string("/run/moss-oci");
-  const std::string path = cat("/tmp/moss-oci-", uid);
+  std::string path = cat("/tmp/moss-oci-", uid);
   struct stat status;
   if (::lstat(path.c_str(), &status) == 0 && (!is_own_dir(path.c_str()) || (status.st_mode & 0077) != 0)) {
     return Error(0, path, " is open to others or belongs to somebody else; set XDG_RUNTIME_DIR or give --root");

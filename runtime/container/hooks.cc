@@ -85,9 +85,9 @@ Result<Ok> run_hook(const char* kind, const oci::Hook& hook, const std::string& 
                                     {
                                         .stdin_fd = theirs.get(),
                                         .stderr_fd = errors.get(),
-                                        .environment = hook.env,
+                                        .environment = hook.env.value_or(std::vector<std::string>()),
                                         .program = hook.path,
-                                        .empty_environment = true,
+                                        .empty_environment = hook.env.has_value(),
                                         .working_dir = bundle,
                                     })
                              .context("run the ", name));

@@ -55,7 +55,7 @@ class Inside {
   int walk(const std::optional<InjectedFailure>& fail, uint32_t& index) {
     for (index = plan_.steps_outside; index < plan_.steps.size(); ++index) {
       if (fail && fail->step == index) return fail->error;
-      const int error = std::visit([this](const auto& step) { return apply(step); }, plan_.steps[index]);
+      const int error = std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[index]);
       if (error != 0) return error;
     }
     return 0;
@@ -124,15 +124,18 @@ class Inside {
     if (const int error = hook.fork()) return error;
     if (hook.is_child()) {
       hook.take_stdio(options_.null_fd);
+      if (s.at_root && ::fchdir(root_.root()) != 0) ::_exit(126);
       if (s.confine_from != kNoConfinement) {
         for (size_t i = s.confine_from; i + 1 < plan_.steps.size(); ++i) {
-          if (std::visit([this](const auto& step) { return apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
+          if (std::visit([this](const auto& step) { return this->apply(step); }, plan_.steps[i]) != 0) ::_exit(126);
         }
       }
       hook.execute(s);
     }
     return hook.feed_and_wait(s);
   }
+
+  static int apply(const FindHome& s) { return find_home(s); }
 
   int apply(const FindCommand& s) {
     int error = ENOENT;
@@ -213,9 +216,8 @@ class Inside {
   }
 
   int apply(const MountRootClassic& s) {
-    if (::chdir(s.working_dir) != 0) return errno;
-    if (::mount(s.type, s.staging, s.type, s.flags, s.data) != 0) return errno;
-    return hold_root(::open(s.staging, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Held mount(classic_overlay(s, held_));
+    return mount ? attach_root(mount) : errno;
   }
 
   int apply(const PrepareMount& s) { return fill(s.slot, prepare_mount(s, scratch_)); }

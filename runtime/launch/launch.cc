@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -94,6 +95,7 @@ std::string_view remedy(const Step& step, int error) {
     return " (other filesystems are mounted below the source; bind it with rbind)";
   }
   if (std::holds_alternative<SetRlimit>(step) && error == EPERM) return " (above the hard limit of the caller)";
+  if (std::holds_alternative<HoldProcFile>(step) && error == ENOENT) return " (this kernel has no such parameter)";
   if (std::holds_alternative<MakeDir>(step) && error == EROFS) return " (the root is read-only)";
   return "";
 }
@@ -461,6 +463,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   std::optional<Error> failure;
   Fd terminal;
   Fd listener;
+  bool listener_came = false;
   while (!held || !launched.init) {
     Received received = TRY(receive(pair.parent.get()));
     if (received.end) break;
@@ -482,7 +485,8 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         terminal = std::move(received.fd);
         break;
       case Message::listener:
-        if (!received.fd || listener) return Error(EPROTO, "the container's process speaks out of turn");
+        if (!received.fd || listener_came) return Error(EPROTO, "the container's process speaks out of turn");
+        listener_came = true;
         listener = std::move(received.fd);
         break;
       case Message::failed:
@@ -493,7 +497,8 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         return Error(EPROTO, "the container's process speaks out of turn");
     }
     if (listener && launched.init) {
-      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::move(listener), pair.parent.get()));
+      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::exchange(listener, Fd()),
+                           pair.parent.get()));
     }
   }
   (void)joiner.wait();

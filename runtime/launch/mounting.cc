@@ -43,9 +43,29 @@ int set_options(int context, Strings options, const int* held) {
   return 0;
 }
 
+// mount(2)'s options: one text, and a page is all that it reads.
+class OptionText {
+ public:
+  /// Whether there was room.
+  bool add(const char* text, size_t length) {
+    if (length >= sizeof text_ - length_) return false;
+    ::memcpy(text_ + length_, text, length);
+    length_ += length;
+    text_[length_] = '\0';
+    return true;
+  }
+  bool add(const char* text) { return add(text, ::strlen(text)); }
+  const char* get() const { return text_; }
+  bool empty() const { return length_ == 0; }
+
+ private:
+  char text_[4096] = {};
+  size_t length_ = 0;
+};
+
 // mount(2) needs a place. The mount lies there only until there is a copy of it that lies nowhere.
-int classic_mount(const PrepareMount& step, const char* scratch) {
-  if (::mount(step.source, scratch, step.type, step.classic_flags, step.classic_data) != 0) return -1;
+int classic_mount(const char* type, const char* source, unsigned long flags, const char* data, const char* scratch) {
+  if (::mount(source, scratch, type, flags, data) != 0) return -1;
   const Held copy(::open_tree(AT_FDCWD, scratch, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   const int error = copy ? 0 : errno;
   if (::umount2(scratch, MNT_DETACH) != 0) return -1;
@@ -82,6 +102,41 @@ int new_mount(const char* type, const char* source, Strings options, uint64_t at
   return ::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
 }
 
+int classic_overlay(const MountRootClassic& step, const int* held) {
+  constexpr const char* kLower = "lowerdir+=";
+  OptionText text;
+  bool below = false;  // the option before was a lower folder too
+  for (const char* option : step.options) {
+    const bool lower = ::strncmp(option, kLower, ::strlen(kLower)) == 0;
+    bool fits = true;
+    if (lower && below) {
+      fits = text.add(":");
+    } else {
+      fits = (text.empty() || text.add(",")) && (!lower || text.add("lowerdir="));
+    }
+    below = lower;
+    const char* equals = ::strchr(option, '=');
+    const char* value = equals == nullptr ? "" : equals + 1;
+    if (!lower) fits = fits && text.add(option, ::strlen(option) - ::strlen(value));
+    char fd_path[32];
+    if (value[0] == '/') {
+      write_fd_path(fd_path, *held++);
+      value = fd_path;
+    }
+    if (!fits || !text.add(value)) {
+      errno = E2BIG;
+      return -1;
+    }
+  }
+  Held mount(classic_mount(step.type, step.type, 0, text.get(), step.scratch));
+  if (!mount) return -1;
+  if (const int error = change_attributes(mount.get(), step.attributes, 0, false)) {
+    errno = error;
+    return -1;
+  }
+  return mount.release();
+}
+
 int reconfigure(int mount, Strings options) {
   const Held context(::fspick(mount, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
   if (!context || set_options(context.get(), options, nullptr) != 0) return errno;
@@ -92,7 +147,7 @@ int prepare_mount(const PrepareMount& step, const char* scratch) {
   int made = new_mount(step.type, step.source, step.options, step.attributes);
   if (made < 0 && errno == EPERM && step.fallback != nullptr) return stand_in(step.fallback);
   if (made < 0 && is_unknown_to_fsopen(errno) && scratch != nullptr) {
-    made = classic_mount(step, scratch);
+    made = classic_mount(step.type, step.source, step.classic_flags, step.classic_data, scratch);
     if (made >= 0 && step.attributes != 0 && change_attributes(made, step.attributes, 0, false) != 0) {
       ::close(made);
       return -1;

@@ -11,6 +11,9 @@ namespace moss::runtime {
 /// after the other. A descriptor, or -1.
 int new_mount(const char* type, const char* source, Strings options, uint64_t attributes, const int* held = nullptr);
 
+/// An overlay by mount(2) of the folders that `held` has, one for each that the options name. A descriptor, or -1.
+int classic_overlay(const MountRootClassic& step, const int* held);
+
 /// The mount that a step asks for, in the best way that works: fsopen(2), mount(2), or the host's own in its place.
 /// `scratch` is a folder of the host that a mount may lie over for a moment. A descriptor, or -1.
 int prepare_mount(const PrepareMount& step, const char* scratch);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -47,6 +48,35 @@ struct Bits {
     }
   }
 };
+
+// The field of a line of passwd(5), counted from 0; it ends at a colon or a NUL.
+const char* field(const char* line, int number) {
+  for (; number > 0 && line != nullptr; --number) {
+    line = ::strchr(line, ':');
+    if (line != nullptr) ++line;
+  }
+  return line;
+}
+
+// A line of passwd(5) that names this user by its number.
+bool is_of(const char* line, uint32_t uid) {
+  const char* digits = field(line, 2);
+  if (digits == nullptr) return false;
+  char expected[12];
+  const size_t length = write_number(expected, uid);
+  return ::strncmp(digits, expected, length) == 0 && digits[length] == ':';
+}
+
+bool settles_home(const char* line, const FindHome& step) {
+  if (!is_of(line, step.uid)) return false;
+  const char* home = field(line, 5);
+  const size_t size = home == nullptr ? 0 : ::strcspn(home, ":");
+  constexpr size_t kName = sizeof "HOME=" - 1;
+  if (size == 0 || *home != '/' || kName + size >= step.size) return true;
+  ::memcpy(step.variable + kName, home, size);
+  step.variable[kName + size] = '\0';
+  return true;
+}
 
 }  // namespace
 
@@ -103,6 +133,36 @@ int set_exec_label(int proc, const SetExecLabel& step) {
   // Without a security module everything is unconfined.
   const bool nothing_to_do = error == ENOENT || error == EINVAL;
   return nothing_to_do && ::strcmp(step.label, "exec unconfined") == 0 ? 0 : error;
+}
+
+// What stands in the file is the container's word, of which only a home can come: a file that is none, too long or not
+// there leaves it "/".
+int find_home(const FindHome& step) {
+  const Held file(::open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat status;
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  char text[16384];
+  size_t length = 0;
+  for (int reads = 0; reads < 256; ++reads) {
+    const ssize_t got = ::read(file.get(), text + length, sizeof text - 1 - length);
+    if (got < 0) return 0;
+    length += static_cast<size_t>(got);
+    text[length] = '\0';
+    char* line = text;
+    while (char* end = ::strchr(line, '\n')) {
+      *end = '\0';
+      if (settles_home(line, step)) return 0;
+      line = end + 1;
+    }
+    if (got == 0) {
+      (void)settles_home(line, step);
+      return 0;
+    }
+    // The rest of a line is read on; one that is longer than all there is room for is dropped.
+    length = line == text && length == sizeof text - 1 ? 0 : length - static_cast<size_t>(line - text);
+    ::memmove(text, line, length);
+  }
+  return 0;
 }
 
 int set_ids(const SetIds& step) {

@@ -17,6 +17,7 @@ int set_personality(const SetPersonality& step);
 int join_keyring(const JoinKeyring& step);
 /// `proc` is a procfs that is proven to be one.
 int set_exec_label(int proc, const SetExecLabel& step);
+int find_home(const FindHome& step);
 int set_ids(const SetIds& step);
 int drop_bounding(const DropBounding& step);
 int set_capabilities(const SetCapabilities& step);

@@ -146,7 +146,7 @@ Result<Ok> plan_launch_attributes(Builder& b);
 /// What security modules confine the workload by. While /proc is still in reach.
 Result<Ok> plan_exec_labels(Plan& plan, const oci::Process& process, const sys::Host& host);
 
-/// A hook that the child runs.
-RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from);
+/// A hook that the child runs. `environment` is what it has without one of its own.
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, Strings environment);
 
 }  // namespace moss::runtime

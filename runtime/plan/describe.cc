@@ -134,7 +134,10 @@ std::string describe(const Step& step) {
           [](const MountRoot& s) {
             return cat("mount ", s.type, " as the root", attributes(s.attributes), ": ", joined(s.options, ","));
           },
-          [](const MountRootClassic& s) { return cat("mount ", s.type, " as the root: ", s.data); },
+          [](const MountRootClassic& s) {
+            return cat("mount ", s.type, " as the root by mount(2)", attributes(s.attributes), ": ",
+                       joined(s.options, ","));
+          },
           [](const PrepareMount& s) {
             return cat("make a ", printable(s.type), " mount", attributes(s.attributes), s.options.empty() ? "" : ": ",
                        joined(s.options, ","), s.propagation != 0 ? cat(", ", propagation(s.propagation)) : "",
@@ -213,6 +216,7 @@ std::string describe(const Step& step) {
           [](const NewSession&) { return std::string("start a session"); },
           [](const DieWithParent&) { return std::string("die with the parent"); },
           [](const OutliveParent&) { return std::string("outlive the parent"); },
+          [](const FindHome& s) { return cat("find the home folder of user ", s.uid); },
           [](const FindCommand& s) { return cat("look for ", printable(s.name)); },
           [](const WaitForRelease& s) { return cat("wait for ", s.for_start ? "the start" : "the parent's word"); },
           [](const RunHook& s) { return cat("run the ", s.kind, " hook ", printable(s.path)); },

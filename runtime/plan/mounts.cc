@@ -75,28 +75,6 @@ std::vector<std::string> append_lower_dirs_singly(const std::vector<std::string>
   return options;
 }
 
-// mount(2) takes one page of options. Lower folders share a parent, so they are named relative to it.
-std::pair<std::string, std::string> relative_lower_dirs(const std::vector<std::string>& data) {
-  std::string parent = "/";
-  std::string joined;
-  for (const std::string& option : data) {
-    if (!joined.empty()) joined += ',';
-    if (!option.starts_with("lowerdir=")) {
-      joined += option;
-      continue;
-    }
-    const std::vector<std::string_view> folders = split(std::string_view(option).substr(9), ':');
-    parent = folders.front().substr(0, folders.front().find_last_of('/') + 1);
-    const bool shared = std::all_of(folders.begin(), folders.end(), [&](auto f) { return f.starts_with(parent); });
-    joined += "lowerdir=";
-    for (const std::string_view folder : folders) {
-      if (joined.back() != '=') joined += ':';
-      joined += shared ? folder.substr(parent.size()) : folder;
-    }
-  }
-  return {joined, parent};
-}
-
 }  // namespace
 
 namespace {
@@ -123,6 +101,15 @@ bool root_is_caller(const Builder& b) {
   const std::vector<IdRange>& gids = b.config().linux.gid_mappings;
   return uids.front().inside == 0 && uids.front().outside == b.host().uid && gids.front().inside == 0 &&
          gids.front().outside == b.host().gid;
+}
+
+// The one id of a keep-id map need not be 0.
+bool has_root(const Builder& b) {
+  const auto maps_zero = [](const std::vector<IdRange>& ranges) {
+    return std::any_of(ranges.begin(), ranges.end(), [](const IdRange& range) { return range.inside == 0; });
+  };
+  return !b.creates(Namespace::user) ||
+         (maps_zero(b.config().linux.uid_mappings) && maps_zero(b.config().linux.gid_mappings));
 }
 
 bool uses_classic_mount(const Builder& b, const oci::Mount& mount) {
@@ -317,7 +304,7 @@ std::vector<std::string> folders_of(const oci::Mount& mount) {
 }
 
 bool needs_held_folders(const Builder& b, const oci::Mount& mount) {
-  return mount.type == "overlay" && b.host().uid == 0 && !root_is_caller(b) && !uses_classic_mount(b, mount);
+  return uses_classic_mount(b, mount) || (mount.type == "overlay" && b.host().uid == 0 && !root_is_caller(b));
 }
 
 }  // namespace
@@ -329,9 +316,7 @@ void plan_first_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
 }
 
 Result<Ok> plan_early_mounts(Builder& b, const std::vector<PlannedMount>& mounts) {
-  if (const oci::Mount* mount = root_mount(b); mount == nullptr || !uses_classic_mount(b, *mount)) {
-    b.then(HoldStaging{b.text(root_path(b))});
-  }
+  b.then(HoldStaging{b.text(root_path(b))});
   for (const PlannedMount& mount : mounts) {
     if (mount.when != When::early) continue;
     b.then(*mount.prepare);
@@ -368,26 +353,26 @@ Result<Ok> plan_own_mounts(Builder& b, const std::vector<PlannedMount>& mounts) 
 
 Result<Ok> plan_rootfs(Builder& b) {
   const oci::Mount* mount = root_mount(b);
-  const std::string root = root_path(b);
   if (mount == nullptr) {
-    b.then(BindRoot{b.text(root)});
+    b.then(BindRoot{b.text(root_path(b))});
     return Ok{};
   }
   const MountOptions options = parse_mount_options(mount->options);
   if (is_bind(*mount, options)) return Error(0, "mounts: a bind mount over / is not supported; set root.path instead");
-  if (uses_classic_mount(b, *mount)) {
-    const auto [data, parent] = relative_lower_dirs(options.data);
-    b.then(
-        MountRootClassic{b.text(mount->type), b.text(data), classic_flags(options.set), b.text(parent), b.text(root)});
-    return Ok{};
-  }
   const std::vector<std::string> data =
       mount->type == "overlay" ? append_lower_dirs_singly(options.data) : options.data;
   // The upper folder is what "/" looks like. (Real root, who may, gave it away already.)
-  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0) {
+  if (mount->type == "overlay" && !root_is_caller(b) && b.host().uid != 0 && has_root(b)) {
     for (const std::string& option : options.data) {
       if (option.starts_with("upperdir=")) b.then(GiveToRoot{b.text(std::string_view(option).substr(9))});
     }
+  }
+  if (uses_classic_mount(b, *mount)) {
+    // Of the places that the mount may lie over, the root's own is closed where id 0 inside is nobody outside; the
+    // /proc that we see is ours alone, unless the mount namespace is not.
+    const std::string scratch = b.joins(Namespace::mount) ? root_path(b) : "/proc";
+    b.then(MountRootClassic{b.text(mount->type), b.plan().list(data), options.set, b.text(scratch)});
+    return Ok{};
   }
   b.then(MountRoot{b.text(mount->type), b.plan().list(data), options.set, needs_held_folders(b, *mount)});
   return Ok{};

@@ -16,12 +16,19 @@ namespace moss::runtime {
 
 const char* Plan::text(std::string_view value) { return texts_.emplace_back(value).c_str(); }
 
-Strings Plan::list(const std::vector<std::string>& values) {
+char* Plan::room(std::string_view value, size_t size) {
+  std::string& text = texts_.emplace_back(value);
+  text.resize(size);
+  return text.data();
+}
+
+Strings Plan::list(const std::vector<std::string>& values, const char* last) {
   std::vector<const char*>& pointers = lists_.emplace_back();
-  pointers.reserve(values.size() + 1);
+  pointers.reserve(values.size() + 2);
   for (const std::string& value : values) pointers.push_back(text(value));
+  if (last != nullptr) pointers.push_back(last);
   pointers.push_back(nullptr);
-  return Strings(pointers.data(), values.size());
+  return Strings(pointers.data(), pointers.size() - 1);
 }
 
 std::span<const uint32_t> Plan::numbers(std::vector<uint32_t> values) {
@@ -96,6 +103,10 @@ void plan_oom_score(Builder& b) {
 }
 
 void plan_parents_work(Builder& b) {
+  if (b.config().annotations.contains("run.oci.delegate-cgroup")) {
+    b.plan().warnings.push_back(
+        "annotations: run.oci.delegate-cgroup is crun's; the container gets no cgroup below its own");
+  }
   for (const auto& [name, device] : b.config().linux.net_devices) {
     b.plan().net_devices.push_back({name, device.name.empty() ? name : device.name});
   }
@@ -209,7 +220,10 @@ Result<Ok> plan_creation_hooks(Builder& b) {
     b.then(Await{Message::hooks_done});
   }
   for (const oci::Hook& hook : hooks.create_container) {
-    b.then(plan_hook(b.plan(), "createContainer", hook, b.options().hook_states->creating, kNoConfinement));
+    const HookStates& states = *b.options().hook_states;
+    RunHook step = plan_hook(b.plan(), "createContainer", hook, states.creating, b.plan().list(states.environment));
+    step.at_root = true;
+    b.then(step);
   }
   return Ok{};
 }

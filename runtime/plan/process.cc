@@ -83,28 +83,36 @@ oci::Capabilities grantable(Plan& plan, const oci::Capabilities& asked) {
   return sets;
 }
 
-std::vector<std::string> environment_of(const oci::Process& process, const PlanOptions& options) {
+// The workload's. Where nobody said what HOME is, it is what the container's /etc/passwd says.
+Strings plan_environment(Plan& plan, const oci::Process& process, const PlanOptions& options) {
   std::vector<std::string> environment = process.env;
   // sd_listen_fds(3): the descriptors are the first of those preserved, and meant for process 1.
   if (options.listen_fds != 0) {
     environment.push_back(cat("LISTEN_FDS=", options.listen_fds));
     environment.push_back("LISTEN_PID=1");
   }
-  return environment;
+  if (std::any_of(environment.begin(), environment.end(), [](const auto& v) { return v.starts_with("HOME="); })) {
+    return plan.list(environment);
+  }
+  constexpr size_t kLongestHome = 4096;
+  char* home = plan.room("HOME=/", kLongestHome);
+  plan.steps.emplace_back(FindHome{process.user.uid, home, kLongestHome});
+  return plan.list(environment, home);
 }
 
 }  // namespace
 
-RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, uint32_t confine_from) {
+RunHook plan_hook(Plan& plan, const char* kind, const oci::Hook& hook, const HookState& state, Strings environment) {
   return {
       .kind = kind,
       .path = plan.text(hook.path),
       .args = plan.list(hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args),
-      .environment = plan.list(hook.env),
+      .environment = hook.env ? plan.list(*hook.env) : environment,
       .timeout_s = hook.timeout.value_or(0),
       .state_before_pid = plan.text(state.before_pid),
       .state_after_pid = plan.text(state.after_pid),
-      .confine_from = confine_from,
+      .at_root = false,
+      .confine_from = kNoConfinement,
   };
 }
 
@@ -122,6 +130,7 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
   // As root still: the folder may be closed to the user, as a login's home may.
   then(ChangeDir{plan.text(process.cwd)});
   if (process.user.umask) then(SetUmask{*process.user.umask});
+  const Strings environment = plan_environment(plan, process, options);
 
   // Absent sets are empty ones: nobody who wrote no capabilities wanted all of them.
   const oci::Capabilities capabilities = grantable(plan, process.capabilities.value_or(oci::Capabilities{}));
@@ -146,7 +155,9 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
     // A hook of the container's is confined as its workload will be: by the steps that follow.
     const auto after = static_cast<uint32_t>(plan.steps.size() + start_hooks.size());
     for (const oci::Hook& hook : start_hooks) {
-      then(plan_hook(plan, "startContainer", hook, options.hook_states->created, after));
+      RunHook step = plan_hook(plan, "startContainer", hook, options.hook_states->created, environment);
+      step.confine_from = after;
+      then(step);
     }
   };
   const auto load_filter = [&] {
@@ -174,7 +185,7 @@ Result<Ok> plan_process(Plan& plan, const oci::Process& process, PlanOptions& op
   then(Exec{
       .candidates = plan.list(exec_candidates(process)),
       .args = plan.list(process.args),
-      .environment = plan.list(environment_of(process, options)),
+      .environment = environment,
   });
   return Ok{};
 }

@@ -26,7 +26,7 @@ namespace moss::runtime {
 namespace {
 
 constexpr std::array<char, 8> kMagic = {'m', 'o', 's', 's', 'b', 'p', 'f', '1'};
-constexpr size_t kMaxEntryBytes = 16 * 1024 * 1024;
+constexpr size_t kMaxEntryBytes = 16u << 20;
 
 struct Header {
   std::array<char, 8> magic;

@@ -402,7 +402,7 @@ bool is_arch(std::string_view name, std::string_view arch) {
 
 std::string canonical_text(const oci::Seccomp& policy) {
   std::string out;
-  out.reserve(16 * 1024);
+  out.reserve(16u << 10);
   // A whole policy passes here at each start from a config.json, so nothing is glued together in between.
   const auto digits = [&](uint64_t value, char end) {
     char buffer[20];

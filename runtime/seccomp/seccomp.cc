@@ -15,7 +15,7 @@
 namespace moss::runtime {
 namespace {
 
-constexpr size_t kMaxProfileBytes = 4 * 1024 * 1024;
+constexpr size_t kMaxProfileBytes = 4u << 20;
 
 KernelVersion running_kernel() {
   utsname names{};

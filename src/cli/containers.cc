@@ -75,14 +75,15 @@ struct Selection {
     }
     if (names.empty()) return Error(0, "which container? give a name or id");
     for (const std::string& name : names) {
-      const Result<Container> container = engine::find_container(paths, name);
-      if (!container.ok()) {
-        if (ignore && container.error().code() == ENOENT) continue;
-        code = fail(Error(0, container.error().message()));
-        if (container.error().code() == ENOENT) code = code_of_missing;
-        continue;
+      const Result<std::optional<Container>> container = engine::look_up_container(paths, name);
+      if (container.ok() && *container) {
+        take(**container, name);
+      } else if (!container.ok()) {
+        code = fail(container.error());
+      } else if (!ignore) {
+        (void)fail(engine::no_such_container(name));
+        code = code_of_missing;
       }
-      take(*container, name);
     }
     return code;
   }
@@ -303,12 +304,10 @@ void define_inspect(CLI::App& app) {
       }
       for (const std::string& name : options->names) {
         if (options->type != "image") {
-          const Result<Container> container = engine::find_container(paths, name);
-          if (container.ok()) {
+          if (const std::optional<Container> container = TRY(engine::look_up_container(paths, name))) {
             add(TRY(engine::inspect_container_json(paths, *container)));
             continue;
           }
-          if (container.error().code() != ENOENT) return container.error();
         }
         std::optional<engine::Image> image;
         if (options->type != "container") image = TRY(store.find(name));

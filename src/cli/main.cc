@@ -73,8 +73,8 @@ std::string ago(const std::string& rfc3339) {
     int64_t seconds;
     const char* name;
   };
-  static constexpr Unit kUnits[] = {{365 * 86400, "year"}, {30 * 86400, "month"}, {7 * 86400, "week"},
-                                    {86400, "day"},        {3600, "hour"},        {60, "minute"}};
+  static constexpr Unit kUnits[] = {{365L * 86400, "year"}, {30L * 86400, "month"}, {7L * 86400, "week"},
+                                    {86400, "day"},         {3600, "hour"},         {60, "minute"}};
   for (const Unit& unit : kUnits) {
     if (const int64_t count = seconds / unit.seconds; count > 0)
       return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
@@ -153,6 +153,28 @@ std::string nearest_command(std::string_view name) {
   return best;
 }
 
+// CLI11's complaints in our words. Its own begin with the option's longest name: "--time: 1 required UINT missing".
+std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string_view theirs = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> extra = app.remaining();
+    if (extra.empty()) return std::string(theirs);
+    return cat(extra.front().starts_with('-') ? "unknown option " : "one word too many: ", extra.front());
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && theirs.find(" missing") != theirs.npos) {
+    return cat("option ", cut(theirs, ':').first, " needs a value");
+  }
+  constexpr std::string_view kNoValue = "Could not convert: ";
+  if (theirs.starts_with(kNoValue)) {
+    const auto [option, value] = cut(theirs.substr(kNoValue.size()), '=');
+    const std::string name(option.substr(0, option.find(' ')));
+    const CLI::Option* const known = app.get_option_no_throw(name);
+    const bool is_flag = known != nullptr && (known->get_expected_min() == 0 || known->get_type_name() == "BOOLEAN");
+    return cat("option ", name, ": expected ", is_flag ? "true or false" : "a number", ", found", value.value_or(""));
+  }
+  return std::string(theirs);
+}
+
 int run_command(const Command& command, int argc, char** argv) {
   CLI::App app(command.summary, cat("moss ", command.name));
   app.set_help_flag("--help", "print this text");
@@ -168,7 +190,7 @@ int run_command(const Command& command, int argc, char** argv) {
               std::string_view(help).substr(std::min(options, help.size()))));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return fail(Error(0, error.what(), "; see: moss ", command.name, " --help"));
+    return fail(Error(0, complaint(app, error), "; see: moss ", command.name, " --help"));
   }
   return exit_code();
 }

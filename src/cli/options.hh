@@ -35,8 +35,8 @@ inline void add_list(CLI::App& app, const char* names, std::vector<std::string>&
 /// Everything from the first word that is no option belongs to the container: its image and its command. An unknown
 /// option before it is an error that names it.
 inline Result<std::vector<std::string>> words_after_options(const CLI::App& app, const char* missing) {
-  const std::vector<std::string> words = app.remaining();
-  if (words.empty()) return Error(0, missing, "; see: ", app.get_name(), " --help");
+  std::vector<std::string> words = app.remaining();
+  if (words.empty()) return Error(0, missing, " see: ", app.get_name(), " --help");
   if (words.front().size() > 1 && words.front().starts_with('-') && words.front() != "--") {
     return Error(0, "unknown option ", words.front(), "; see: ", app.get_name(), " --help");
   }

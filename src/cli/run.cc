@@ -131,6 +131,13 @@ std::shared_ptr<RunArguments> define_run_options(CLI::App& app) {
 
 }  // namespace
 
+// Scripts ask for -it by habit: the container gets its terminal, the caller is told why nothing is as expected.
+void note_missing_terminal(bool terminal, bool interactive) {
+  if (terminal && interactive && ::isatty(STDIN_FILENO) == 0) {
+    note("the input is no terminal, so -i and -t together may not do what you expect; leave out -t");
+  }
+}
+
 void define_run(CLI::App& app) {
   auto arguments = define_run_options(app);
   add_flag(app, "-d,--detach", arguments->run.detach, "leave it running and print its id");
@@ -138,6 +145,7 @@ void define_run(CLI::App& app) {
     finish_with([&]() -> Result<int> {
       TRY(complete(app, *arguments));
       const RunOptions& options = arguments->run;
+      if (!options.detach) note_missing_terminal(options.terminal, options.interactive);
       return engine::run_container(options, run_services(options.quiet), [&](const std::string& id) {
         if (options.detach) print(id + "\n");
       });
@@ -185,6 +193,7 @@ void define_exec(CLI::App& app) {
       }
       if (words.empty()) return Error(0, "which command? moss exec CONTAINER COMMAND");
       options->command = words;
+      if (!options->detach) note_missing_terminal(options->terminal, options->interactive);
       return engine::exec_in_container(*options, [](const std::string& line) { note(line); });
     });
   });

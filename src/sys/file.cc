@@ -100,11 +100,13 @@ Result<Ok> replace_file(const std::string& path, std::string_view data, mode_t m
     return error;
   };
   {
-    const Fd fd = TRY(open_at(AT_FDCWD, staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
-    if (Result<Ok> written = write_all(fd.get(), data, path); !written.ok()) return give_up(written.error());
-    if (sync == Sync::yes && ::fsync(fd.get()) != 0) return give_up(sys_error("sync ", path));
+    // The reader knows nothing of the name beside it.
+    const Result<Fd> fd = open_at(AT_FDCWD, staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    if (!fd.ok()) return Error(fd.error().code(), "write ", path);
+    if (Result<Ok> written = write_all(fd->get(), data, path); !written.ok()) return give_up(written.error());
+    if (sync == Sync::yes && ::fsync(fd->get()) != 0) return give_up(sys_error("sync ", path));
   }
-  if (::rename(staged.c_str(), path.c_str()) != 0) return give_up(sys_error("rename ", staged, " to ", path));
+  if (::rename(staged.c_str(), path.c_str()) != 0) return give_up(sys_error("write ", path));
   if (sync == Sync::yes) {
     const Fd parent = TRY(open_at(AT_FDCWD, path.substr(0, path.find_last_of('/') + 1), O_RDONLY | O_DIRECTORY));
     if (::fsync(parent.get()) != 0) return sys_error("sync the folder of ", path);

@@ -150,14 +150,15 @@ TEST(CgroupWritesV2, ProcessorTime) {
 }
 
 TEST(CgroupWritesV2, SharesBecomeAWeightByTheNewCurve) {
-  EXPECT_EQ(cpu_weight(0), 1u);
-  EXPECT_EQ(cpu_weight(2), 1u);
-  EXPECT_EQ(cpu_weight(1024), 100u);
-  EXPECT_EQ(cpu_weight(262144), 10000u);
-  EXPECT_EQ(cpu_weight(1'000'000), 10000u);
+  const auto weight = [](uint64_t shares) { return cpu_weight(shares).value(); };
+  EXPECT_EQ(weight(0), 1u);
+  EXPECT_EQ(weight(2), 1u);
+  EXPECT_EQ(weight(1024), 100u);
+  EXPECT_EQ(weight(262144), 10000u);
+  EXPECT_EQ(weight(1'000'000), 10000u);
   for (uint64_t shares = 3; shares < 262144; shares += 97) {
-    EXPECT_LE(cpu_weight(shares - 1), cpu_weight(shares)) << shares;
-    EXPECT_LE(cpu_weight(shares), 10000u) << shares;
+    EXPECT_LE(weight(shares - 1), weight(shares)) << shares;
+    EXPECT_LE(weight(shares), 10000u) << shares;
   }
 }
 

@@ -169,6 +169,29 @@ load helpers
   assert_output inside
 }
 
+# What every runtime does, and images rely on: a HOME that nobody set is that of the user in the image's passwd.
+@test "HOME comes from the container's passwd where it is not set" {
+  mkdir -p bundle/rootfs/usr/share
+  printf 'root:x:0:0:root:/root\nx:x:%s:0:x:/far:sh\nme:x:1:1:me:/home/me:/bin/sh' "$(printf '%020000d' 7)" >bundle/rootfs/usr/share/passwd
+  ln -sf ../usr/share/passwd bundle/rootfs/etc/passwd
+  runs 'echo $HOME'
+  assert_output /root
+  edit 'process["env"].append("HOME=/set")'
+  runs 'echo $HOME'
+  assert_output /set
+  ((EUID == 0)) || return 0
+  edit 'process["env"].pop(); process["user"]["uid"] = 1'
+  runs 'echo $HOME'
+  assert_output /home/me
+  edit 'process["user"]["uid"] = 2'
+  runs 'echo $HOME'
+  assert_output /
+  program 'sleep 100'
+  oci run --detach --bundle bundle "$id" >out 2>&1 </dev/null 3>&- 4>&-
+  run oci exec --user 1 "$id" sh -c 'echo $HOME'
+  assert_output /home/me
+}
+
 # Process: "terminal"; the terminal is sent to the console socket, and is the container's /dev/console (runtime-linux.md).
 @test "a terminal goes to the console socket, and is what the container is on" {
   edit 'process["terminal"] = True; process["consoleSize"] = {"height": 30, "width": 100}'

@@ -268,6 +268,31 @@ END
   assert_output $'hook\nprogram'
 }
 
+# Hooks: env "with the same semantics as IEEE Std 1003.1-2008's environ"; left out, it is that of the runtime.
+@test "a hook without an environment has that of the runtime" {
+  export GIVEN=yes
+  edit 'hook = lambda name, **more: {"path": "/bin/sh", "args": ["sh", "-c", "echo $GIVEN >" + os.path.abspath(name)], **more}' \
+    'c["hooks"] = {"createRuntime": [hook("runtime"), hook("runtime-own", env=["GIVEN=own"]), hook("runtime-none", env=[])],
+      "createContainer": [hook("container"), hook("container-own", env=["GIVEN=own"])]}'
+  runs true
+  assert_success
+  [[ $(cat runtime runtime-own runtime-none container container-own) == $'yes\nown\n\nyes\nown' ]] || fail "$(tail -n +1 runtime* container*)"
+}
+# What nvidia's and others' hooks rely on.
+@test "a createContainer hook starts in the container's root" {
+  edit 'c["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo here >./made"]}]}'
+  runs 'cat /made'
+  assert_output here
+}
+# The caller's environment is no business of the container's own programs.
+@test "a startContainer hook without an environment has that of the process" {
+  export GIVEN=yes
+  edit 'process["env"].append("OWN=1")' \
+    'c["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $GIVEN$OWN >/made"]}]}'
+  runs 'cat /made'
+  assert_output 1
+}
+
 # "If any createRuntime hook fails, the runtime MUST generate an error, stop the container" (prestart, createContainer too).
 @test "a failing prestart, createRuntime or createContainer hook is an error, and the container is gone" {
   local kind

@@ -53,6 +53,31 @@ END
   assert_has "$PWD/closed"
 }
 
+@test "a closed home is told with the variable that names another" {
+  mkdir -m 0 closed
+  XDG_DATA_HOME=$PWD/closed refuses "images are kept in $PWD/closed/moss, which is closed to you" run --rm --network none alpine true
+  assert_has XDG_DATA_HOME
+  chmod 700 closed
+}
+
+@test "a home that became read-only is told, whatever file was the first" {
+  cat >fixed <<'END'
+mount --bind "$XDG_DATA_HOME" "$XDG_DATA_HOME" && mount -o remount,bind,ro "$XDG_DATA_HOME" || exit
+"$MOSS" run --rm --network none alpine true
+echo "status $?"
+END
+  MOSS=$MOSS run unshare --user --map-root-user --mount bash fixed
+  assert_has "XDG_DATA_HOME: Read-only file system"
+  assert_has "status 125"
+  ((${#lines[@]} == 2)) || fail "$output"
+}
+
+@test "a runtime folder that is closed is told with the variable that names another" {
+  mkdir -m 500 closed
+  XDG_RUNTIME_DIR=$PWD/closed refuses "containers are kept in $PWD/closed/moss, which cannot be written to" run --rm --network none alpine true
+  assert_has XDG_RUNTIME_DIR
+}
+
 @test "no XDG_RUNTIME_DIR is no hindrance" {
   run env -u XDG_RUNTIME_DIR "$MOSS" run --rm --network none alpine echo ok
   assert_success
@@ -105,4 +130,80 @@ END
     ((${#lines[@]} == 1)) || fail "$option:" "$output"
   done
   assert_nothing_left
+}
+
+@test "a container that is not there is told in the same words by every command" {
+  local verb
+  for verb in "exec nope true" "logs nope" "wait nope" "stop nope" "kill nope"; do
+    # shellcheck disable=SC2086 # words
+    run moss $verb
+    assert_status 125
+    assert_output 'Error: no container with name or id "nope"; see: moss ps -a'
+  done
+  run moss rm nope
+  assert_status 1 # Podman's
+  assert_output 'Error: no container with name or id "nope"; see: moss ps -a'
+  run moss rm --ignore nope
+  assert_success
+  assert_output ""
+}
+
+@test "an option without its value, or with one of another kind, is told by its name" {
+  refuses "option --network needs a value; see: moss run --help" run --network
+  refuses "option --time needs a value; see: moss stop --help" stop -t
+  refuses "option --tail: expected a number, found abc" logs --tail abc x
+  refuses "option --rm: expected true or false, found foo" run --rm=foo alpine
+  refuses "option --tls-verify: expected true or false, found x" pull --tls-verify=x alpine
+}
+
+@test "words too many and options of nobody are told" {
+  refuses "unknown option --frob; see: moss ps --help" ps --frob
+  refuses "one word too many: x; see: moss ps --help" ps x
+  refuses "which image? see: moss run --help" run
+  refuses "in which container? see: moss exec --help" exec
+}
+
+@test "a registry that does not answer is told with what else can be done" {
+  run moss pull --quiet --retry 0 localhost:1/nothing
+  assert_status 125
+  ((${#lines[@]} == 1)) || fail "$output"
+  assert_has "localhost:1/nothing"
+  assert_has "moss load -i FILE"
+}
+
+@test "a kernel parameter that is not there is told" {
+  refuses "net/ipv4/nonsense for later (this kernel has no such parameter)" run --rm --network none --sysctl net.ipv4.nonsense=1 alpine true
+  assert_nothing_left
+}
+
+@test "a file that cannot be written is told by the name it was asked for" {
+  refuses "--pidfile: write $PWD/missing/pid: No such file" run --rm --network none --pidfile "$PWD/missing/pid" alpine true
+  refuses "--cidfile: open $PWD/missing/id: No such file" run --rm --network none --cidfile "$PWD/missing/id" alpine true
+  assert_nothing_left
+}
+
+@test "-it without a terminal is told, and runs" {
+  run moss run --rm --network none -it alpine echo ok </dev/null
+  assert_success
+  assert_has "the input is no terminal"
+  assert_has ok
+}
+
+@test "without subordinate ids other users' ids are refused with where to get some" {
+  run unshare --user --map-root-user "$MOSS" run --rm --network none -u 1000 alpine true
+  assert_status 125
+  assert_has "/etc/subuid"
+  assert_nothing_left
+}
+
+@test "without subordinate ids keep-id keeps the one there is" {
+  cat >single <<'END'
+: >none && mount --bind none /etc/subuid && mount --bind none /etc/subgid || exit
+exec unshare --user --map-user=1000 --map-group=1000 "$MOSS" run --rm --network none --userns keep-id alpine sh -c 'id -u; stat -c %u /bin'
+END
+  MOSS=$MOSS run unshare --user --map-root-user --mount bash single
+  assert_success
+  assert_has "no subordinate ids"
+  [[ ${lines[*]: -2} == "1000 1000" ]] || fail "$output"
+  rm -r "$XDG_RUNTIME_DIR/moss/told" # what is told once in a session
 }

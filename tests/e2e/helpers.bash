@@ -74,10 +74,11 @@ teardown_file() {
 # Processes that still see this test's folders, mounts below them, and state of containers.
 leftovers() {
   local pid
-  for pid in /proc/[0-9]*; do
-    [[ $pid == "/proc/$$" || $pid == "/proc/$BASHPID" ]] && continue
-    grep -qsF "$BATS_TEST_TMPDIR" "$pid/mountinfo" 2>/dev/null && printf 'process %s: %s\n' "${pid#/proc/}" "$(tr '\0' ' ' <"$pid/cmdline")"
-  done
+  while read -r pid; do
+    pid=${pid%/mountinfo}
+    [[ $pid == "/proc/$$" || $pid == "/proc/$BASHPID" || ! -e $pid ]] && continue
+    printf 'process %s: %s\n' "${pid#/proc/}" "$(tr '\0' ' ' <"$pid/cmdline")"
+  done < <(grep -lsF "$BATS_TEST_TMPDIR" /proc/[0-9]*/mountinfo)
   grep -F "$BATS_TEST_TMPDIR" /proc/self/mounts
   [[ ! -d $XDG_RUNTIME_DIR/moss ]] || find "$XDG_RUNTIME_DIR/moss" -mindepth 2 ! -path '*/seccomp/*.bpf' # compiled profiles are kept for the next run
   return 0

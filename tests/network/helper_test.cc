@@ -83,11 +83,22 @@ std::string echo(int type, const char* ip, uint16_t port, int timeout_ms = 30000
   return got < 0 ? ::strerror(errno) : std::string(answer, static_cast<size_t>(got));
 }
 
-// The container's only process. It does what the control socket says: 's' opens the echo servers, 'c' + IP connects to
-// that address at kOutside and answers with the errno, 'w' + IP does so with patience.
+// What a server that speaks first has to say; the errno's text where it stays silent.
+std::string greeting_of(const char* ip, uint16_t port) {
+  const Fd fd = make_socket(SOCK_STREAM, 5000);
+  char answer[64];
+  if (connect_to(fd.get(), ip, port) != 0) return ::strerror(errno);
+  const ssize_t got = ::recv(fd.get(), answer, sizeof answer, 0);
+  return got < 0 ? ::strerror(errno) : std::string(answer, static_cast<size_t>(got));
+}
+
+// The container's only process. It does what the control socket says: 's' opens the echo servers, 'g' makes the one for
+// TCP speak first, 'c' + IP connects to that address at kOutside and answers with the errno, 'w' + IP does so with
+// patience.
 int run_container(const Fd& control) {
   Fd tcp;
   Fd udp;
+  bool speaks_first = false;
   for (;;) {
     pollfd fds[] = {{control.get(), POLLIN, 0}, {tcp.get(), POLLIN, 0}, {udp.get(), POLLIN, 0}};
     if (::poll(fds, 3, -1) < 0) return 1;
@@ -100,6 +111,8 @@ int run_container(const Fd& control) {
         tcp = serve(SOCK_STREAM, "0.0.0.0", kInside);
         udp = serve(SOCK_DGRAM, "0.0.0.0", kOutside);
         answer = tcp && udp ? 0 : errno;
+      } else if (data[0] == 'g') {
+        speaks_first = true;
       } else {
         const Fd fd = make_socket(SOCK_STREAM, data[0] == 'w' ? 30000 : 300);
         answer = connect_to(fd.get(), data + 1, kOutside) == 0 ? 0 : errno;
@@ -108,6 +121,10 @@ int run_container(const Fd& control) {
     }
     if (fds[1].revents != 0) {
       const Fd peer(::accept(tcp.get(), nullptr, nullptr));
+      if (speaks_first) {
+        ::send(peer.get(), "welcome", 7, MSG_NOSIGNAL);
+        continue;
+      }
       const ssize_t got = ::recv(peer.get(), data, sizeof data, 0);
       ::send(peer.get(), data, static_cast<size_t>(got), MSG_NOSIGNAL);
     }
@@ -269,6 +286,18 @@ TEST_P(Network, PublishedOnEveryAddressAnswersOnTheHostsOwn) {
     answer = echo(SOCK_STREAM, kHostAddress, kOutside, 3000);
   }
   EXPECT_EQ(answer, "hello");
+}
+
+TEST_P(Network, AServerThatSpeaksFirstIsHeardOutside) {
+  // Such a pasta is not chosen for published ports; see keeps_silent().
+  if (GetParam() == NetworkTool::pasta && pasta_keeps_silent(options_.program)) return;
+  Container container;
+  auto helper = connect(container, {{"", kOutside, kInside, PublishedPort::tcp}});
+  ASSERT_OK(helper);
+  ASSERT_EQ(container.command("s"), 0);
+  ASSERT_EQ(container.command("g"), 0);
+  EXPECT_EQ(greeting_of(kHostAddress, kOutside), "welcome");
+  EXPECT_EQ(greeting_of("127.0.0.1", kOutside), "welcome");
 }
 
 TEST_P(Network, ReadyMeansThatTheInterfaceHasItsDefaultRoute) {

@@ -193,12 +193,18 @@ INSTANTIATE_TEST_SUITE_P(Tool, HostPorts, testing::Values(NetworkTool::pasta, Ne
 
 TEST(PublishNotices, TellWhereUdpIsNotAnswered) {
   const std::vector<PublishedPort> ports = {{"", 8080, 80, kTcp}, {"", 5353, 5353, kUdp}, {"", 5354, 53, kUdp}};
-  EXPECT_THAT(publish_notices(ports, NetworkTool::pasta),
+  EXPECT_THAT(publish_notices(ports, NetworkTool::pasta, false),
               ElementsAre("publish 5354/udp: older pasta does not answer programs on this host here; "
                           "publish 53:53/udp"));
-  EXPECT_THAT(publish_notices({ports[0], ports[1]}, NetworkTool::slirp4netns),
+  EXPECT_THAT(publish_notices({ports[0], ports[1]}, NetworkTool::slirp4netns, true),
               ElementsAre("publish 5353/udp: slirp4netns does not answer senders on 127.0.0.1; send to another address "
                           "of this host, or install passt"));
+}
+
+TEST(PublishNotices, TellThatAnOldPastaWaitsForTheClient) {
+  EXPECT_THAT(publish_notices({{"", 2222, 22, kTcp}}, NetworkTool::pasta, true),
+              ElementsAre("publish 2222/tcp: with this old pasta a server that speaks first (SSH, SMTP, MySQL) never "
+                          "answers clients beyond 127.0.0.1; sudo apt install slirp4netns"));
 }
 
 TEST(Slirp4netnsPorts, AreOnIpv4Only) {
@@ -209,12 +215,25 @@ TEST(Slirp4netnsPorts, AreOnIpv4Only) {
 TEST(NetworkToolChoice, PrefersPastaWhereItCanWork) {
   NetworkTools tools{.pasta = "/usr/bin/pasta", .slirp4netns = "/usr/bin/slirp4netns", .has_default_route = true};
   EXPECT_EQ(choose_network_tool(tools).value(), NetworkTool::pasta);
+  tools.pasta_keeps_silent = true;
+  EXPECT_EQ(choose_network_tool(tools).value(), NetworkTool::slirp4netns);
+  tools.pasta_keeps_silent = false;
   tools.has_default_route = false;
   EXPECT_EQ(choose_network_tool(tools).value(), NetworkTool::slirp4netns);
   tools.slirp4netns.reset();
   EXPECT_EQ(choose_network_tool(tools).value(), NetworkTool::pasta);
   EXPECT_EQ(choose_network_tool({.slirp4netns = "/usr/bin/slirp4netns", .has_default_route = true}).value(),
             NetworkTool::slirp4netns);
+}
+
+TEST(NetworkToolChoice, KnowsTheVersionsOfPastaThatKeepSilent) {
+  EXPECT_TRUE(keeps_silent("pasta unknown version"));
+  EXPECT_TRUE(keeps_silent("pasta 2024_02_20.1e6f92b"));
+  EXPECT_TRUE(keeps_silent("pasta 0^20240220.g1e6f92b-1.el9.x86_64"));
+  EXPECT_TRUE(keeps_silent(""));
+  EXPECT_FALSE(keeps_silent("pasta 2024_03_26.4988e2b"));
+  EXPECT_FALSE(keeps_silent("pasta 0.0~git20250503.587980c-2"));
+  EXPECT_TRUE(pasta_keeps_silent("/nonexistent/pasta"));
 }
 
 TEST(NetworkToolChoice, NamesThePackageToInstall) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "configs.hh"
 #include "moss/runtime/launch.hh"
@@ -30,7 +31,9 @@ class LaunchBase : public TemporaryTest {
     make_dir(path("rootfs/full"));
     write(path("rootfs/full/seed"), "seed");
     write(path("hosts"), "127.0.0.1 box");
-    const Result<std::string> probe = sys::read_file(MOSS_PROBE, 64u << 20);
+    // Beside the tests, wherever these are run from.
+    const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const Result<std::string> probe = sys::read_file((folder / MOSS_PROBE).string(), 64u << 20);
     ASSERT_TRUE(probe.ok());
     write(path("rootfs/probe"), *probe, 0755);
     descriptors_before_ = open_descriptors();

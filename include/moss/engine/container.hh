@@ -156,7 +156,10 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice);
 
 /// All containers, oldest first; what has died unseen is noticed and, with --rm, removed.
 Result<std::vector<Container>> list_containers(const Paths& paths);
-/// By name, or by an id's beginning if only one has it. Errors: no such container; several.
+/// By name, or by an id's beginning if only one has it; nothing where there is none. Error: several.
+Result<std::optional<Container>> look_up_container(const Paths& paths, const std::string& name_or_id);
+Error no_such_container(const std::string& name_or_id);
+/// The same, where there must be one.
 Result<Container> find_container(const Paths& paths, const std::string& name_or_id);
 /// The newest one. Error: there is none.
 Result<Container> latest_container(const Paths& paths);

@@ -56,11 +56,21 @@ struct NetworkTools {
   std::optional<std::string> slirp4netns;  ///< path of the program
   std::string tun_problem;                 ///< empty: the caller may open /dev/net/tun; else why not, and what to do
   bool has_default_route = false;          ///< pasta takes addresses from it, and before 2024 ended where there is none
+  bool pasta_keeps_silent = false;         ///< TCP ports are wanted, and keeps_silent() is true of this pasta
 };
 NetworkTools probe_network_tools();
 
-/// pasta where it can work, else slirp4netns. Pure. Errors: neither is installed (names the package); /dev/net/tun.
+/// pasta where it can work and keeps no silence, else slirp4netns. Pure. Errors: neither is installed (names the
+/// package); /dev/net/tun.
 Result<NetworkTool> choose_network_tool(const NetworkTools& tools);
+
+/// Until March 2024 pasta did not confirm a connection from outside before the client had sent something. A server that
+/// speaks first (SSH, SMTP, MySQL) waits for that, and both wait for ever; only clients on the host's loopback go
+/// another way. True of such a version, by the first line of what `pasta --version` prints, and of those that do not
+/// know theirs (Debian 12's). Pure.
+bool keeps_silent(std::string_view version_line);
+/// The same, of an installed one: executed and waited for, some milliseconds. What cannot be executed keeps silent too.
+bool pasta_keeps_silent(const std::string& program);
 
 /// Picks a free port for every entry without one (for UDP the container's own number where that is free, see
 /// publish_notices()) and makes sure that the others are free. To be called on the host
@@ -73,9 +83,10 @@ Result<NetworkTool> choose_network_tool(const NetworkTools& tools);
 Result<std::vector<PublishedPort>> choose_host_ports(std::vector<PublishedPort> ports, NetworkTool tool);
 
 /// What a user should know about ports that are published as well as the tool can. Pure.
-/// UDP only. slirp4netns, kept off the host's loopback, drops its answers to it. Older pasta (Debian 12's) loses the
-/// answers to programs on this host where the two numbers differ.
-std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool);
+/// UDP: slirp4netns, kept off the host's loopback, drops its answers to it. Older pasta (Debian 12's) loses the answers
+/// to programs on this host where the two numbers differ. TCP: a pasta that keeps_silent(), chosen all the same.
+std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool,
+                                         bool pasta_keeps_silent);
 
 struct NetworkOptions {
   std::string program;         ///< path of the tool, as probed; empty: looked for again

@@ -11,7 +11,7 @@
 namespace moss::engine {
 
 struct UnpackOptions {
-  /// The user namespace has one id only: every file is its root's, owners in the layer are ignored.
+  /// The user namespace has one id only: every file is the caller's, owners in the layer are ignored.
   bool single_id = false;
   /// Of the tar stream, and of the files' sizes taken together (a sparse file counts with its holes).
   uint64_t max_unpacked_bytes = 20'000'000'000;

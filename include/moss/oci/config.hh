@@ -115,10 +115,10 @@ struct Process {
 
 /// config.md "POSIX-platform Hooks". One program to run at a point of the container's life.
 struct Hook {
-  std::string path;               ///< absolute
-  std::vector<std::string> args;  ///< with args[0]; empty means {path}
-  std::vector<std::string> env;
-  std::optional<int> timeout;  ///< seconds, above 0
+  std::string path;                             ///< absolute
+  std::vector<std::string> args;                ///< with args[0]; empty means {path}
+  std::optional<std::vector<std::string>> env;  ///< absent: that of the process that runs it
+  std::optional<int> timeout;                   ///< seconds, above 0
   bool operator==(const Hook&) const = default;
 };
 

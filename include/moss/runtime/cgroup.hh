@@ -155,8 +155,8 @@ Result<std::vector<CgroupWrite>> cgroup_writes_v1(const oci::Resources& resource
 /// Device rules are not among them: see device_filter(). Pure. Errors: what v2 cannot do, by name.
 Result<std::vector<CgroupWrite>> cgroup_writes_v2(const oci::Resources& resources);
 /// cpu.shares of v1 (2..262144) as cpu.weight of v2 (1..10000), by the curve through (2, 1), (1024, 100) and
-/// (262144, 10000) that runc and crun use since 2025.
-uint64_t cpu_weight(uint64_t shares);
+/// (262144, 10000) that runc and crun use since 2025. Error: libm.so.6, which comes with glibc, cannot be loaded.
+Result<uint64_t> cpu_weight(uint64_t shares);
 
 /// The eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE) that lets in what `rules`, the last match first, and then the spec's
 /// default devices allow. Pure.

@@ -68,10 +68,12 @@ class Plan {
 
   /// Copies text into the plan; the pointer stays good as long as the plan lives.
   const char* text(std::string_view value);
-  /// A list of texts, with a null pointer behind its last element.
-  Strings list(const std::vector<std::string>& values);
+  /// A list of texts, with a null pointer behind its last element; `last` is the plan's own already.
+  Strings list(const std::vector<std::string>& values, const char* last = nullptr);
   std::span<const uint32_t> numbers(std::vector<uint32_t> values);
   std::span<const sock_filter> filter(std::vector<sock_filter> instructions);
+  /// The same with room for `size` characters in all, for a step that writes its copy of it in the child.
+  char* room(std::string_view value, size_t size);
 
  private:
   std::deque<std::string> texts_;
@@ -86,8 +88,9 @@ struct HookState {
   std::string after_pid;
 };
 struct HookStates {
-  HookState creating;  ///< for createContainer
-  HookState created;   ///< for startContainer
+  HookState creating;                    ///< for createContainer
+  HookState created;                     ///< for startContainer
+  std::vector<std::string> environment;  ///< of createContainer hooks that have none of their own: the caller's
 };
 
 /// What a launch needs to know beyond the bundle.

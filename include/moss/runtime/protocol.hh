@@ -1,23 +1,22 @@
-// What parent and child say to each other during a launch, over one SOCK_SEQPACKET socket pair.
+// What parent and child say to each other during a launch, over one SOCK_SEQPACKET socket pair. Descriptors come
+// along as SCM_RIGHTS.
 //
-// clang-format off
-//   message           who sends  who waits  true afterwards
-//   namespaces_ready  child      parent     every namespace exists; a network helper may enter them
-//   ids_mapped        parent     child      uid_map and gid_map stand; id 0 is there to be taken
-//   network_ready     parent     child      the network works, published ports listen
-//   in_cgroup         parent     child      the child is in the container's cgroup; a cgroup namespace may be made
-//   before_pivot      child      parent     the mounts stand below the root; prestart and createRuntime hooks may run
-//   hooks_done        parent     child      they have run, with success
-//   terminal          child      parent     the master of the container's terminal came along (SCM_RIGHTS)
-//   created           child      parent     only execve (and what must come right before it) is left to do
-//   released          parent     child      the record is written: the child waits, or goes on, without the parent
-//   start             `start`    child      over the container's own socket: go on
-//   listener          child      parent     the filter is loaded, its listener came along (SCM_RIGHTS)
-//   listener_taken    parent     child      somebody answers for the filter: notified calls will return
-//   failed            child      parent     step `index` failed with `error`; the child is gone
-//   (end of file)     child      parent     execve worked: the workload runs
-//   (end of file)     parent     child      the parent is gone; the child gives up
-// clang-format on
+//   message            who sends   who waits   true afterwards
+//   namespaces_ready   child       parent      every namespace exists; a network helper may enter them
+//   ids_mapped         parent      child       uid_map and gid_map stand; id 0 is there to be taken
+//   network_ready      parent      child       the network works, published ports listen
+//   in_cgroup          parent      child       the child is in its cgroup; a cgroup namespace may be made
+//   before_pivot       child       parent      the mounts stand; prestart and createRuntime hooks may run
+//   hooks_done         parent      child       they have run, with success
+//   terminal           child       parent      the master of the container's terminal came along
+//   created            child       parent      only execve, and what must come right before it, is left
+//   released           parent      child       the record is written: the child goes on without the parent
+//   start              `start`     child       over the container's own socket: go on
+//   listener           child       parent      the filter is loaded, its listener came along
+//   listener_taken     parent      child       somebody answers for the filter: notified calls return
+//   failed             child       parent      step `index` failed with `error`; the child is gone
+//   (end of file)      child       parent      execve worked: the workload runs
+//   (end of file)      parent      child       the parent is gone; the child gives up
 //
 // After `released` a created container listens on the socket in its state folder. Who connects and says `start` is the
 // parent from there on: it hears of a failure, or the end of file of a successful execve.

@@ -70,8 +70,8 @@ struct HoldStaging {
   const char* source;
 };
 
-/// Opens the folders of an overlay for MountRoot, for real root: id 0 inside is nobody outside, to whom the store is
-/// closed.
+/// Opens the folders of an overlay for MountRoot or MountRootClassic: where id 0 inside is nobody outside the store is
+/// closed to it, and mount(2) has no room for their names.
 struct HoldFolders {
   Strings sources;
 };
@@ -95,13 +95,13 @@ struct MountRoot {
   bool held;            ///< folders in `options` are those of HoldFolders, in the same order
 };
 
-/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only.
+/// The same through mount(2), for kernels whose overlay takes its lower folders in one option only. The folders are
+/// always those of HoldFolders: a page, all that mount(2) reads, has room for over two hundred.
 struct MountRootClassic {
   const char* type;
-  const char* data;
-  unsigned long flags;
-  const char* working_dir;  ///< relative names in `data` start here; a page must hold them all
-  const char* staging;
+  Strings options;  ///< as in MountRoot, with each lower folder by itself
+  uint64_t attributes;
+  const char* scratch;  ///< a folder of the host that the mount may lie over for a moment
 };
 
 // A mount is made in two steps: it is prepared, as a descriptor in a slot, and attached below the root. What needs no
@@ -403,9 +403,17 @@ struct RunHook {
   int timeout_s;  ///< 0: as long as it takes
   const char* state_before_pid;
   const char* state_after_pid;
+  bool at_root;           ///< starts in the container's root, which is not "/" yet
   uint32_t confine_from;  ///< index of a step; kNoConfinement: the hook is the host's own program
 };
 inline constexpr uint32_t kNoConfinement = UINT32_MAX;
+
+/// Completes `variable`, "HOME=/", by the user's home folder in the container's /etc/passwd, where there is one.
+struct FindHome {
+  uint32_t uid;
+  char* variable;  ///< in the plan, of which the child has a copy
+  uint32_t size;   ///< of its room
+};
 
 /// Signal handling as after boot: all default, none blocked.
 struct ResetSignals {};
@@ -437,7 +445,7 @@ using Step = std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, S
                           SetDomainname, LoopbackUp, SetExecLabel, PivotRoot, ChrootRoot, SetRootPropagation, SetRlimit,
                           SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity, SetMemoryPolicy,
                           SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
-                          NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindCommand,
+                          NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindHome, FindCommand,
                           WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 

@@ -109,7 +109,7 @@ class BundleMaker {
       const auto mask = parse_number<uint32_t>(options().umask, 8);
       if (!mask || *mask > 0777)
         return Error(0, "--umask ", printable(options().umask), ": expected octal digits, 0000 to 0777");
-      process.user.umask = *mask;
+      process.user.umask = mask;
     } else {
       process.user.umask = 0022;
     }
@@ -241,13 +241,11 @@ class BundleMaker {
           std::erase_if(masked, is_meant);
           std::erase_if(readonly, is_meant);
         }
-      } else if (key == "seccomp" && value && !value->empty()) {
-        // Compiled by the caller, who has the cache.
-      } else if (key == "label" && value == "disable") {
-        // There is no SELinux label to take away.
-      } else if (key == "apparmor" && value == "unconfined") {
-        // Nor an AppArmor profile.
       } else {
+        // The caller, who has the cache, compiles the filter; and there is neither label nor profile to take away.
+        const bool is_done = (key == "seccomp" && value && !value->empty()) || (key == "label" && value == "disable") ||
+                             (key == "apparmor" && value == "unconfined");
+        if (is_done) continue;
         return Error(0, "--security-opt ", printable(option), " is not supported");
       }
     }

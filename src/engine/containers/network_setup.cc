@@ -1,6 +1,8 @@
 // The words of --network and -p against what this host can do.
 #include "src/engine/containers/network_setup.hh"
 
+#include <algorithm>
+
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -21,9 +23,17 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
     }
     return choice;
   }
+  std::vector<PublishedPort> ports;
+  for (const std::string& text : options.publish) {
+    for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text))))
+      ports.push_back(std::move(port));
+  }
   NetworkTools tools = probe_network_tools();
   if (options.network == "pasta") tools.slirp4netns.reset();
   if (options.network == "slirp4netns") tools.pasta.reset();
+  const auto is_tcp = [](const PublishedPort& port) { return port.protocol == PublishedPort::tcp; };
+  tools.pasta_keeps_silent =
+      tools.pasta && std::any_of(ports.begin(), ports.end(), is_tcp) && pasta_keeps_silent(*tools.pasta);
   const Result<NetworkTool> tool = choose_network_tool(tools);
   if (!tool.ok()) {
     if (!options.network.empty() || !options.publish.empty()) return tool.error();
@@ -33,13 +43,8 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   }
   choice.tool = *tool;
   choice.program = (choice.tool == NetworkTool::pasta ? tools.pasta : tools.slirp4netns).value_or("");
-  std::vector<PublishedPort> ports;
-  for (const std::string& text : options.publish) {
-    for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text))))
-      ports.push_back(std::move(port));
-  }
   choice.ports = TRY(choose_host_ports(std::move(ports), choice.tool));
-  for (const std::string& line : publish_notices(choice.ports, choice.tool)) notice(line);
+  for (const std::string& line : publish_notices(choice.ports, choice.tool, tools.pasta_keeps_silent)) notice(line);
   return choice;
 }
 

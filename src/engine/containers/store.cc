@@ -196,6 +196,13 @@ Result<Ok> reserve_name(const Paths& paths, const std::string& name, const std::
   return Error(EEXIST, "take the name ", name);
 }
 
+// A folder of ours that is closed to us has one remedy, whatever file in it was the first.
+Error keep_elsewhere(Error error, const std::string& folder, std::string_view variable) {
+  if (error.code() != EROFS && error.code() != EACCES && error.code() != EPERM) return error;
+  return Error(error.code(), "containers are kept in ", folder, ", which cannot be written to; name another folder in ",
+               variable);
+}
+
 }  // namespace
 
 Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, const std::string& name, bool replace) {
@@ -203,8 +210,8 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     const std::string id = sys::random_hex(32);
     const std::string live = paths.live_containers() + "/" + id;
     if (::mkdir(live.c_str(), 0700) != 0) {
-      if (errno != ENOENT) return sys_error("make folder ", live);
-      TRY(sys::make_dirs(live, 0700));
+      Result<Ok> made = errno == ENOENT ? sys::make_dirs(live, 0700) : Result<Ok>(sys_error("make folder ", live));
+      if (!made.ok()) return keep_elsewhere(std::move(made).error(), paths.run, "XDG_RUNTIME_DIR");
     }
     Result<std::optional<sys::FileLock>> lock = sys::FileLock::try_acquire(live + "/lock");
     // A sweeper took it for a dead one's: leave it to them.
@@ -221,10 +228,14 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
       Result<Ok> reserved = reserve_name(paths, name, id);
       // Others may want the name too, and a container that is only starting cannot be found yet.
       for (int tries = 0; !reserved.ok() && replace && tries < 1000; ++tries) {
-        Result<Container> old = find_container(paths, name);
-        Result<Ok> removed = old.ok() ? remove_container(paths, *old, true, 10) : Result<Ok>(old.error());
-        if (!removed.ok() && removed.error().code() != ENOENT) return give_up(std::move(removed).error());
-        if (!old.ok()) ::usleep(10'000);
+        Result<std::optional<Container>> old = look_up_container(paths, name);
+        if (!old.ok()) return give_up(std::move(old).error());
+        if (*old) {
+          Result<Ok> removed = remove_container(paths, **old, true, 10);
+          if (!removed.ok() && removed.error().code() != ENOENT) return give_up(std::move(removed).error());
+        } else {
+          ::usleep(10'000);
+        }
         reserved = reserve_name(paths, name, id);
       }
       if (!reserved.ok()) return give_up(std::move(reserved).error());
@@ -233,7 +244,7 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     if (::mkdir(lasting.c_str(), 0700) != 0) {
       Result<Ok> made =
           errno == ENOENT ? sys::make_dirs(lasting, 0700) : Result<Ok>(sys_error("make folder ", lasting));
-      if (!made.ok()) return give_up(std::move(made).error());
+      if (!made.ok()) return give_up(keep_elsewhere(std::move(made).error(), paths.data, "XDG_DATA_HOME"));
     }
     return container;
   }
@@ -416,18 +427,29 @@ Result<std::vector<Container>> list_containers(const Paths& paths) {
   return containers;
 }
 
-Result<Container> find_container(const Paths& paths, const std::string& name_or_id) {
+Result<std::optional<Container>> look_up_container(const Paths& paths, const std::string& name_or_id) {
   std::vector<Container> containers = TRY(list_containers(paths));
   std::vector<Container*> matches;
   for (Container& container : containers) {
-    if (container.record.name == name_or_id || container.record.id == name_or_id) return std::move(container);
+    if (container.record.name == name_or_id || container.record.id == name_or_id)
+      return std::optional(std::move(container));
     if (!name_or_id.empty() && container.record.id.starts_with(name_or_id)) matches.push_back(&container);
   }
-  if (matches.size() == 1) return std::move(*matches.front());
+  if (matches.size() == 1) return std::optional(std::move(*matches.front()));
   if (matches.size() > 1) {
     return Error(0, "several containers' ids begin with ", printable(name_or_id), "; give more of it");
   }
-  return Error(ENOENT, "no container with name or id \"", printable(name_or_id), "\"; see: moss ps -a");
+  return std::optional<Container>();
+}
+
+Error no_such_container(const std::string& name_or_id) {
+  return Error(0, "no container with name or id \"", printable(name_or_id), "\"; see: moss ps -a");
+}
+
+Result<Container> find_container(const Paths& paths, const std::string& name_or_id) {
+  std::optional<Container> container = TRY(look_up_container(paths, name_or_id));
+  if (container) return std::move(*container);
+  return no_such_container(name_or_id);
 }
 
 Result<Container> latest_container(const Paths& paths) {

@@ -240,6 +240,10 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
       transfer.response.failure +=
           "; install the registry's CA (Debian: /usr/local/share/ca-certificates and update-ca-certificates)";
     }
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT) {
+      transfer.response.failure +=
+          "; look at the registry's name and your network, or bring the image as a file: moss load -i FILE";
+    }
   } else {
     transfer.response.transient = is_transient_status(status);
   }

@@ -57,13 +57,7 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
 }
 
 Result<Ok> make_store(const std::string& store) {
-  const auto say = [&](Error error) {
-    if (error.code() == EROFS || error.code() == EACCES || error.code() == EPERM) {
-      error = Error(error.code(), "images are kept in ", store,
-                    ", which cannot be written to; name another folder in XDG_DATA_HOME");
-    }
-    return explain(std::move(error), store);
-  };
+  const auto say = [&](Error error) { return explain(keep_images_elsewhere(std::move(error), store), store); };
   if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0)
     return say(sys_error("write to ", store));
   if (Result<Ok> made = sys::make_dirs(store, 0700); !made.ok()) return say(made.error());
@@ -85,7 +79,12 @@ namespace {
 
 Result<oci::Index> read_whole_index(const std::string& store) {
   const std::string path = store + "/index.json";
-  const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxIndexBytes));
+  Result<std::optional<std::string>> read = sys::read_file_if_exists(path, kMaxIndexBytes);
+  if (!read.ok() && read.error().code() == EACCES) {
+    return Error(EACCES, "images are kept in ", store,
+                 ", which is closed to you; name another folder in XDG_DATA_HOME");
+  }
+  const std::optional<std::string> text = TRY(std::move(read));
   if (!text) {
     oci::Index empty;
     empty.media_type = std::string(oci::kOciIndex);

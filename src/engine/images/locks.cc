@@ -39,10 +39,17 @@ Result<std::optional<Fd>> lock_name(const std::string& path, int operation) {
 
 }  // namespace
 
+Error keep_images_elsewhere(Error error, const std::string& store) {
+  if (error.code() != EROFS && error.code() != EACCES && error.code() != EPERM) return error;
+  return Error(error.code(), "images are kept in ", store,
+               ", which cannot be written to; name another folder in XDG_DATA_HOME");
+}
+
 Result<NameLock> NameLock::acquire(const std::string& store, const std::string& name) {
   std::string path = cat(store, "/locks/", name);
-  std::optional<Fd> fd = TRY(lock_name(path, LOCK_EX));
-  return NameLock(std::move(path), std::move(*fd));
+  Result<std::optional<Fd>> fd = lock_name(path, LOCK_EX);
+  if (!fd.ok()) return keep_images_elsewhere(std::move(fd).error(), store);
+  return NameLock(std::move(path), *std::move(fd).value());
 }
 
 Result<std::optional<NameLock>> NameLock::try_acquire(const std::string& store, const std::string& name) {

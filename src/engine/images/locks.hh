@@ -11,6 +11,9 @@
 
 namespace moss::engine {
 
+/// A store that its user may not write to has one remedy, whatever file in it was the first. Other errors stay.
+Error keep_images_elsewhere(Error error, const std::string& store);
+
 /// An exclusive lock on a name below the store's locks/, whose file goes when its last holder does.
 class NameLock {
  public:

@@ -242,11 +242,17 @@ Result<std::vector<PublishedPort>> choose_host_ports(std::vector<PublishedPort> 
   return chosen;
 }
 
-std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool) {
+std::vector<std::string> publish_notices(const std::vector<PublishedPort>& ports, NetworkTool tool,
+                                         bool pasta_keeps_silent) {
   std::vector<std::string> notices;
   for (const PublishedPort& port : ports) {
-    if (port.protocol != PublishedPort::udp) continue;
-    if (tool == NetworkTool::slirp4netns) {
+    if (port.protocol == PublishedPort::tcp) {
+      if (tool == NetworkTool::pasta && pasta_keeps_silent) {
+        notices.push_back(cat(naming(port),
+                              ": with this old pasta a server that speaks first (SSH, SMTP, MySQL) never ",
+                              "answers clients beyond 127.0.0.1; sudo apt install slirp4netns"));
+      }
+    } else if (tool == NetworkTool::slirp4netns) {
       notices.push_back(cat(naming(port), ": slirp4netns does not answer senders on 127.0.0.1; ",
                             "send to another address of this host, or install passt"));
     } else if (port.host_port != port.container_port) {

@@ -1,6 +1,7 @@
 // Which of the two tools can work on this machine.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -65,8 +66,36 @@ Result<NetworkTool> choose_network_tool(const NetworkTools& tools) {
   if (!tools.tun_problem.empty()) {
     return Error(0, "no user-mode network: ", tools.tun_problem, ", or use --network none");
   }
-  if (tools.pasta && (tools.has_default_route || !tools.slirp4netns)) return NetworkTool::pasta;
-  return NetworkTool::slirp4netns;
+  const bool pasta_is_better = tools.has_default_route && !tools.pasta_keeps_silent;
+  return tools.pasta && (pasta_is_better || !tools.slirp4netns) ? NetworkTool::pasta : NetworkTool::slirp4netns;
+}
+
+bool keeps_silent(std::string_view version_line) {
+  // The date of the commit it was built from, in one of many forms: 0.0~git20250503.587980c-2, 2024_03_26.4988e2b.
+  for (size_t at = version_line.find("20"); at != std::string_view::npos; at = version_line.find("20", at + 1)) {
+    std::string date;
+    for (const char c : version_line.substr(at)) {
+      if (c != '_' && c != '-' && (c < '0' || c > '9')) break;
+      if (c != '_' && c != '-' && date.size() < 8) date += c;
+    }
+    if (date.size() == 8) return date < "20240326";
+  }
+  return true;
+}
+
+bool pasta_keeps_silent(const std::string& program) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return true;
+  const Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  Result<sys::Child> child = sys::spawn({program, "--version"}, {.stdout_fd = write_end.get()});
+  write_end.reset();
+  if (!child.ok()) return true;
+  char text[256];
+  const ssize_t got = ::read(read_end.get(), text, sizeof text);
+  (void)child->wait();
+  const std::string_view said(text, got > 0 ? static_cast<size_t>(got) : 0);
+  return keeps_silent(said.substr(0, said.find('\n')));
 }
 
 }  // namespace moss::engine

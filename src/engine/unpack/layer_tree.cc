@@ -222,8 +222,9 @@ bool LayerTree::needs_owner(const Metadata& metadata, bool inherits_group) const
 Result<Ok> LayerTree::set_owner_at(int dir, const char* name, const Metadata& metadata, bool inherits_group,
                                    const std::string& path) {
   if (!needs_owner(metadata, inherits_group)) return Ok{};
-  const int64_t uid = options_.single_id ? 0 : metadata.uid;
-  const int64_t gid = options_.single_id ? 0 : metadata.gid;
+  // The single id is the caller's, under whatever number: keep-id has no 0.
+  const int64_t uid = options_.single_id ? ::geteuid() : metadata.uid;
+  const int64_t gid = options_.single_id ? ::getegid() : metadata.gid;
   const auto beyond = [&] {
     return entry_error(path, "its owner ", uid, ":", gid,
                        " is not among the ids that are mapped; map more of yours (--uidmap, --gidmap), or "

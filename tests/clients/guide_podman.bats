@@ -1,5 +1,4 @@
-# Every command and every file in the guides of section 7 that can be tried here, taken from the guides themselves.
-# Slurm's are in slurm.bats. There is no HTCondor and no CRI-O in Debian 12: of theirs the parts that are moss's are run.
+# moss-podman(7): its configuration and its commands, taken from the page.
 # as: root user
 
 load helpers
@@ -17,7 +16,7 @@ teardown_file() { remove_work; }
 block() { guide_block "$1" "$2" | sed "s|/usr/local/bin/moss-oci|$OCI_RUNTIME|g; s|^moss-oci \([^=]\)|$OCI_RUNTIME \1|"; }
 commands() { sh -ec "$(block "$1" "commands: $2")"; }
 
-@test "moss-podman(7): its configuration and its commands" {
+@test "its configuration, and its commands for one run and for every one" {
   # What podman needs to live here, beside what the guide says: folders of its own, no network, limits that this root has.
   mkdir home tmp
   export CONTAINERS_STORAGE_CONF=$PWD/storage.conf CONTAINERS_CONF=$PWD/containers.conf
@@ -43,37 +42,4 @@ commands() { sh -ec "$(block "$1" "commands: $2")"; }
   assert_has hello
   podman image rm --all --force >/dev/null
   as_owner rm -rf root runroot
-}
-
-@test "moss-htcondor(7): its bundle and what its job runs" {
-  cp "$(rootfs_tarball)" rootfs.tar.gz
-  ! is_root || skip "a job is an ordinary user's"
-  commands moss-htcondor bundle
-  block moss-htcondor "file: job.sub" >job.sub
-  local program arguments
-  program=$(sed -n 's/^executable *= *//p' job.sub)
-  arguments=$(sed -n 's/^arguments *= *//p' job.sub | sed 's/$(ClusterId)/1/; s/$(ProcId)/0/')
-  [[ $program == "$OCI_RUNTIME" ]]
-  # shellcheck disable=SC2086 # HTCondor divides them at spaces too
-  run "$program" $arguments
-  assert_success
-  [[ -n $output ]]
-}
-
-@test "moss-kubernetes(7): containerd knows the handler, CRI-O's file is whole, the class names the handler" {
-  need containerd
-  block moss-kubernetes "file: config.toml" >config.toml
-  run containerd --config "$PWD/config.toml" config dump
-  assert_success
-  assert_has "BinaryName = \"$OCI_RUNTIME\""
-  assert_has "runtimes.moss]"
-  block moss-kubernetes "file: crio.conf" >crio.conf
-  OCI_RUNTIME=$OCI_RUNTIME python3 - <<'END'
-import os, tomllib
-runtime = tomllib.load(open("crio.conf", "rb"))["crio"]["runtime"]["runtimes"]["moss"]
-assert runtime["runtime_path"] == os.environ["OCI_RUNTIME"] and runtime["runtime_type"] == "oci"
-END
-  run block moss-kubernetes "file: runtimeclass.yaml"
-  assert_has "handler: moss"
-  assert_has "runtimeClassName: moss"
 }
