@@ -31,7 +31,7 @@ inline constexpr auto fields<ContainerRecord> = std::tuple(
 
 std::string encode_state(const State& state) { return encode(state, JsonWriter::Style::indented); }
 std::string encode_hook_state(const State& state) { return encode(state, JsonWriter::Style::compact); }
-std::string encode_states(const std::vector<State>& states) { return encode(states, JsonWriter::Style::indented); }
+std::string encode_states(const std::vector<State>& states) { return encode(states, JsonWriter::Style::compact); }
 Result<State> decode_state(std::string_view json) { return decode<State>("state", json); }
 
 Result<ContainerRecord> decode_record(std::string_view json) { return decode<ContainerRecord>("state.json", json); }

@@ -121,27 +121,10 @@ bool all_are_threaded(const std::vector<std::string>& controllers) {
   });
 }
 
-// Of one folder, not of those below.
-Result<std::set<pid_t>> processes_in(const std::string& folder) {
-  std::set<pid_t> pids;
-  const Result<std::string> text = read_control(folder, "cgroup.procs");
-  if (!text.ok()) {
-    const int code = text.error().code();
-    // Gone, or threaded: then its processes are those of the folder above.
-    if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return pids;
-    return text.error();
-  }
-  for (const std::string_view line : split(*text, '\n')) {
-    // 0: of a pid namespace that the caller does not see.
-    if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.insert(*pid);
-  }
-  return pids;
-}
-
 // The root of all is free of that rule, and is the only one without a type.
 bool has_processes_of_its_own(const std::string& folder) {
   if (::access(cat(folder, "/cgroup.type").c_str(), F_OK) != 0) return false;
-  const Result<std::set<pid_t>> pids = processes_in(folder);
+  const Result<std::string> pids = read_control(folder, "cgroup.procs");
   return pids.ok() && !pids->empty();
 }
 
@@ -187,11 +170,20 @@ Result<Ok> add_process(const std::string& folder, pid_t pid) {
 
 Result<std::set<pid_t>> all_processes(const std::string& folder) {
   std::set<pid_t> pids;
-  const auto look = [&](int dir) -> Result<Ok> {
-    pids.merge(TRY(processes_in(cat("/proc/self/fd/", dir)).context("look into ", folder)));
+  TRY(walk_cgroups(folder, [&](int dir) -> Result<Ok> {
+    const Result<std::string> text = sys::read_kernel_file(cat("/proc/self/fd/", dir, "/cgroup.procs"));
+    if (!text.ok()) {
+      const int code = text.error().code();
+      // Gone, or threaded: then its processes are those of the folder above.
+      if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return Ok{};
+      return Error(code, "read the processes of ", folder);
+    }
+    for (const std::string_view line : split(*text, '\n')) {
+      // 0: of a pid namespace that the caller does not see.
+      if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.insert(*pid);
+    }
     return Ok{};
-  };
-  TRY(walk_cgroups(folder, look));
+  }));
   return pids;
 }
 

@@ -114,8 +114,8 @@ Result<Cgroup> Cgroup::prepare(CgroupPlan plan) {
     if (std::find(made.begin(), made.end(), folder) == made.end()) TRY(check_unused(folder));
   }
   // A process that is born frozen never gets to say so.
-  if (TRY(is_cgroup_frozen(todo.record))) {
-    return Error(0, "the cgroup of an earlier container is still there, frozen: ", todo.record.folders.begin()->second);
+  if (TRY(is_cgroup_frozen(todo.record)) || TRY(is_frozen_elsewhere(todo.record))) {
+    return Error(0, "container's cgroup unexpectedly frozen: ", todo.record.folders.rbegin()->second);
   }
   cgroup.is_ours_ = true;
   TRY(unified ? fit_out_unified(todo) : apply_writes(todo.record, todo.writes));

@@ -126,6 +126,18 @@ Result<Ok> freeze_cgroup(const CgroupRecord& record) { return freeze(TRY(freezer
 
 Result<Ok> thaw_cgroup(const CgroupRecord& record) { return set_frozen(TRY(freezer_of(record)), false); }
 
+Result<Ok> free_from_freezer(const CgroupRecord& record, pid_t pid) {
+  const std::string* folder = is_unified(record) ? nullptr : folder_of(record, "freezer");
+  if (folder == nullptr || !folder_exists(*folder)) return Ok{};
+  TRY(write_control(*folder, "freezer.state", "THAWED"));
+  return write_control(*folder, "cgroup.procs", std::to_string(pid));
+}
+
+Result<bool> is_frozen_elsewhere(const CgroupRecord& record) {
+  const std::string* v1 = is_unified(record) ? nullptr : folder_of(record, "freezer");
+  return v1 != nullptr && TRY(read_control_if_exists(*v1, "freezer.state")) != "THAWED";
+}
+
 Result<bool> is_cgroup_frozen(const CgroupRecord& record) {
   const std::optional<Freezer> freezer = find_freezer(record);
   if (!freezer) return false;

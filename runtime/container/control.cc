@@ -20,6 +20,7 @@ namespace moss::runtime {
 namespace {
 
 constexpr int kPatienceMs = 10'000;
+constexpr int kSoonMs = 200;
 
 // One verb at a time changes a container. Whoever holds the lock for longer than that is stuck.
 Result<Ok> lock_folder(const Container& container) {
@@ -60,7 +61,13 @@ ino_t pid_namespace_of(pid_t pid) {
 
 Result<Ok> start_container(const Container& container) {
   TRY(lock_folder(container));
-  const Container now = TRY(find_container(container.root, container.id));
+  Container now = TRY(find_container(container.root, container.id));
+  // Whoever asks for the state sees it before its creator is done.
+  for (int waited_ms = 0; now.status == Status::creating && waited_ms < kPatienceMs; ++waited_ms) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+    now = TRY(find_container(container.root, container.id));
+  }
   if (now.status != Status::created) {
     return Error(0, "start container \"", container.id, "\": it is not created but ", to_string(now.status));
   }
@@ -73,6 +80,8 @@ Result<Ok> start_container(const Container& container) {
                             listener.get());
   };
   TRY(start_waiting(socket.get(), steps, on_listener).context("start container \"", container.id, "\""));
+  // execve closes one descriptor after the other: before the lock is gone too, the state would still be "created".
+  (void)wait_until_unlocked(now);
   return run_poststart(now);
 }
 
@@ -100,6 +109,8 @@ Result<Ok> kill_container(const Container& container, int signal, bool all) {
   if (container.status == Status::stopped || container.status == Status::creating) {
     // Without a pid namespace of its own others may outlive process 1.
     if (all && !cgroup.empty() && !TRY(cgroup_processes(cgroup)).empty()) return kill_cgroup(cgroup, signal);
+    // All of none: shims make sure in this way that nothing is left.
+    if (all && container.status == Status::stopped) return Ok{};
     return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
   }
   if (all && !cgroup.empty()) return kill_cgroup(cgroup, signal);
@@ -136,6 +147,10 @@ Result<Ok> delete_found(const Container& container, bool force, const Note& note
   if (!cgroup.empty() && force) TRY(kill_cgroup(cgroup, SIGKILL));
   if (container.pidfd) {
     (void)sys::send_signal(container.pidfd.get(), SIGKILL);
+    // A process that somebody froze in another cgroup of v1 does not even die.
+    if (!cgroup.empty() && !has_ended(container.pidfd.get(), kSoonMs)) {
+      TRY(free_from_freezer(cgroup, static_cast<pid_t>(container.record.pid)));
+    }
     if (!has_ended(container.pidfd.get(), kPatienceMs)) {
       return Error(EBUSY, "process ", container.record.pid, " does not end");
     }

@@ -16,7 +16,8 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
     return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
   }
   if (container.status == Status::paused && !options.ignore_paused) {
-    return Error(0, "exec in container \"", container.id, "\": it is paused; resume it, or give --ignore-paused");
+    return Error(0, "exec in container \"", container.id,
+                 "\": cannot exec in a paused container; resume it, or give --ignore-paused");
   }
   TRY(check_console(options.process.terminal, !options.detach, options.console_socket));
   const oci::Config config = TRY(read_config(container));

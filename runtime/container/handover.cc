@@ -69,14 +69,21 @@ Result<Ok> check_console(bool terminal, bool attached, const std::string& consol
   return Ok{};
 }
 
-Result<Ok> check_preserved(uint32_t preserve) {
+Result<std::string> hold_preserved(uint32_t preserve) {
   if (preserve > 1u << 20) return Error(0, "--preserve-fds ", preserve, ": too many");
+  std::vector<std::string> missing;
   for (uint32_t i = 0; i < preserve; ++i) {
-    if (::fcntl(static_cast<int>(3 + i), F_GETFD) < 0) {
-      return Error(0, "--preserve-fds ", preserve, ": descriptor ", 3 + i, " is not open");
+    const int fd = static_cast<int>(3 + i);
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    Fd filler = TRY(sys::open_at(AT_FDCWD, "/", O_PATH).context("--preserve-fds ", preserve));
+    if (filler.get() == fd) {
+      (void)filler.release();
+    } else if (::dup3(filler.get(), fd, O_CLOEXEC) < 0) {
+      return sys_error("--preserve-fds ", preserve);
     }
+    missing.push_back(std::to_string(fd));
   }
-  return Ok{};
+  return join(missing, ", ");
 }
 
 }  // namespace moss::runtime

@@ -450,6 +450,7 @@ class Inside {
     if (::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return errno;
     const Held peer(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!peer) return errno;
+    if (s.uid != 0 && ::fchown(peer.get(), s.uid, static_cast<gid_t>(-1)) != 0) return errno;
     if (s.rows != 0 && s.columns != 0) {
       const winsize size{.ws_row = s.rows, .ws_col = s.columns};
       if (::ioctl(master.get(), TIOCSWINSZ, &size) != 0) return errno;

@@ -105,6 +105,9 @@ class Builder {
   uint8_t parked(std::string_view path) const;
   void park(const std::string& path, uint8_t slot) { parked_.emplace_back(path, slot); }
 
+  /// Mounts that become read-only when everything is in them.
+  std::vector<const char*>& readonly_later() { return readonly_later_; }
+
   std::vector<KernelSetting>& settings() { return settings_; }
 
   Plan finish() && { return std::move(plan_); }
@@ -118,6 +121,7 @@ class Builder {
   PlannedMount::When latest_ = PlannedMount::When::first;
   std::vector<std::pair<std::string, uint8_t>> parked_;
   std::vector<KernelSetting> settings_;
+  std::vector<const char*> readonly_later_;
 };
 
 // Each adds its steps, in the order they stand here. mounts.cc.

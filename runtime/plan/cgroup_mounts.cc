@@ -2,6 +2,8 @@
 //
 //   cgroup v2, or hybrid for an ordinary user   one cgroup2 mount
 //   v1 and hybrid for real root                 a tmpfs with a mount for each tree, and the usual symlinks
+//   the same in a user namespace, without       the same, read-only
+//   a cgroup namespace, where they are known
 //   v1 for an ordinary user                     nothing: sysfs leaves an empty folder there
 //
 // In a cgroup namespace of its own a container may be shown the real thing, whose root is its own cgroup. Without one
@@ -105,6 +107,8 @@ void decide_cgroup_mount(Builder& b, const oci::Mount& mount, std::vector<Planne
     if (mode != sys::CgroupMode::v1) planned.push_back(new_filesystem(b, "cgroup2", destination, {}, attributes, true));
   } else if (mode == sys::CgroupMode::v2) {
     planned.push_back(bind_own(b, "", "/sys/fs/cgroup", destination, attributes));
+  } else if (!b.options().cgroup_folders.empty()) {
+    decide_v1(b, destination, attributes, planned);
   } else {
     planned.push_back(copy_of(b, "/sys/fs/cgroup", destination, attributes | kReadOnly));
   }

@@ -201,6 +201,8 @@ void check_sysctls(Checker& c, const oci::Config& config, const Builder& b) {
     } else if (!b.has_own(*owner)) {
       c.complain("linux.sysctl: ", printable(key), " would change the host: the container shares that namespace");
     }
+    // Both would be the last word.
+    if (key == "kernel.hostname" || key == "kernel/hostname") c.complain("linux.sysctl: kernel.hostname: set hostname");
     if (has_dots(key) || key.find("//") != std::string::npos || printable(key) != key || printable(value) != value) {
       c.complain("linux.sysctl: bad key or value: ", printable(key));
     }

@@ -103,8 +103,10 @@ Result<Ok> plan_devices(Builder& b) {
   }
   if (b.config().process.terminal) {
     const oci::ConsoleSize size = b.config().process.console_size.value_or(oci::ConsoleSize{});
-    b.then(OpenTerminal{
-        .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = true});
+    b.then(OpenTerminal{.rows = static_cast<uint16_t>(size.height),
+                        .columns = static_cast<uint16_t>(size.width),
+                        .console = true,
+                        .uid = b.config().process.user.uid});
   }
   return Ok{};
 }

@@ -195,11 +195,23 @@ const char* fallback_of(const Builder& b, std::string_view type) {
   return nullptr;
 }
 
+// A read-only tmpfs is empty, and nothing could be made in it: so it becomes one when what belongs there is there.
+bool is_filled(const oci::Config& config, const std::string& path) {
+  return path == "/dev" || std::any_of(config.mounts.begin(), config.mounts.end(), [&](const oci::Mount& mount) {
+           return clean_path(mount.destination).starts_with(path + "/");
+         });
+}
+
 bool takes_label(std::string_view type) { return type != "proc" && type != "sysfs" && type != "mqueue"; }
 
 PlannedMount decide_new(Builder& b, const std::string& type, const oci::Mount& mount, MountOptions options) {
   if (const std::string& label = b.config().linux.mount_label; !label.empty() && takes_label(type)) {
     options.data.push_back(cat("context=", label));
+  }
+  const std::string destination = clean_path(mount.destination);
+  if (type == "tmpfs" && (options.set & MOUNT_ATTR_RDONLY) != 0 && is_filled(b.config(), destination)) {
+    options.set &= ~uint64_t{MOUNT_ATTR_RDONLY};
+    b.readonly_later().push_back(b.text(destination));
   }
   const auto [when, slot] = b.turn(needs_no_ids(b, type, options) ? When::early : When::in_turn);
   const auto [flags, classic] = classic_options(options);
@@ -398,6 +410,7 @@ Result<Ok> plan_hidden_paths(Builder& b) {
   for (const std::string& path : b.config().linux.masked_paths) {
     if (b.parked(path) == kBelowRoot) b.then(Mask{b.text(path), kBelowRoot});
   }
+  for (const char* path : b.readonly_later()) b.then(ChangeMount{path, MOUNT_ATTR_RDONLY, 0, 0, 0});
   if (b.config().root.readonly) b.then(ReadonlyRoot{});
   return Ok{};
 }

@@ -220,8 +220,10 @@ Result<Plan> plan_exec(const oci::Process& process, const sys::Host& host, PlanO
   TRY(plan_exec_labels(plan, process, host));
   if (process.terminal) {
     const oci::ConsoleSize size = process.console_size.value_or(oci::ConsoleSize{});
-    plan.steps.emplace_back(OpenTerminal{
-        .rows = static_cast<uint16_t>(size.height), .columns = static_cast<uint16_t>(size.width), .console = false});
+    plan.steps.emplace_back(OpenTerminal{.rows = static_cast<uint16_t>(size.height),
+                                         .columns = static_cast<uint16_t>(size.width),
+                                         .console = false,
+                                         .uid = process.user.uid});
   }
   if (process.exec_cpu_affinity) {
     TRY(set_affinity(process.exec_cpu_affinity->final, "process.execCPUAffinity.final"));

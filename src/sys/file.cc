@@ -43,6 +43,10 @@ Result<std::string> read_to_end(int fd, std::string_view name, size_t max_bytes,
 
 }  // namespace
 
+Result<std::string> read_stream(int fd, std::string_view name, size_t max_bytes) {
+  return read_to_end(fd, name, max_bytes, 0);
+}
+
 Result<std::string> read_fd(int fd, std::string_view name, size_t max_bytes) {
   struct stat status;
   if (::fstat(fd, &status) != 0) return sys_error("stat ", name);

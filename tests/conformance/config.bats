@@ -192,10 +192,41 @@ load helpers
   assert_output /home/me
 }
 
+# Mounts: "in the listed order" means that what is listed later lies in what is listed before.
+@test "a read-only /dev has the devices and mounts that belong there" {
+  edit 'c["mounts"][1]["options"].append("ro")'
+  runs 'touch /dev/new 2>/dev/null || echo refused; echo lost >/dev/null && test -d /dev/shm && readlink /dev/fd'
+  assert_output $'refused\n/proc/self/fd'
+}
+# What an ordinary user may not change about a mount of the host's stays as the host has it.
+@test "a bind mount may ask for another way to keep access times" {
+  mkdir source
+  edit 'c["mounts"].append({"destination": "/mnt", "type": "bind", "source": os.path.abspath("source"), "options": ["bind", "nosuid", "strictatime"]})'
+  runs 'grep -o " /mnt .*nosuid" /proc/self/mountinfo | cut -c1-6'
+  assert_output " /mnt "
+}
+# config-linux.md: hostname is the config's; crun and runc refuse the parameter too.
+@test "the host name is not set by sysctl" {
+  edit 'linux["sysctl"] = {"kernel.hostname": "other"}'
+  refused
+}
+# crun's annotation, on which Podman's --group-add keep-groups rests; runc has none.
+@test "the caller's groups are kept where the annotation asks for it" {
+  ((EUID == 0)) || skip "an ordinary user here has no groups to keep"
+  edit 'c["annotations"] = {"run.oci.keep_original_groups": "1"}'
+  program 'grep Groups: /proc/self/status'
+  run setpriv --groups 3,4 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" run --bundle bundle "$id" </dev/null 3>&- 4>&-
+  assert_has "3 4"
+  edit 'del c["annotations"]'
+  run setpriv --groups 3,4 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" run --bundle bundle "$id" </dev/null 3>&- 4>&-
+  refute_has "3 4"
+}
+
 # Process: "terminal"; the terminal is sent to the console socket, and is the container's /dev/console (runtime-linux.md).
 @test "a terminal goes to the console socket, and is what the container is on" {
   edit 'process["terminal"] = True; process["consoleSize"] = {"height": 30, "width": 100}'
-  program 'tty; stty size; test -c /dev/console && echo console'
+  ((EUID != 0)) || edit 'process["user"]["uid"] = 7'
+  program 'tty; stty size; test "$(stat -c %u "$(tty)")" = "$(id -u)" && echo own; test -c /dev/console && echo console'
   run python3 - "$OCI_RUNTIME" "$PWD" "$id" <<'END'
 import os, select, socket, subprocess, sys
 runtime, folder, name = sys.argv[1:]
@@ -220,4 +251,5 @@ END
   assert_has /dev/pts/0
   assert_has "30 100"
   assert_has console
+  assert_has own
 }

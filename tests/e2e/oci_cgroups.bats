@@ -110,3 +110,32 @@ END
   run find /sys/fs/cgroup -maxdepth 2 -name "moss-test-$BATS_TEST_NUMBER-$$*"
   assert_output ""
 }
+
+@test "a container is not started in a cgroup that is frozen" {
+  local name
+  name=$(jq -r .linux.cgroupsPath b/config.json)
+  if [[ -w /sys/fs/cgroup/freezer ]]; then
+    mkdir "/sys/fs/cgroup/freezer$name"
+    echo FROZEN >"/sys/fs/cgroup/freezer$name/freezer.state"
+  else
+    mkdir "/sys/fs/cgroup$name"
+    echo 1 >"/sys/fs/cgroup$name/cgroup.freeze"
+  fi
+  run timeout 10 "$MOSS" oci --root state create -b b c </dev/null
+  rmdir "/sys/fs/cgroup/freezer$name" || rmdir "/sys/fs/cgroup$name"
+  assert_status 1
+  assert_has "frozen"
+}
+
+@test "delete --force ends a process that somebody froze in another cgroup" {
+  [[ -w /sys/fs/cgroup/freezer ]] || skip "no cgroup v1 freezer, in which the frozen do not die"
+  running
+  local other=/sys/fs/cgroup/freezer/moss-test-other-$$
+  mkdir "$other"
+  pid_of c >"$other/cgroup.procs"
+  echo FROZEN >"$other/freezer.state"
+  run timeout 20 "$MOSS" oci --root state delete --force c
+  echo THAWED >"$other/freezer.state"
+  wait_for 5 rmdir "$other"
+  assert_success
+}

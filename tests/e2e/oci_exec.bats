@@ -76,9 +76,28 @@ running() {
   refute_has 7
   run oci exec --preserve-fds 1 c cat /proc/self/fd/3 3< <(echo kept)
   assert_output kept
-  run oci exec --preserve-fds 3 c true 5<&-
-  assert_status 255
-  assert_has "is not open"
+  # What was not open stays closed, and no descriptor of ours takes its place.
+  run oci --log log exec --preserve-fds 4 c sh -c 'for fd in 5 6; do test -e /proc/$$/fd/$fd && echo $fd; done' 5<&- 6</dev/null
+  assert_output 6
+  run cat log
+  assert_has "not open: 5"
+}
+
+@test "exec takes its process from a pipe" {
+  running
+  run oci exec --process <(echo '{"args": ["echo", "piped"], "cwd": "/", "env": ["PATH=/bin"]}') c
+  assert_output piped
+}
+
+@test "--debug tells what is done, in the log or on stderr" {
+  running
+  run oci --debug --log log exec c true
+  assert_output ""
+  run cat log
+  assert_has "level=debug"
+  assert_has "exec c true"
+  run oci --debug exec c true
+  assert_has "level=debug"
 }
 
 @test "list tells of every container, as a table, as JSON, or by id alone" {

@@ -225,3 +225,22 @@ while b"42" not in seen:
 assert b"/dev/pts/0" in seen or b"/dev/console" in seen, seen
 PY
 }
+
+@test "kill --all of a stopped container is no error, kill is" {
+  bundle b true
+  oci create -b b c </dev/null
+  oci start c
+  wait_for 5 has_status c stopped
+  run oci kill c 9
+  assert_status 1
+  oci kill --all c 9
+}
+
+@test "start waits for a create that is not done" {
+  EDIT='.hooks = {createRuntime: [{path: "/bin/sleep", args: ["sleep", "1"]}]}' bundle b touch /ran
+  oci create -b b c </dev/null >/dev/null 2>&1 3>&- 4>&- &
+  wait_for 5 has_status c creating
+  oci start c
+  wait_for 5 test -e b/rootfs/ran
+  wait
+}

@@ -132,7 +132,8 @@ PYTHON
   run timeout 20 "$MOSS" oci --root state exec --pidfd-socket pidfd.sock c sleep 100
   assert_status 137
   has_status c running
-  run oci run --pidfd-socket no-such.sock -b b d
+  bundle other true
+  run oci run --pidfd-socket no-such.sock -b other d
   assert_status 1
   assert_has "connect to no-such.sock"
 }

@@ -125,6 +125,21 @@ TEST(Golden, OldKernelTakesTheRootInOneMount) {
   expect_golden("old_kernel", default_config(), host);
 }
 
+// Id 0 inside is nobody outside: neither the store nor the root's place is open to it by name.
+TEST(Golden, RealRootOnAnOldKernelHoldsWhatItMountsToo) {
+  oci::Config config = default_config();
+  config.linux.uid_mappings = config.linux.gid_mappings = {{0, 524288, 65536}};
+  expect_golden("old_kernel_real_root", config, {.uid = 0, .gid = 0, .kernel = {6, 1}, .cgroups = sys::CgroupMode::v2});
+}
+
+TEST(Plan, AKernelWithoutMountSetattrIsToldSo) {
+  sys::Host host = kNewHost;
+  host.kernel = {5, 10};
+  const Result<Plan> refused = plan(default_config(), host, {.bundle = "/run/c"});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().to_string(), "containers need Linux 5.12 or later; this is 5.10");
+}
+
 TEST(Golden, CgroupsV1AreLeftOut) {
   sys::Host host = kNewHost;
   host.cgroups = sys::CgroupMode::v1;

@@ -224,6 +224,10 @@ Result<Ok> freeze_cgroup(const CgroupRecord& record);
 Result<Ok> thaw_cgroup(const CgroupRecord& record);
 /// False also where there is no cgroup, or none any more.
 Result<bool> is_cgroup_frozen(const CgroupRecord& record);
+/// On a hybrid host: by v1's freezer, which pause does not use there.
+Result<bool> is_frozen_elsewhere(const CgroupRecord& record);
+/// Takes a process back from whatever cgroup of v1's freezer it was moved to, into the container's own.
+Result<Ok> free_from_freezer(const CgroupRecord& record, pid_t pid);
 
 /// Every process in the cgroup and below, as the caller's pid namespace counts them. Empty where there is none any
 /// more.

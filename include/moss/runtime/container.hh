@@ -66,9 +66,10 @@ Result<std::vector<std::string>> list_containers(const std::string& root);
 /// The config as it was at create.
 Result<oci::Config> read_config(const Container& container);
 
-/// To be called before anything is opened: the `preserve` descriptors from 3 up must be open, or one of ours would take
-/// the place of one and be handed to the container.
-Result<Ok> check_preserved(uint32_t preserve);
+/// To be called before anything is opened, with how many descriptors from 3 up the container gets. Those of them that
+/// are not open are held until execve, or one of ours would take the place of one and be handed to the container. They
+/// are what comes back: "5, 7"; crun too goes on without them.
+Result<std::string> hold_preserved(uint32_t preserve);
 
 // ---- making one ----
 

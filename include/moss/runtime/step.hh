@@ -220,6 +220,7 @@ struct OpenTerminal {
   uint16_t rows;
   uint16_t columns;
   bool console;  ///< bind it over /dev/console
+  uint32_t uid;  ///< who gets it; its group is what devpts says
 };
 
 /// Where a path to cover lies: below the root, or below a parked mount.

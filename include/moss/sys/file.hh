@@ -18,6 +18,9 @@ namespace moss::sys {
 /// openat(2) with O_CLOEXEC. Retries EINTR. `dir` may be AT_FDCWD.
 Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0);
 
+/// All that comes, from a file or a pipe, however long it takes. Errors: more than `max_bytes`.
+Result<std::string> read_stream(int fd, std::string_view name, size_t max_bytes);
+
 /// The whole of a regular file. Errors: not a regular file (a FIFO or device is never waited for), larger than
 /// `max_bytes`. `name` is how errors call it.
 Result<std::string> read_file(const std::string& path, size_t max_bytes);

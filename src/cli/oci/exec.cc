@@ -1,4 +1,5 @@
 // exec: one more process, described by a file or by options.
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -81,7 +82,9 @@ struct ExecFlags {
 
   Result<oci::Process> process(const runtime::Container& container, const std::vector<std::string>& words) const {
     if (!process_file.empty()) {
-      const std::string json = TRY(sys::read_file(process_file, kMaxProcessBytes));
+      // Also a shell's <(...).
+      const Fd file = TRY(sys::open_at(AT_FDCWD, process_file, O_RDONLY | O_NOCTTY));
+      const std::string json = TRY(sys::read_stream(file.get(), process_file, kMaxProcessBytes));
       oci::Process process = TRY(oci::decode_process(json).context(process_file));
       if (words.size() > 1) process.args.assign(words.begin() + 1, words.end());
       return process;
@@ -127,7 +130,7 @@ int oci_exec(const OciGlobals& globals, const OciVerb& verb, const Words& words)
   return with_arguments(
       globals, verb, arguments, words,
       [&]() -> Result<int> {
-        TRY(runtime::check_preserved(flags.options.preserve_fds));
+        TRY(hold_preserved(globals, flags.options.preserve_fds));
         if (arguments.words().empty()) return Error(0, "in which container? its id is missing");
         const runtime::Container container = TRY(find_container(globals, arguments.words().front()));
         flags.options.process = TRY(flags.process(container, arguments.words()));

@@ -41,7 +41,7 @@ struct CreateFlags {
       options.listen_fds = parse_number<uint32_t>(listen).value_or(0);
       options.preserve_fds = std::max(options.preserve_fds, options.listen_fds);
     }
-    TRY(runtime::check_preserved(options.preserve_fds));
+    TRY(hold_preserved(globals, options.preserve_fds));
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
     options.new_keyring = !no_new_keyring;

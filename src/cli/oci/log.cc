@@ -79,6 +79,13 @@ runtime::Note OciGlobals::warnings() const {
   };
 }
 
+void OciGlobals::tell_debug(const std::string& line) const {
+  if (!debug && log_level != "debug") return;
+  OciGlobals where = *this;
+  if (where.log.empty()) where.log = "/dev/stderr";
+  write_log(where, "debug", printable(line));
+}
+
 int oci_fail(const OciGlobals& globals, const Error& error, int otherwise) {
   // errno's text begins in lower case, as it does for runc: Docker looks for it so, to tell 127 from 125.
   std::string text = error.to_string();

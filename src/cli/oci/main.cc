@@ -91,6 +91,12 @@ Result<std::string> only_id(const Arguments& arguments) {
   return arguments.words()[0];
 }
 
+Result<Ok> hold_preserved(const OciGlobals& globals, uint32_t preserve) {
+  const std::string missing = TRY(runtime::hold_preserved(preserve));
+  if (!missing.empty()) globals.warnings()(cat("--preserve-fds ", preserve, ": not open: ", missing));
+  return Ok{};
+}
+
 Result<runtime::Container> find_container(const OciGlobals& globals, const std::string& id) {
   const std::string root = TRY(globals.state_root());
   return runtime::find_container(root, id);
@@ -103,6 +109,8 @@ Result<runtime::Container> only_container(const OciGlobals& globals, const Argum
 
 int with_arguments(const OciGlobals& globals, const OciVerb& verb, Arguments& arguments, const Words& words,
                    const std::function<Result<int>()>& body, int failure_code) {
+  globals.tell_debug(
+      cat("moss ", kVersion, ": ", verb.name, " ", join(std::vector<std::string>(words.begin(), words.end()), " ")));
   if (const Result<Ok> parsed = arguments.parse(words); !parsed.ok()) {
     return oci_fail(globals,
                     Error(0, parsed.error().message(), "; see: ", globals.called_as, " ", verb.name, " --help"),

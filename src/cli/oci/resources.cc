@@ -22,18 +22,6 @@ Result<Ok> must_live(const runtime::Container& container) {
   return Error(0, "container not running: \"", container.id, "\" is ", to_string(container.status));
 }
 
-Result<std::string> read_stdin() {
-  std::string text;
-  char buffer[4096];
-  while (true) {
-    const ssize_t got = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (got < 0 && errno != EINTR) return sys_error("read standard input");
-    if (got == 0) return text;
-    if (got > 0) text.append(buffer, static_cast<size_t>(got));
-    if (text.size() > kMaxResourcesBytes) return Error(EFBIG, "read standard input");
-  }
-}
-
 }  // namespace
 
 int oci_pause(const OciGlobals& globals, const OciVerb& verb, const Words& words) {
@@ -123,7 +111,8 @@ struct UpdateFlags {
 
   Result<oci::Resources> resources() const {
     if (!file.empty()) {
-      const std::string text = TRY(file == "-" ? read_stdin() : sys::read_file(file, kMaxResourcesBytes));
+      const std::string text = TRY(file == "-" ? sys::read_stream(STDIN_FILENO, "standard input", kMaxResourcesBytes)
+                                               : sys::read_file(file, kMaxResourcesBytes));
       return oci::decode_resources(text);
     }
     oci::Resources resources;

@@ -47,7 +47,9 @@ oci::Config example(bool rootless) {
        .options = {"nosuid", "noexec", "nodev", "relatime", "ro"}},
   };
   oci::Linux& linux = config.linux;
-  for (const char* type : {"pid", "network", "ipc", "uts", "mount", "cgroup"}) linux.namespaces.push_back({type, ""});
+  for (const char* type : {"pid", "network", "ipc", "uts", "mount"}) linux.namespaces.push_back({type, ""});
+  // As runc has it: with cgroup v1 root's container is shown its own folders all the same.
+  if (rootless || sys::exists("/sys/fs/cgroup/cgroup.controllers")) linux.namespaces.push_back({"cgroup", ""});
   linux.masked_paths = {"/proc/acpi",          "/proc/asound",     "/proc/kcore",       "/proc/keys",
                         "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
                         "/sys/firmware",       "/proc/scsi"};

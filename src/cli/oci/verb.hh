@@ -30,6 +30,8 @@ struct OciGlobals {
   Result<runtime::CgroupManager> manager() const;
   /// For what is worth knowing but is not the outcome. It goes to the log, never to stderr: clients read that.
   runtime::Note warnings() const;
+  /// With --debug, what is being done: in the log, or without one on stderr, as runc tells it.
+  void tell_debug(const std::string& line) const;
 };
 
 /// Tells of a failure: one line on stderr and, with --log, one line there. Gives the exit code: 126 or 127 where the
@@ -55,6 +57,9 @@ Result<std::string> only_id(const Arguments& arguments);
 Result<runtime::Container> find_container(const OciGlobals& globals, const std::string& id);
 /// Both.
 Result<runtime::Container> only_container(const OciGlobals& globals, const Arguments& arguments);
+
+/// runtime::hold_preserved(), with a warning of those that are not open.
+Result<Ok> hold_preserved(const OciGlobals& globals, uint32_t preserve);
 
 int oci_create(const OciGlobals& globals, const OciVerb& verb, const Words& words);
 int oci_run(const OciGlobals& globals, const OciVerb& verb, const Words& words);

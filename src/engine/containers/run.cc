@@ -90,7 +90,7 @@ Result<Image> find_or_pull(const ImageStore& store, const RunOptions& options, c
 // An empty lowest layer with the places that moss mounts on, so that a rootfs that lacks one need not be written to.
 // Made once; a container finds it whole or not at all.
 Result<std::string> skeleton(const Paths& paths) {
-  const std::string path = paths.data + "/skeleton";
+  std::string path = paths.data + "/skeleton";
   if (sys::exists(path)) return path;
   TRY(sys::make_dirs(paths.data, 0700));
   sys::TemporaryDir staged = TRY(sys::TemporaryDir::create(paths.data, ".skeleton-"));
