@@ -42,7 +42,7 @@ PYTHON
 
 # A filter that notifies of mkdir. $1: more members of linux.seccomp, as jq has them.
 notifying() {
-  EDIT=".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", listenerPath: \"$PWD/agent.sock\", listenerMetadata: \"words\",
+  export EDIT=".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", listenerPath: \"$PWD/agent.sock\", listenerMetadata: \"words\",
     syscalls: [{names: [\"mkdir\", \"mkdirat\"], action: \"SCMP_ACT_NOTIFY\"}]} + ${1:-{\}}"
 }
 
