@@ -80,6 +80,8 @@ Result<Ok> start_container(const Container& container) {
                             listener.get());
   };
   TRY(start_waiting(socket.get(), steps, on_listener).context("start container \"", container.id, "\""));
+  // execve closes one descriptor after the other: before the lock is gone too, the state would still be "created".
+  (void)wait_until_unlocked(now);
   return run_poststart(now);
 }
 

@@ -189,8 +189,12 @@ int change_attributes(int mount, uint64_t set, uint64_t clear, bool below) {
   if (set_attributes(mount, below, attributes) == 0) return 0;
   // What is locked stays locked: "rw" of a source that the host locked read-only asks for more than there is to give.
   attributes.attr_clr &= MOUNT_ATTR__ATIME;
-  if (errno != EPERM || attributes.attr_clr == clear) return errno;
-  return check(set_attributes(mount, below, attributes));
+  if (errno != EPERM) return errno;
+  if (attributes.attr_clr != clear && set_attributes(mount, below, attributes) == 0) return 0;
+  // Nor is it ours to say how access times are kept, where the host has said it.
+  attributes.attr_set &= ~uint64_t{MOUNT_ATTR__ATIME};
+  attributes.attr_clr = 0;
+  return attributes.attr_set == 0 ? 0 : check(set_attributes(mount, below, attributes));
 }
 
 }  // namespace moss::runtime

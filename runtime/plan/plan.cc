@@ -103,6 +103,10 @@ void plan_oom_score(Builder& b) {
 }
 
 void plan_parents_work(Builder& b) {
+  if (b.config().annotations.contains("run.oci.delegate-cgroup")) {
+    b.plan().warnings.push_back(
+        "annotations: run.oci.delegate-cgroup is crun's; the container gets no cgroup below its own");
+  }
   for (const auto& [name, device] : b.config().linux.net_devices) {
     b.plan().net_devices.push_back({name, device.name.empty() ? name : device.name});
   }

@@ -198,6 +198,13 @@ load helpers
   runs 'touch /dev/new 2>/dev/null || echo refused; echo lost >/dev/null && test -d /dev/shm && readlink /dev/fd'
   assert_output $'refused\n/proc/self/fd'
 }
+# What an ordinary user may not change about a mount of the host's stays as the host has it.
+@test "a bind mount may ask for another way to keep access times" {
+  mkdir source
+  edit 'c["mounts"].append({"destination": "/mnt", "type": "bind", "source": os.path.abspath("source"), "options": ["bind", "nosuid", "strictatime"]})'
+  runs 'grep -o " /mnt .*nosuid" /proc/self/mountinfo | cut -c1-6'
+  assert_output " /mnt "
+}
 # config-linux.md: hostname is the config's; crun and runc refuse the parameter too.
 @test "the host name is not set by sysctl" {
   edit 'linux["sysctl"] = {"kernel.hostname": "other"}'

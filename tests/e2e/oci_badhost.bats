@@ -5,7 +5,8 @@ load oci_helpers
 
 # Runs every verb that makes a container on tiny filesystems, $1...: what mount(8) is told of each.
 sweep() {
-  bundle b true
+  # Whoever mounts them is root of a namespace of his own, and the only one there.
+  EDIT='.linux.uidMappings[0].hostID = 0 | .linux.gidMappings[0].hostID = 0' bundle b true
   cat >sweep <<'END'
 mkdir small
 for size; do
@@ -66,29 +67,26 @@ data = server.recv(65536)
 with open("part", "wb") as file: file.write(data)
 os.rename("part", "datagram")
 PYTHON
-  cat >inside <<'END'
-mount -t tmpfs none /run && mkdir -p /run/systemd/journal
-python3 listener.py /run/systemd/journal/socket &
-until [[ -e ready ]]; do sleep 0.05; done
-"$MOSS" oci --root "$PWD/state" --log journald:moss-test start c
-wait
-END
-  MOSS=$MOSS run unshare --user --map-root-user --mount bash inside
-  assert_has 'container "c" does not exist'
+  failure_goes_to journald:moss-test /run /run/systemd/journal/socket
   grep -qx 'MESSAGE=container "c" does not exist' datagram
   grep -qx PRIORITY=3 datagram
   grep -qx SYSLOG_IDENTIFIER=moss-test datagram
-  rm ready datagram
+  failure_goes_to syslog:moss-test /dev /dev/log
+  grep -q '^<27>moss-test: container "c" does not exist' datagram
+}
+
+# A failure with --log $1, while $2 is an empty folder in which somebody listens at $3.
+failure_goes_to() {
+  rm -f ready datagram
   cat >inside <<'END'
-mount -t tmpfs none /dev
-python3 listener.py /dev/log &
+mount -t tmpfs none "$2" && mkdir -p "$(dirname "$3")"
+python3 listener.py "$3" &
 until [[ -e ready ]]; do sleep 0.05; done
-"$MOSS" oci --root "$PWD/state" --log syslog:moss-test start c
+"$MOSS" oci --root "$PWD/state" --log "$1" start c
 wait
 END
-  MOSS=$MOSS run unshare --user --map-root-user --mount bash inside
+  MOSS=$MOSS run unshare --user --map-root-user --mount bash inside "$@"
   assert_has 'container "c" does not exist'
-  grep -q '^<27>moss-test: container "c" does not exist' datagram
 }
 
 @test "a log that cannot be written hides nothing" {

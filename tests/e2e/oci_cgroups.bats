@@ -86,6 +86,13 @@ running() {
   jq -se 'length >= 1 and all(.[]; .type == "stats" and .id == "c")' events
 }
 
+@test "update of a resctrl group needs a container that has one" {
+  running
+  run oci update --l3-cache-schema L3:0=ff c
+  assert_status 1
+  assert_has "linux.intelRdt: the container was created without it"
+}
+
 @test "cgroups nested deeper than a path can say are removed with the container" {
   running
   python3 - "/moss-test-$BATS_TEST_NUMBER-$$" <<'END'

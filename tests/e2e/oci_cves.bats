@@ -65,6 +65,7 @@ END
   [[ $(sha256_of mine) == "$sum" ]]
 }
 
+# shellcheck disable=SC2016 # for the shell inside
 @test "cgroups that are not the container's own cannot be written" { # CVE-2023-25809
   EDIT='.linux.namespaces |= map(select(.type != "cgroup"))
     | .mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "rw"]}]' \
@@ -74,6 +75,7 @@ END
   assert_output end
 }
 
+# shellcheck disable=SC2016 # for the shell inside
 @test "no release agent can be set from inside" { # CVE-2022-0492
   EDIT='.process.capabilities[] += ["CAP_SETFCAP"]' bundle b \
     unshare -U -r -m sh -c 'mkdir -p /tmp/c; for c in memory rdma misc none,name=x; do mount -t cgroup -o $c none /tmp/c && echo mounted; done; echo end'

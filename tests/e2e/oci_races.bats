@@ -44,6 +44,15 @@ race() {
   racer=$!
 }
 
+# A container "c" that goes on while a folder in its root is swapped.
+race_in_running() {
+  bundle b sleep 1000
+  mkdir -p b/rootfs/swap/wd
+  ln -s "$PWD/victim" b/rootfs/swapped
+  oci run -d -b b c </dev/null >/dev/null 2>&1
+  race b/rootfs/swap b/rootfs/swapped
+}
+
 nothing_touched() {
   kill -0 "$racer" # it has been at work all the time
   [[ $(picture_of victim) == "$before" ]] || fail "the victim was changed"
@@ -90,11 +99,7 @@ racing_bundle() {
 
 @test "while exec changes its folder" {
   local i
-  bundle b sleep 1000
-  mkdir -p b/rootfs/swap/wd
-  ln -s "$PWD/victim" b/rootfs/swapped
-  oci run -d -b b c </dev/null >/dev/null 2>&1
-  race b/rootfs/swap b/rootfs/swapped
+  race_in_running
   for ((i = 0; i < tries / 4; i++)); do
     oci exec --cwd /swap/wd c sh -c 'cat secret ../../victim/file; echo x >new' >>output 2>/dev/null || true
   done
@@ -104,13 +109,9 @@ racing_bundle() {
 
 @test "while mounts are added and removed" {
   local i
-  bundle b sleep 1000
-  mkdir -p b/rootfs/swap/wd
-  ln -s "$PWD/victim" b/rootfs/swapped
-  oci run -d -b b c </dev/null >/dev/null 2>&1
   echo '[{"destination": "/swap/wd", "type": "tmpfs"}, {"destination": "/swap/made/new", "type": "tmpfs"},
     {"destination": "/swap/made/file", "type": "bind", "source": "'"$PWD/swap.c"'", "options": ["bind"]}]' >mounts.json
-  race b/rootfs/swap b/rootfs/swapped
+  race_in_running
   for ((i = 0; i < tries / 8; i++)); do
     oci mounts add c mounts.json 2>/dev/null || true
     oci mounts remove c mounts.json 2>/dev/null || true

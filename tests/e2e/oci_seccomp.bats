@@ -42,7 +42,7 @@ PYTHON
 
 # A filter that notifies of mkdir. $1: more members of linux.seccomp, as jq has them.
 notifying() {
-  EDIT=".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", listenerPath: \"$PWD/agent.sock\", listenerMetadata: \"words\",
+  export EDIT=".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", listenerPath: \"$PWD/agent.sock\", listenerMetadata: \"words\",
     syscalls: [{names: [\"mkdir\", \"mkdirat\"], action: \"SCMP_ACT_NOTIFY\"}]} + ${1:-{\}}"
 }
 
@@ -132,7 +132,8 @@ PYTHON
   run timeout 20 "$MOSS" oci --root state exec --pidfd-socket pidfd.sock c sleep 100
   assert_status 137
   has_status c running
-  run oci run --pidfd-socket no-such.sock -b b d
+  bundle other true
+  run oci run --pidfd-socket no-such.sock -b other d
   assert_status 1
   assert_has "connect to no-such.sock"
 }
