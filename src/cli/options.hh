@@ -1,11 +1,11 @@
 // How options are declared: CLI11 with Podman's habits. Only for the .cc files of this folder.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "moss/base/result.hh"
+#include "src/cli/cli11.hh"
 
 namespace moss::cli {
 
