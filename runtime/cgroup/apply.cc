@@ -9,6 +9,7 @@
 #include <ranges>
 
 #include "moss/sys/file.hh"
+#include "runtime/cgroup/tree.hh"
 #include "runtime/cgroup/wait.hh"
 
 namespace moss::runtime {
@@ -91,11 +92,9 @@ Result<Ok> remove_folder(const std::string& folder) {
   while (::rmdir(folder.c_str()) != 0) {
     if (errno == ENOENT) return Ok{};
     if (errno != EBUSY && errno != ENOTEMPTY) return sys_error("remove the cgroup ", folder);
-    // EBUSY is said of a folder with folders, with processes, and of one that a process has left only just now.
-    for (const std::string& name : TRY(child_folders(folder))) TRY(remove_folder(below(folder, name)));
-    if (::rmdir(folder.c_str()) == 0) return Ok{};
+    if (TRY(remove_below(folder)) && ::rmdir(folder.c_str()) == 0) return Ok{};
     if (!patience.wait()) {
-      const std::vector<pid_t> left = TRY(folder_processes(folder));
+      const std::set<pid_t> left = TRY(all_processes(folder));
       return Error(EBUSY, "remove the cgroup ", folder, ": ", left.size(), " processes are still in it");
     }
   }
@@ -125,7 +124,7 @@ bool all_are_threaded(const std::vector<std::string>& controllers) {
 // The root of all is free of that rule, and is the only one without a type.
 bool has_processes_of_its_own(const std::string& folder) {
   if (::access(cat(folder, "/cgroup.type").c_str(), F_OK) != 0) return false;
-  const Result<std::vector<pid_t>> pids = folder_processes(folder);
+  const Result<std::string> pids = read_control(folder, "cgroup.procs");
   return pids.ok() && !pids->empty();
 }
 
@@ -169,19 +168,22 @@ Result<Ok> add_process(const std::string& folder, pid_t pid) {
   return write_control(folder, "cgroup.procs", cat(pid)).context("add process ", pid, " to the cgroup");
 }
 
-Result<std::vector<pid_t>> folder_processes(const std::string& folder) {
-  std::vector<pid_t> pids;
-  Result<std::string> text = read_control(folder, "cgroup.procs");
-  if (!text.ok()) {
-    const int code = text.error().code();
-    // Gone, or threaded: then its processes are those of the folder above.
-    if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return pids;
-    return std::move(text).error();
-  }
-  for (const std::string_view line : split(*text, '\n')) {
-    // 0: of a pid namespace that the caller does not see.
-    if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.push_back(*pid);
-  }
+Result<std::set<pid_t>> all_processes(const std::string& folder) {
+  std::set<pid_t> pids;
+  TRY(walk_cgroups(folder, [&](int dir) -> Result<Ok> {
+    const Result<std::string> text = sys::read_kernel_file(cat("/proc/self/fd/", dir, "/cgroup.procs"));
+    if (!text.ok()) {
+      const int code = text.error().code();
+      // Gone, or threaded: then its processes are those of the folder above.
+      if (code == ENOENT || code == ENODEV || code == EOPNOTSUPP) return Ok{};
+      return Error(code, "read the processes of ", folder);
+    }
+    for (const std::string_view line : split(*text, '\n')) {
+      // 0: of a pid namespace that the caller does not see.
+      if (const auto pid = parse_number<pid_t>(line); pid && *pid > 0) pids.insert(*pid);
+    }
+    return Ok{};
+  }));
   return pids;
 }
 

@@ -1,6 +1,8 @@
 // Limits and processes on their way into folders. Private to runtime/cgroup.
 #pragma once
 
+#include <set>
+
 #include "moss/runtime/cgroup.hh"
 #include "runtime/cgroup/folders.hh"
 
@@ -32,7 +34,7 @@ Result<Ok> enable_controllers(const std::string& first, const std::string& last,
 /// Adds a process. ESRCH: it is gone.
 Result<Ok> add_process(const std::string& folder, pid_t pid);
 
-/// The processes in one folder, not below it.
-Result<std::vector<pid_t>> folder_processes(const std::string& folder);
+/// The processes in a folder and below it.
+Result<std::set<pid_t>> all_processes(const std::string& folder);
 
 }  // namespace moss::runtime

@@ -17,11 +17,8 @@ namespace {
 
 // A folder that was there already may be another container's, or what a killed one left frozen.
 Result<Ok> check_unused(const std::string& folder) {
-  if (!TRY(folder_processes(folder)).empty()) {
-    return Error(EEXIST, "the cgroup ", folder, " has processes in it already; choose another linux.cgroupsPath");
-  }
-  for (const std::string& name : TRY(child_folders(folder))) TRY(check_unused(below(folder, name)));
-  return Ok{};
+  if (TRY(all_processes(folder)).empty()) return Ok{};
+  return Error(EEXIST, "the cgroup ", folder, " has processes in it already; choose another linux.cgroupsPath");
 }
 
 // v1: a new cpuset has neither processors nor memory nodes, and takes no process before it has both.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "moss/sys/path.hh"
+
 namespace moss::runtime {
 
 namespace {
@@ -17,18 +19,6 @@ struct Mount {
   bool is_usual() const { return point.starts_with("/sys/fs/cgroup"); }
 };
 
-// Spaces, tabs, newlines and backslashes stand as octal numbers.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto code =
-        text[i] == '\\' && i + 3 < text.size() ? parse_number<unsigned>(text.substr(i + 1, 3), 8) : std::nullopt;
-    out += code ? static_cast<char>(*code) : text[i];
-    if (code) i += 3;
-  }
-  return out;
-}
-
 std::vector<Mount> cgroup_mounts(std::string_view mountinfo) {
   std::vector<Mount> mounts;
   for (const std::string_view line : split(mountinfo, '\n')) {
@@ -37,8 +27,8 @@ std::vector<Mount> cgroup_mounts(std::string_view mountinfo) {
     const std::vector<std::string_view> fields = split(line.substr(0, dash), ' ');
     const std::vector<std::string_view> kind = split(line.substr(dash + 3), ' ');
     if (fields.size() < 6 || kind.size() < 3 || (kind[0] != "cgroup" && kind[0] != "cgroup2")) continue;
-    Mount mount{.root = unescape(fields[3]),
-                .point = unescape(fields[4]),
+    Mount mount{.root = sys::unescape_mount(fields[3]),
+                .point = sys::unescape_mount(fields[4]),
                 .unified = kind[0] == "cgroup2",
                 .options = split(kind[2], ',')};
     // Later mounts cover earlier ones at the same place.

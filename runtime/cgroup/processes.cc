@@ -8,8 +8,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <set>
-
 #include "moss/sys/file.hh"
 #include "runtime/cgroup/apply.hh"
 #include "runtime/cgroup/wait.hh"
@@ -19,12 +17,6 @@ namespace moss::runtime {
 namespace {
 
 constexpr int kFreezeMs = 10'000;
-
-Result<Ok> collect(const std::string& folder, std::set<pid_t>& pids) {
-  for (const pid_t pid : TRY(folder_processes(folder))) pids.insert(pid);
-  for (const std::string& name : TRY(child_folders(folder))) TRY(collect(below(folder, name), pids));
-  return Ok{};
-}
 
 // Where freezing and listing happen: the unified tree if the container is in it, else the freezer's, else any.
 const std::string* main_folder(const CgroupRecord& record) {
@@ -113,8 +105,7 @@ Result<Ok> signal_all(const std::set<pid_t>& pids, int signal) {
 Result<Ok> signal_until_known(const std::string& folder, int signal) {
   std::set<pid_t> known;
   for (int round = 0; round < 100; ++round) {
-    std::set<pid_t> fresh;
-    TRY(collect(folder, fresh));
+    std::set<pid_t> fresh = TRY(all_processes(folder));
     std::erase_if(fresh, [&](pid_t pid) { return known.contains(pid); });
     if (fresh.empty()) return Ok{};
     TRY(signal_all(fresh, signal));
@@ -127,7 +118,7 @@ Result<Ok> signal_until_known(const std::string& folder, int signal) {
 
 Result<std::vector<pid_t>> cgroup_processes(const CgroupRecord& record) {
   std::set<pid_t> pids;
-  if (const std::string* folder = main_folder(record)) TRY(collect(*folder, pids));
+  if (const std::string* folder = main_folder(record)) pids = TRY(all_processes(*folder));
   return std::vector<pid_t>(pids.begin(), pids.end());
 }
 
@@ -170,9 +161,8 @@ Result<Ok> kill_cgroup(const CgroupRecord& record, int signal) {
   if (!freezer) return signal_until_known(*folder, signal);
   const bool was_frozen = TRY(is_cgroup_frozen(record));
   if (!was_frozen && !freeze(*freezer).ok()) return signal_until_known(*folder, signal);
-  std::set<pid_t> pids;
-  Result<Ok> done = collect(*folder, pids);
-  if (done.ok()) done = signal_all(pids, signal);
+  const Result<std::set<pid_t>> pids = all_processes(*folder);
+  const Result<Ok> done = pids.ok() ? signal_all(*pids, signal) : Result<Ok>(pids.error());
   // A frozen process of v1 does not even die.
   if (!was_frozen || signal == SIGKILL) TRY(set_frozen(*freezer, false));
   return done;

@@ -120,10 +120,12 @@ Result<Ok> kill_container(const Container& container, int signal, bool all) {
       if (pid != container.record.pid) (void)::kill(pid, signal);
     }
   }
-  // A process that is frozen by cgroup v1 does not even die.
+  // A process that is frozen by cgroup v1 does not even die. With v2 it does, and systemd removes its cgroup at once.
   if (signal == SIGKILL && container.status == Status::paused) {
     TRY(sys::send_signal(container.pidfd.get(), signal));
-    return thaw_cgroup(cgroup);
+    Result<Ok> thawed = thaw_cgroup(cgroup);
+    if (!thawed.ok() && has_ended(container.pidfd.get(), 0)) return Ok{};
+    return thawed;
   }
   Result<Ok> sent = sys::send_signal(container.pidfd.get(), signal);
   if (!sent.ok() && sent.error().code() == ESRCH) return Error(0, "container not running: \"", container.id, "\"");

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "moss/runtime/container.hh"
@@ -14,6 +15,7 @@
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
+#include "moss/sys/path.hh"
 #include "runtime/container/folder.hh"
 #include "runtime/container/handover.hh"
 #include "runtime/container/lifecycle.hh"
@@ -59,6 +61,18 @@ std::vector<std::string> own_environment() {
 
 bool has_hooks_inside(const oci::Hooks& hooks) {
   return !hooks.create_container.empty() || !hooks.start_container.empty();
+}
+
+// What is mounted below "/", without the first slash; the newest first, for it may lie over an older one.
+Result<std::vector<std::string>> host_mounts() {
+  const std::string mountinfo = TRY(sys::read_kernel_file("/proc/self/mountinfo"));
+  std::vector<std::string> found;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const std::vector<std::string_view> fields = split(line, ' ');
+    if (fields.size() > 4 && fields[4].size() > 1) found.push_back(sys::unescape_mount(fields[4].substr(1)));
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
 }
 
 // A container about to be launched.
@@ -119,6 +133,7 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
       .await_cgroup = !prepared.cgroup.empty(),
       .life = life,
   };
+  if (options.no_pivot) plan_options.chroot_over_mounts = TRY(host_mounts());
   if (config.linux.seccomp) {
     SeccompFilter filter =
         TRY(seccomp_filter(*config.linux.seccomp, options.root + "/.seccomp").context("linux.seccomp"));
@@ -165,6 +180,7 @@ Result<Launched> launch_into(NewFolder& folder, Prepared& prepared, int start_so
     };
   }
   Launched launched = TRY(launch(prepared.plan, options));
+  // From here on somebody else removes them: who deletes the container, or create() when it fails.
   prepared.record.resctrl = launched.resctrl.made;
   const Identity identity = TRY(identify(launched.init.pid(), launched.init.pidfd()));
   prepared.record.pid = identity.pid;
@@ -201,6 +217,12 @@ Result<Launched> make(NewFolder& folder, Prepared& prepared, const CreateOptions
   return launched;
 }
 
+// A container that did not come about: its processes are gone, and nobody will delete it.
+void undo(const Prepared& prepared, const Note& note) {
+  (void)remove_resctrl_groups({.folders = {}, .made = prepared.record.resctrl});
+  run_poststop(prepared.config.hooks, prepared.record, note);
+}
+
 void tell_warnings(const Plan& plan, const Note& note) {
   for (const std::string& warning : plan.warnings) {
     if (note) note(warning);
@@ -213,7 +235,7 @@ Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
   NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
   Result<Launched> launched = make(folder, prepared, options, life);
   if (!launched.ok()) {
-    run_poststop(prepared.config.hooks, prepared.record, note);
+    undo(prepared, note);
     return launched.error();
   }
   // From here on it is a container, whatever becomes of us.
@@ -224,7 +246,7 @@ Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
   if (!released.ok()) {
     launched->init.kill_and_reap();
     (void)remove_cgroup(prepared.record.cgroup);
-    run_poststop(prepared.config.hooks, prepared.record, note);
+    undo(prepared, note);
     return released.error();
   }
   folder.keep();
@@ -249,7 +271,7 @@ Result<RunningContainer> RunningContainer::start(const CreateOptions& options, c
   NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
   Result<Launched> launched = make(folder, prepared, options, Life::with_parent);
   if (!launched.ok()) {
-    run_poststop(prepared.config.hooks, prepared.record, note);
+    undo(prepared, note);
     return launched.error();
   }
   folder.keep();

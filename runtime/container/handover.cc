@@ -10,6 +10,7 @@
 
 #include "moss/runtime/container.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/socket.hh"
 
 namespace moss::runtime {
 
@@ -38,21 +39,7 @@ Result<Fd> connect_to(const std::string& path, int type) {
 
 Result<Ok> send_fd(const std::string& path, int fd, std::string name) {
   const Fd socket = TRY(connect_to(path, SOCK_STREAM));
-  iovec data{.iov_base = name.data(), .iov_len = name.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  ::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) {
-    if (errno != EINTR) return sys_error("send over ", path);
-  }
+  if (sys::send_with_descriptor(socket.get(), name.data(), name.size(), fd) < 0) return sys_error("send over ", path);
   return Ok{};
 }
 

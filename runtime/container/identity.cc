@@ -8,6 +8,7 @@
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
+#include "moss/sys/process.hh"
 
 namespace moss::runtime {
 
@@ -23,17 +24,6 @@ uint64_t inode_of(int pidfd) {
   return ::fstat(pidfd, &status) == 0 ? status.st_ino : 0;
 }
 
-// The name in field 2 may hold spaces and parentheses; what follows its last one does not.
-std::optional<uint64_t> start_time_of(pid_t pid) {
-  const Result<std::string> text = sys::read_kernel_file(cat("/proc/", pid, "/stat"));
-  if (!text.ok()) return std::nullopt;
-  const size_t name_end = text->rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  const std::vector<std::string_view> rest = split(std::string_view(*text).substr(name_end + 1), ' ');
-  // rest[0] is empty, rest[1] is field 3.
-  return rest.size() > 20 ? parse_number<uint64_t>(rest[20]) : std::nullopt;
-}
-
 Result<std::string> known_boot() {
   std::string boot = sys::boot_id();
   if (boot.empty()) return Error(0, "this boot has no id in /proc/sys/kernel/random/boot_id");
@@ -43,7 +33,7 @@ Result<std::string> known_boot() {
 }  // namespace
 
 Result<Identity> identify(pid_t pid, int pidfd) {
-  const std::optional<uint64_t> start_time = start_time_of(pid);
+  const std::optional<uint64_t> start_time = sys::start_time_of(pid);
   if (!start_time) return Error(0, "find out when process ", pid, " was started");
   return Identity{.pid = pid, .start_time = *start_time, .pidfd_inode = inode_of(pidfd), .boot_id = TRY(known_boot())};
 }
@@ -57,7 +47,7 @@ std::optional<Fd> open_process(const Identity& identity) {
   const Result<std::string> boot = known_boot();
   if (!boot.ok() || *boot != identity.boot_id) return std::nullopt;
   const bool same = identity.pidfd_inode != 0 ? inode_of(pidfd->get()) == identity.pidfd_inode
-                                              : start_time_of(identity.pid) == identity.start_time;
+                                              : sys::start_time_of(identity.pid) == identity.start_time;
   if (!same) return std::nullopt;
   return std::move(pidfd).value();
 }

@@ -22,11 +22,14 @@ std::string hook_state(const oci::ContainerRecord& record, const char* status, i
 
 Result<Ok> hand_on_listener(const oci::Seccomp& seccomp, const oci::ContainerRecord& record, const char* status,
                             pid_t pid, int listener) {
-  const oci::ContainerProcessState state{
-      .pid = pid,
-      .metadata = seccomp.listener_metadata,
-      .state = {
-          .id = record.id, .status = status, .pid = pid, .bundle = record.bundle, .annotations = record.annotations}};
+  const oci::ContainerProcessState state{.pid = pid,
+                                         .metadata = seccomp.listener_metadata,
+                                         // The process may be one of exec; the state is the container's.
+                                         .state = {.id = record.id,
+                                                   .status = status,
+                                                   .pid = record.pid != 0 ? record.pid : pid,
+                                                   .bundle = record.bundle,
+                                                   .annotations = record.annotations}};
   return send_to_seccomp_agent(seccomp.listener_path.value_or(""), oci::encode_container_process_state(state),
                                listener);
 }

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <signal.h>
@@ -29,6 +30,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "moss/sys/socket.hh"
 #include "runtime/launch/below_root.hh"
 #include "runtime/launch/copy_tree.hh"
 #include "runtime/launch/hook_process.hh"
@@ -78,20 +80,8 @@ class Inside {
   }
 
   int send_descriptor(Message what, int descriptor) {
-    Packet packet{.message = what};
-    iovec data{.iov_base = &packet, .iov_len = sizeof packet};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    ::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    return check(::sendmsg(socket_, &message, MSG_NOSIGNAL));
+    const Packet packet{.message = what};
+    return check(sys::send_with_descriptor(socket_, &packet, sizeof packet, descriptor));
   }
 
   // ---- living on without the parent ----
@@ -380,6 +370,26 @@ class Inside {
     if (::fchdir(root_.root()) != 0) return errno;
     if (::syscall(SYS_pivot_root, ".", ".") != 0) return errno;
     if (::umount2(".", MNT_DETACH) != 0) return errno;
+    return check(::chdir("/"));
+  }
+
+  int apply(const ChrootRoot& s) {
+    // The way to the old root's mounts once the new one covers it.
+    const Held old(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!old || ::fchdir(root_.root()) != 0) return errno;
+    if (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0) return errno;
+    if (::fchdir(old.get()) != 0) return errno;
+    for (const char* path : s.mounts) {
+      // In a user namespace the host's mounts are locked, and stay.
+      if (::umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+      const Held left(open_at_with(old.get(), path, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
+      struct statfs status;
+      if (!left || ::fstatfs(left.get(), &status) != 0) continue;
+      if (status.f_type != PROC_SUPER_MAGIC && status.f_type != SYSFS_MAGIC) continue;
+      const Held cover_up(new_mount("tmpfs", "tmpfs", {}, MOUNT_ATTR_RDONLY));
+      if (!cover_up) return errno;
+      if (const int error = cover(cover_up.get(), left.get())) return error;
+    }
     return check(::chdir("/"));
   }
 

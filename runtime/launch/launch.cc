@@ -396,7 +396,7 @@ bool prepare_outside(const Plan& plan, const Entrance& entrance, Inherited& inhe
   if (entrance.has_user_namespace() && (!entrance.enter_user_namespace() || ::unshare(CLONE_NEWNS) != 0)) return false;
   for (index = 0; index < plan.steps_outside; ++index) {
     const auto& bind = std::get<PrepareBind>(plan.steps[index]);
-    Fd made(prepare_bind(bind));
+    Fd made(prepare_bind(bind, -1));
     if (!made) return false;
     inherited.mounts.push_back({bind.slot, std::move(made)});
   }

@@ -12,11 +12,13 @@ int open_at_with(int dir, const char* path, int flags, mode_t mode, uint64_t res
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
   how.resolve = resolve;
-  while (true) {
-    const int fd = static_cast<int>(::syscall(SYS_openat2, dir, path, &how, sizeof how));
-    // EAGAIN: something on the way was renamed while the kernel walked it.
-    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return fd;
+  // EAGAIN: something on the way was renamed while the kernel walked it. Nobody may keep us at that for ever.
+  int fd = -1;
+  for (int tries = 0; tries < 1000; ++tries) {
+    fd = static_cast<int>(::syscall(SYS_openat2, dir, path, &how, sizeof how));
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
+  return fd;
 }
 
 size_t write_number(char* text, unsigned number) {

@@ -84,11 +84,15 @@ bool is_name(std::string_view name) {
          printable(name) == name;
 }
 
+// "/" is the group that everything is in from the start.
+std::string folder_of(const oci::IntelRdt& rdt, const std::string& id, const std::string& root) {
+  return rdt.clos_id == "/" ? root : cat(root, '/', rdt.clos_id.empty() ? id : rdt.clos_id);
+}
+
 Result<Ok> fill_groups(ResctrlGroups& groups, const oci::IntelRdt& rdt, const std::string& id,
                        const std::string& root) {
   const std::vector<std::string> lines = schemata_of(rdt);
-  // "/" is the group that everything is in from the start.
-  const std::string folder = rdt.clos_id == "/" ? root : cat(root, '/', rdt.clos_id.empty() ? id : rdt.clos_id);
+  const std::string folder = folder_of(rdt, id, root);
   if (!rdt.clos_id.empty() && lines.empty()) {
     if (!sys::exists(folder + "/tasks")) return Error(0, "linux.intelRdt.closID: there is no group ", folder);
   } else if (rdt.clos_id == "/" || !TRY(make_group(folder))) {
@@ -139,6 +143,12 @@ Result<ResctrlGroups> make_resctrl_groups(const oci::IntelRdt& rdt, const std::s
   if (filled.ok()) return groups;
   (void)remove_resctrl_groups(groups);
   return filled.error();
+}
+
+Result<Ok> update_resctrl_group(const std::optional<oci::IntelRdt>& config, const std::string& id,
+                                const oci::IntelRdt& update, const std::string& root) {
+  if (!config) return Error(0, "linux.intelRdt: the container was created without it");
+  return write_schemata(root, folder_of(*config, id, root), schemata_of(update));
 }
 
 Result<Ok> enter_resctrl_groups(const ResctrlGroups& groups, pid_t pid) {

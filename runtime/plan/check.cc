@@ -125,13 +125,18 @@ void check_mount(Checker& c, const oci::Mount& mount, size_t i, const Builder& b
   check_map(c, cat("mounts[", i, "].gidMappings"), mount.gid_mappings);
   const bool idmapped = options.idmap || !mount.uid_mappings.empty();
   if (idmapped && !bind) c.complain("mounts[", i, "].options: idmap is for bind mounts only");
-  if (options.idmap && mount.uid_mappings.empty() && b.config().linux.uid_mappings.empty()) {
+  if (options.idmap && options.idmap_ranges.empty() && mount.uid_mappings.empty() &&
+      b.config().linux.uid_mappings.empty()) {
     c.complain("mounts[", i, "].options: idmap: neither the mount nor the container has a mapping");
   }
-  for (const std::string& option : mount.options) {
-    if (option.starts_with("idmap=") || option.starts_with("ridmap=")) {
-      c.complain("mounts[", i, "].options: ", printable(option), " is not supported; use uidMappings and gidMappings");
-    }
+  if (!options.idmap_ranges.empty()) {
+    const std::string place = cat("mounts[", i, "].options: idmap");
+    const oci::Linux& linux = b.config().linux;
+    const Result<IdMap> map = parse_idmap_ranges(options.idmap_ranges, {linux.uid_mappings, linux.gid_mappings});
+    c.expect(map, place);
+    if (map.ok()) check_map(c, cat(place, ": uids"), map->uids);
+    if (map.ok()) check_map(c, cat(place, ": gids"), map->gids);
+    if (!mount.uid_mappings.empty()) c.complain(place, ": has uidMappings beside it");
   }
 }
 

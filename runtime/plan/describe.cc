@@ -179,6 +179,9 @@ std::string describe(const Step& step) {
           [](const SetDomainname& s) { return cat("set domain name ", printable(s.name)); },
           [](const LoopbackUp&) { return std::string("bring the loopback interface up"); },
           [](const PivotRoot&) { return std::string("pivot_root, leaving the host's files behind"); },
+          [](const ChrootRoot& s) {
+            return cat("move the root over the host's and chroot into it, away from ", s.mounts.size(), " mounts");
+          },
           [](const SetRlimit& s) {
             return cat("limit resource ", s.resource, " to ", limit(s.soft), ":", limit(s.hard));
           },

@@ -103,6 +103,8 @@ Result<oci::Features> features() {
     });
     if (works.enabled) linux.memory_policy.flags.emplace_back(flag);
   }
+  // They reach the unit that systemd makes for the container; one that ends with a dot is a prefix.
+  found.unsafe_annotations = {"org.systemd.property.", "run.oci.systemd.subgroup"};
   return found;
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <string_view>
 
 namespace moss::runtime {
@@ -99,6 +100,10 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
     } else if (option == "idmap" || option == "ridmap") {
       parsed.idmap = true;
       parsed.idmap_recursive = option == "ridmap";
+    } else if (option.starts_with("idmap=") || option.starts_with("ridmap=")) {
+      parsed.idmap = true;
+      parsed.idmap_recursive = option.starts_with('r');
+      parsed.idmap_ranges = option.substr(option.find('=') + 1);
     } else if (asks_for_nothing(option)) {
       continue;
     } else if (const Attribute* attribute = find_attribute(option)) {
@@ -116,6 +121,51 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
     }
   }
   return parsed;
+}
+
+namespace {
+
+// "0-1-10#10-11-10": first id on the filesystem, first id it looks like, how many.
+Result<std::vector<IdRange>> parse_ranges(std::string_view text, const std::vector<IdRange>& container) {
+  const bool relative = text.starts_with('@');
+  if (relative) text.remove_prefix(1);
+  std::vector<IdRange> ranges;
+  for (const std::string_view one : split(text, '#')) {
+    const std::vector<std::string_view> numbers = split(one, '-');
+    const auto number = [&](size_t i) {
+      return i < numbers.size() ? parse_number<uint32_t>(numbers[i]) : std::nullopt;
+    };
+    if (numbers.size() != 3 || !number(0) || !number(1) || !number(2)) {
+      return Error(0, "three numbers such as 0-1-10, not \"", printable(one), "\"");
+    }
+    IdRange range{.inside = *number(0), .outside = *number(1), .count = *number(2)};
+    if (relative) {
+      const auto holder = std::find_if(container.begin(), container.end(), [&](const IdRange& own) {
+        return range.outside >= own.inside && range.outside - own.inside < own.count &&
+               range.count <= own.count - (range.outside - own.inside);
+      });
+      if (holder == container.end()) return Error(0, "@", printable(one), ": not in one range of the container's");
+      range.outside += holder->outside - holder->inside;
+    }
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
+}  // namespace
+
+Result<IdMap> parse_idmap_ranges(const std::string& ranges, const IdMap& container) {
+  IdMap map;
+  for (const std::string_view part : split(ranges, ';')) {
+    const auto [kind, list] = cut(part, '=');
+    if (!list || (kind != "uids" && kind != "gids")) return Error(0, "uids= or gids=, not \"", printable(part), "\"");
+    const bool users = kind == "uids";
+    std::vector<IdRange>& to = users ? map.uids : map.gids;
+    if (!to.empty()) return Error(0, kind, " twice");
+    to = TRY(parse_ranges(*list, users ? container.uids : container.gids).context(kind));
+  }
+  if (map.uids.empty() || map.gids.empty()) return Error(0, "uids and gids go together");
+  return map;
 }
 
 std::vector<std::string> known_mount_options() {

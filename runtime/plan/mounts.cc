@@ -172,8 +172,10 @@ Result<PlannedMount> decide_idmapped_bind(Builder& b, const oci::Mount& mount, c
                                           size_t index) {
   PlannedMount planned = decide_bind(b, mount, options, true);
   if (planned.when == When::in_turn) return Error(0, "mounts[", index, "]: too many mounts before an idmapped one");
+  const IdMap container{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
   IdMap map{mount.uid_mappings, mount.gid_mappings};
-  if (map.uids.empty()) map = IdMap{b.config().linux.uid_mappings, b.config().linux.gid_mappings};
+  if (!options.idmap_ranges.empty()) map = TRY(parse_idmap_ranges(options.idmap_ranges, container));
+  if (map.uids.empty()) map = container;
   b.plan().idmapped.push_back({
       .place = cat("mounts[", index, "]"),
       .bind = std::get<PrepareBind>(*planned.prepare),

@@ -103,6 +103,10 @@ void plan_oom_score(Builder& b) {
 }
 
 void plan_parents_work(Builder& b) {
+  if (b.config().annotations.contains("run.oci.delegate-cgroup")) {
+    b.plan().warnings.push_back(
+        "annotations: run.oci.delegate-cgroup is crun's; the container gets no cgroup below its own");
+  }
   for (const auto& [name, device] : b.config().linux.net_devices) {
     b.plan().net_devices.push_back({name, device.name.empty() ? name : device.name});
   }
@@ -235,6 +239,27 @@ Result<Ok> plan_creation_hooks(Builder& b) {
   return Ok{};
 }
 
+bool may_unmount(const oci::Process& process) {
+  if (!process.capabilities) return false;
+  const std::vector<std::string>& names = process.capabilities->bounding;
+  return std::find(names.begin(), names.end(), "CAP_SYS_ADMIN") != names.end();
+}
+
+Result<Ok> plan_new_root(Builder& b) {
+  if (!b.options().chroot_over_mounts) {
+    b.then(PivotRoot{});
+    return Ok{};
+  }
+  if (b.joins(Namespace::mount)) return Error(0, "--no-pivot: the mount namespace belongs to others too");
+  // Who may unmount the new root finds the host's below it.
+  if (may_unmount(b.config().process) && b.has_own(Namespace::user)) {
+    return Error(0, "--no-pivot: with CAP_SYS_ADMIN the container could unmount its root and reach the host's files; ",
+                 "take it from process.capabilities.bounding");
+  }
+  b.then(ChrootRoot{b.plan().list(*b.options().chroot_over_mounts)});
+  return Ok{};
+}
+
 Result<Ok> plan_names(Builder& b) {
   if (!b.config().hostname.empty()) b.then(SetHostname{b.text(b.config().hostname)});
   if (!b.config().domainname.empty()) b.then(SetDomainname{b.text(b.config().domainname)});
@@ -246,6 +271,10 @@ Result<Ok> plan_names(Builder& b) {
 Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions options) {
   if (const std::vector<std::string> complaints = check(config, host); !complaints.empty()) {
     return Error(0, join(complaints, "; "));
+  }
+  // Before, nothing changes a mount by descriptor: mount_setattr(2).
+  if (constexpr sys::KernelVersion kOldest{5, 12}; host.kernel < kOldest) {
+    return Error(0, "containers need Linux 5.12 or later; this is ", host.kernel.major, ".", host.kernel.minor);
   }
   Builder b(config, host, std::move(options));
   const std::vector<PlannedMount> mounts = TRY(decide_mounts(b));
@@ -266,7 +295,7 @@ Result<Plan> plan(const oci::Config& config, const sys::Host& host, PlanOptions 
   TRY(plan_hidden_paths(b));
   TRY(plan_names(b));
   TRY(plan_creation_hooks(b));
-  b.then(PivotRoot{});
+  TRY(plan_new_root(b));
   // From here on the host's files are out of sight.
   if (const auto type = propagation_type(config.linux.rootfs_propagation)) b.then(SetRootPropagation{*type});
   if (b.options().await_network || b.plan().has_parents_work()) b.then(Await{Message::network_ready});

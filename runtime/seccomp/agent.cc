@@ -6,6 +6,7 @@
 
 #include "moss/base/fd.hh"
 #include "moss/runtime/seccomp.hh"
+#include "moss/sys/socket.hh"
 
 namespace moss::runtime {
 
@@ -31,20 +32,8 @@ Result<Ok> send_to_seccomp_agent(const std::string& path, std::string_view state
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return sys_error("linux.seccomp.listenerPath: connect to ", shown);
   }
-  iovec data{.iov_base = const_cast<char*>(state.data()), .iov_len = state.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof listener)] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof listener);
-  ::memcpy(CMSG_DATA(header), &listener, sizeof listener);
   // One message, whatever its size: the descriptor comes with the first byte, the object must come whole.
-  const ssize_t sent = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+  const ssize_t sent = sys::send_with_descriptor(socket.get(), state.data(), state.size(), listener);
   if (sent < 0) return sys_error("linux.seccomp.listenerPath: send the listener to ", shown);
   if (static_cast<size_t>(sent) != state.size()) {
     return Error(EMSGSIZE, "linux.seccomp.listenerPath: send the listener to ", shown);

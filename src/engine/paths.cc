@@ -43,7 +43,7 @@ Result<std::string> run_parent() {
     return path;
   }
   if (std::string path = cat("/run/user/", ::geteuid()); is_own_dir(path)) return path;
-  const std::string path = cat("/tmp/moss-run-", ::geteuid());
+  std::string path = cat("/tmp/moss-run-", ::geteuid());
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return sys_error("make ", path, " (set XDG_RUNTIME_DIR to a folder of your own)");
   }

@@ -27,4 +27,15 @@ Result<std::string> read_file_beneath(int root, const std::string& path, size_t 
   return read_fd(fd.get(), printable(path), max_bytes);
 }
 
+std::string unescape_mount(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto code =
+        text[i] == '\\' && i + 3 < text.size() ? parse_number<unsigned>(text.substr(i + 1, 3), 8) : std::nullopt;
+    out += code ? static_cast<char>(*code) : text[i];
+    if (code) i += 3;
+  }
+  return out;
+}
+
 }  // namespace moss::sys

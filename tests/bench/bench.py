@@ -342,7 +342,8 @@ def version(name):
 def markdown(results):
     here, start = results["machine"], results["start_us"]
     yard = "moss" if "moss" in start else "floor"
-    lines = [f"`scripts/bench` on {here['os']}, {here['cores']} cores ({here['cpu']}), Linux {here['kernel']}, {here['date']}, as an ordinary user.", "",
+    lines = [f"`scripts/bench` on {here['os']}, {here['cores']} cores ({here['cpu']}), Linux {here['kernel']}, {here['date']}, as an ordinary user.",
+             "Versions: " + ", ".join(sorted(results["versions"].values())) + ".", "",
              f"| `run --rm --network none alpine true` | min ms | median ms | ratio to {yard} | peak memory, MiB | |", "|---|--:|--:|--:|--:|---|"]
     for name, figures in start.items():
         ratio = figures["median"] / start[yard]["median"]

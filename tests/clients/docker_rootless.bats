@@ -16,9 +16,10 @@ setup_file() {
     network=slirp4netns
     options=()
   fi
+  mkdir -p "$HOME/.config/docker"
+  guide_block moss-docker "file: daemon.json" | sed "s|/usr/local/bin/moss-oci|$OCI_RUNTIME|" >"$HOME/.config/docker/daemon.json"
   DOCKERD_ROOTLESS_ROOTLESSKIT_NET=$network start_daemon dockerd "$script" --host "unix://$work/d.sock" --data-root "$work/data" \
-    --exec-root "$work/exec" --pidfile "$work/docker.pid" --iptables=false --ip6tables=false "${options[@]}" \
-    --add-runtime "moss=$OCI_RUNTIME" --default-runtime moss
+    --exec-root "$work/exec" --pidfile "$work/docker.pid" --iptables=false --ip6tables=false "${options[@]}"
   export DOCKER_CONFIG=$work/home
   make_command docker --host "unix://$work/d.sock"
   wait_for 60 eval 'docker version >/dev/null 2>&1' || fail "$(tail -n 20 "$work/dockerd.log")"
@@ -40,8 +41,8 @@ teardown_file() {
 run_alpine() { docker run --network none "$@"; }
 
 @test "the daemon is rootless and calls this runtime" {
-  run docker info --format '{{.DefaultRuntime}} {{.SecurityOptions}}'
-  assert_has moss
+  run docker info --format '{{.DefaultRuntime}} {{(index .Runtimes "moss").Path}} {{.SecurityOptions}}'
+  assert_has "moss $OCI_RUNTIME"
   assert_has rootless
   run_alpine -d --name box alpine sleep 100
   run stat -c %u "/proc/$(docker inspect --format '{{.State.Pid}}' box)"

@@ -86,6 +86,31 @@ running() {
   jq -se 'length >= 1 and all(.[]; .type == "stats" and .id == "c")' events
 }
 
+@test "update of a resctrl group needs a container that has one" {
+  running
+  run oci update --l3-cache-schema L3:0=ff c
+  assert_status 1
+  assert_has "linux.intelRdt: the container was created without it"
+}
+
+@test "cgroups nested deeper than a path can say are removed with the container" {
+  running
+  python3 - "/moss-test-$BATS_TEST_NUMBER-$$" <<'END'
+import os, sys
+for tree in ("pids", "unified"):
+    try: os.chdir(f"/sys/fs/cgroup/{tree}{sys.argv[1]}")
+    except FileNotFoundError: continue
+    for _ in range(25):
+        os.mkdir("n" * 200); os.chdir("n" * 200)
+    os.mkdir("last")
+END
+  oci kill --all c KILL
+  wait_for 5 has_status c stopped
+  oci delete c
+  run find /sys/fs/cgroup -maxdepth 2 -name "moss-test-$BATS_TEST_NUMBER-$$*"
+  assert_output ""
+}
+
 @test "a container is not started in a cgroup that is frozen" {
   local name
   name=$(jq -r .linux.cgroupsPath b/config.json)

@@ -33,15 +33,18 @@ oci_teardown() {
 
 teardown_file() { rm -rf "$BATS_FILE_TMPDIR/rootfs"; }
 
-# A bundle in folder $1 (made) that runs the words after it. $EDIT is a jq filter for its config.json.
+# A bundle in folder $1 (made) that runs the words after it. $EDIT is a jq filter for its config.json. Root's containers
+# have a cgroup, named so that tests that run at once stay out of each other's way.
 bundle() {
-  local dir=$1
+  local dir=$1 cgroup=''
+  ((EUID)) || cgroup=/moss-test-$$-$BATS_TEST_NUMBER-$1
   shift
   mkdir -p "$dir"
   [[ -e $dir/rootfs ]] || cp -a "$BATS_FILE_TMPDIR/rootfs" "$dir/rootfs"
   rm -f "$dir/config.json"
   oci spec --rootless --bundle "$dir"
   jq --arg words "$(printf '%s\n' "$@")" ".process.terminal = false | .root.readonly = false
+    | (if \"$cgroup\" != \"\" then .linux.cgroupsPath = \"$cgroup\" else . end)
     | .process.args = (\$words | split(\"\n\")) | .mounts |= map(select(.destination != \"/sys/fs/cgroup\")) | ${EDIT:-.}" \
     "$dir/config.json" >"$dir/config.new"
   mv "$dir/config.new" "$dir/config.json"

@@ -164,7 +164,7 @@ TEST(Check, MountsSayWhatOfAndWhereTo) {
               ElementsAre("mounts[0].destination: missing", "mounts[1].type: missing", "mounts[2].source: missing",
                           "mounts[3]: uidMappings and gidMappings go together",
                           "mounts[3].options: idmap is for bind mounts only",
-                          "mounts[4].options: idmap=uids=0-1-1 is not supported; use uidMappings and gidMappings",
+                          "mounts[4].options: idmap: uids and gids go together",
                           "mounts[6].destination: a second mount of the root"));
 }
 

@@ -179,7 +179,7 @@ TEST_F(LaunchConfig, ListenFdsAreToldOf) {
   oci::Config c = config({"environment"});
   c.process.env = {"A=1"};
   EXPECT_EQ(output_of(c, {.listen_fds = 2}),
-            "A=1\nLISTEN_FDS=2\nLISTEN_PID=1\nargument /probe\nargument environment\n");
+            "A=1\nLISTEN_FDS=2\nLISTEN_PID=1\nHOME=/\nargument /probe\nargument environment\n");
 }
 
 // ---- namespaces that are there already ----

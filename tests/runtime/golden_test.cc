@@ -34,6 +34,25 @@ TEST(Golden, AwaitNetworkWithBuiltInInitAndFilter) {
   expect_golden("network_init_filter", default_config(), kNewHost, std::move(options));
 }
 
+TEST(Golden, WithoutPivotRoot) {
+  PlanOptions options{.bundle = "/run/c"};
+  options.chroot_over_mounts = {"proc", "sys", "home/me"};
+  expect_golden("no_pivot", default_config(), kNewHost, std::move(options));
+}
+
+TEST(Golden, MoreMounts) {
+  const std::vector<oci::Mount> mounts = {
+      {.destination = "/data", .type = "bind", .source = "/srv/data", .options = {"rbind", "ro"}},
+      {.destination = "/t", .type = "tmpfs", .source = "tmpfs", .options = {"mode=755"}},
+      {.destination = "/data/file", .type = "bind", .source = "file", .options = {"bind"}},
+  };
+  expect_golden("more_mounts", plan_more_mounts(default_config(), mounts, kNewHost, {.bundle = "/run/c"}));
+}
+
+TEST(Golden, FewerMounts) {
+  expect_golden("fewer_mounts", plan_fewer_mounts({{.destination = "/data//file"}, {.destination = "/data"}}));
+}
+
 TEST(Golden, KeepId) {
   oci::Config config = default_config();
   config.linux.uid_mappings = {{0, 100000, 1001}, {1001, 1001, 1}, {1002, 101001, 64535}};
@@ -104,6 +123,21 @@ TEST(Golden, OldKernelTakesTheRootInOneMount) {
   sys::Host host = kNewHost;
   host.kernel = {6, 1};
   expect_golden("old_kernel", default_config(), host);
+}
+
+// Id 0 inside is nobody outside: neither the store nor the root's place is open to it by name.
+TEST(Golden, RealRootOnAnOldKernelHoldsWhatItMountsToo) {
+  oci::Config config = default_config();
+  config.linux.uid_mappings = config.linux.gid_mappings = {{0, 524288, 65536}};
+  expect_golden("old_kernel_real_root", config, {.uid = 0, .gid = 0, .kernel = {6, 1}, .cgroups = sys::CgroupMode::v2});
+}
+
+TEST(Plan, AKernelWithoutMountSetattrIsToldSo) {
+  sys::Host host = kNewHost;
+  host.kernel = {5, 10};
+  const Result<Plan> refused = plan(default_config(), host, {.bundle = "/run/c"});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().to_string(), "containers need Linux 5.12 or later; this is 5.10");
 }
 
 TEST(Golden, CgroupsV1AreLeftOut) {

@@ -68,10 +68,10 @@ TEST_F(Launch, OnlyAskedForDescriptorsStayOpen) {
 
 TEST_F(Launch, EnvironmentAndArgumentsArriveWhole) {
   oci::Config c = config({"environment", "a b", ""});
-  c.process.env = {"A=1", "B=x=y z", "PATH=/", "HOME=/home"};
+  c.process.env = {"A=1", "B=x=y z", "PATH=/", "HOME=/x"};
   c.process.args[0] = "probe";
   EXPECT_EQ(output_of(c),
-            "A=1\nB=x=y z\nPATH=/\nHOME=/home\nargument probe\nargument environment\nargument a b\nargument \n");
+            "A=1\nB=x=y z\nPATH=/\nHOME=/x\nargument probe\nargument environment\nargument a b\nargument \n");
 }
 
 TEST_F(Launch, MaskedPathsLookEmptyAndReadOnlyOnesRefuseWrites) {

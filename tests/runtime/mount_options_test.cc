@@ -111,6 +111,37 @@ TEST(MountOptions, BindAndPropagation) {
   }
 }
 
+TEST(MountOptions, IdmapMayBringItsRanges) {
+  const MountOptions options = parse_mount_options({"idmap=uids=0-1-10#10-11-10;gids=0-100-10"});
+  EXPECT_TRUE(options.idmap);
+  EXPECT_FALSE(options.idmap_recursive);
+  EXPECT_THAT(options.data, ElementsAre());
+  const Result<IdMap> map = parse_idmap_ranges(options.idmap_ranges, {});
+  ASSERT_TRUE(map.ok()) << map.error().to_string();
+  EXPECT_THAT(map->uids, ElementsAre(IdRange{0, 1, 10}, IdRange{10, 11, 10}));
+  EXPECT_THAT(map->gids, ElementsAre(IdRange{0, 100, 10}));
+  EXPECT_TRUE(parse_mount_options({"ridmap=uids=0-1-1;gids=0-1-1"}).idmap_recursive);
+}
+
+TEST(MountOptions, IdmapRangesMayBeInIdsOfTheContainer) {
+  const IdMap container{.uids = {{0, 0, 1}, {1, 2, 1000}}, .gids = {{0, 500, 10}}};
+  const Result<IdMap> map = parse_idmap_ranges("uids=@1-3-10;gids=@0-5-5", container);
+  ASSERT_TRUE(map.ok()) << map.error().to_string();
+  EXPECT_THAT(map->uids, ElementsAre(IdRange{1, 4, 10}));
+  EXPECT_THAT(map->gids, ElementsAre(IdRange{0, 505, 5}));
+  EXPECT_FALSE(parse_idmap_ranges("uids=@1-3-1000;gids=@0-5-5", container).ok()) << "past the end of a range";
+  EXPECT_FALSE(parse_idmap_ranges("uids=@1-3-10;gids=@0-50-5", container).ok()) << "in no range";
+}
+
+TEST(MountOptions, IdmapRangesInAnotherFormAreErrors) {
+  for (const char* wrong :
+       {"", "uids", "uids=", "uids=0-1-1", "gids=0-1-1", "uids=0-1;gids=0-1-1", "uids=0-1-1;x=0-1-1",
+        "uids=0-1-1-1;gids=0-1-1", "uids=0--1;gids=0-1-1", "uids=0-1-1;gids=0-1-1;uids=0-1-1", "uids=0-1-1#;gids=0-1-1",
+        "uids=0-1-4294967296;gids=0-1-1"}) {
+    EXPECT_FALSE(parse_idmap_ranges(wrong, {}).ok()) << wrong;
+  }
+}
+
 TEST(MountOptions, WhatIsUnknownIsTheFilesystems) {
   EXPECT_THAT(parse_mount_options({"mode=755", "ro", "size=1k", "userxattr", "rubbish", "", "r"}).data,
               ElementsAre("mode=755", "size=1k", "userxattr", "rubbish", "", "r"));

@@ -44,6 +44,19 @@ TEST_F(Resctrl, AGroupByNameAloneMustBeThere) {
   EXPECT_EQ(read(path("gold/tasks")), "42");
 }
 
+TEST_F(Resctrl, AnUpdateWritesToTheContainersOwnGroup) {
+  group("gold", "L3:0=f\n");
+  group("box", "L3:0=f\n");
+  const oci::IntelRdt update{.l3_cache_schema = "L3:0=3"};
+  ASSERT_TRUE(update_resctrl_group(oci::IntelRdt{.clos_id = "gold"}, "box", update, root()).ok());
+  EXPECT_THAT(read(path("gold/schemata")), HasSubstr("L3:0=3\n"));
+  EXPECT_EQ(read(path("box/schemata")), "L3:0=f\n");
+  ASSERT_TRUE(update_resctrl_group(oci::IntelRdt{}, "box", update, root()).ok());
+  EXPECT_THAT(read(path("box/schemata")), HasSubstr("L3:0=3\n"));
+  EXPECT_EQ(error_of(update_resctrl_group(std::nullopt, "box", update, root())),
+            "linux.intelRdt: the container was created without it");
+}
+
 TEST_F(Resctrl, AGroupThatIsThereMustHaveTheSchemataThatAreAskedFor) {
   group("gold", "    L3:0=00ff0;1=3ff\n    MB:0= 70;1= 70\n");
   EXPECT_TRUE(make({.clos_id = "gold", .schemata = {"L3:0=ff0", "MB:1=70"}}).ok());

@@ -218,6 +218,7 @@ folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }
   mkdir -p "$units"
   printf '[Quadlet]\nDefaultDependencies=false\n[Container]\nImage=localhost/box\nContainerName=box\nNetwork=none\nNotify=true\nPodmanArgs=--stop-timeout 1\nExec=sh -c %s\n' \
     '"ls -l $NOTIFY_SOCKET >/seen; sleep 1000"' >"$units/moss-notify.container"
+  printf '[Service]\nTimeoutStopSec=2\n' >>"$units/moss-notify.container"
   manager daemon-reload
   # Nothing in the image can send the word: so systemd waits, and the socket is there.
   manager start --no-block moss-notify.service

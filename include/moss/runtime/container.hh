@@ -83,6 +83,7 @@ struct CreateOptions {
   std::string pidfd_socket;
   uint32_t preserve_fds = 0;
   uint32_t listen_fds = 0;  ///< of those, the ones that LISTEN_FDS tells of
+  bool no_pivot = false;    ///< see PlanOptions::chroot_over_mounts
   bool new_keyring = true;
   CgroupManager cgroup_manager = CgroupManager::cgroupfs;
   bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow

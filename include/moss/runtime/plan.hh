@@ -113,6 +113,8 @@ struct PlanOptions {
   /// The container's cgroup in each tree, as a folder of the host, by the key of CgroupRecord::folders. For "cgroup"
   /// mounts without a cgroup namespace of its own; a tree that is not here is shown whole and read-only.
   std::map<std::string, std::string> cgroup_folders;
+  /// MS_MOVE and chroot(2) instead of pivot_root(2), with what the host has mounted (/proc/self/mountinfo).
+  std::optional<std::vector<std::string>> chroot_over_mounts;
   bool await_cgroup = false;  ///< the parent puts the child into its cgroup (LaunchOptions::enter_cgroup)
   /// What becomes of the child when its parent ends.
   enum class Life : uint8_t {

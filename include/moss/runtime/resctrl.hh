@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ std::vector<std::string> check_resctrl(const oci::IntelRdt& rdt);
 /// schemata; what the kernel says of the schemata (info/last_cmd_status).
 Result<ResctrlGroups> make_resctrl_groups(const oci::IntelRdt& rdt, const std::string& id,
                                           const std::string& root = "/sys/fs/resctrl");
+
+/// `update`: new lines of schemata for the container's group; `config` is what it was created with. Errors: it has
+/// none.
+Result<Ok> update_resctrl_group(const std::optional<oci::IntelRdt>& config, const std::string& id,
+                                const oci::IntelRdt& update, const std::string& root = "/sys/fs/resctrl");
 
 /// Puts a process, and so all its later children, into the groups.
 Result<Ok> enter_resctrl_groups(const ResctrlGroups& groups, pid_t pid);

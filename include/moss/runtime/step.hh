@@ -316,6 +316,13 @@ struct LoopbackUp {};
 /// "/" is the container's root from here on; the host's files are out of sight.
 struct PivotRoot {};
 
+/// The same where the host's root is a ramdisk, which pivot_root(2) does not move: the new root is moved over "/", and
+/// is all that a path reaches. What the host has mounted below goes where it may; procfs and sysfs that may not are
+/// covered, or a process that makes a user namespace could mount whole ones.
+struct ChrootRoot {
+  Strings mounts;  ///< of the host, but "/", without the first slash
+};
+
 struct SetRlimit {
   int resource;
   uint64_t soft;
@@ -432,15 +439,15 @@ struct Exec {
   Strings environment;  ///< ends with a null pointer
 };
 
-using Step =
-    std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
-                 GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, HoldSource, PrepareBind,
-                 PrepareDevice, Park, HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure, Symlink,
-                 MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname, SetDomainname,
-                 LoopbackUp, SetExecLabel, PivotRoot, SetRootPropagation, SetRlimit, SetUmask, ChangeDir, SetScheduler,
-                 SetIoPriority, SetCpuAffinity, SetMemoryPolicy, SetPersonality, JoinKeyring, SetIds, DropBounding,
-                 SetCapabilities, SetAmbient, NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent,
-                 FindHome, FindCommand, WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
+using Step = std::variant<Unshare, Tell, Await, SetOomScore, Hide, BecomeRoot, SetPropagation, HoldStaging, HoldFolders,
+                          GiveToRoot, BindRoot, MountRoot, MountRootClassic, PrepareMount, HoldSource, PrepareBind,
+                          PrepareDevice, Park, HoldProcFile, Attach, Detach, MakeNode, ChangeMount, Reconfigure,
+                          Symlink, MakeDir, OpenTerminal, Mask, ReadonlyPath, ReadonlyRoot, WriteProc, SetHostname,
+                          SetDomainname, LoopbackUp, SetExecLabel, PivotRoot, ChrootRoot, SetRootPropagation, SetRlimit,
+                          SetUmask, ChangeDir, SetScheduler, SetIoPriority, SetCpuAffinity, SetMemoryPolicy,
+                          SetPersonality, JoinKeyring, SetIds, DropBounding, SetCapabilities, SetAmbient,
+                          NoNewPrivileges, LoadSeccomp, NewSession, DieWithParent, OutliveParent, FindHome, FindCommand,
+                          WaitForRelease, RunHook, ResetSignals, CloseFds, ForkFromInit, Finish, Exec>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// What a step does, as its error and `moss debug plan` say it: "mount tmpfs at /dev".

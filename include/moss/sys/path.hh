@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
@@ -16,5 +17,8 @@ Result<Fd> open_beneath(int root, const std::string& path, int flags, mode_t mod
 
 /// A regular file below `root`, read whole. Errors: not a regular file, larger than `max_bytes`.
 Result<std::string> read_file_beneath(int root, const std::string& path, size_t max_bytes);
+
+/// A path of /proc/PID/mountinfo as it is: there spaces, tabs, newlines and backslashes stand as octal numbers. Pure.
+std::string unescape_mount(std::string_view text);
 
 }  // namespace moss::sys

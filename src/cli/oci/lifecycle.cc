@@ -19,7 +19,6 @@ namespace {
 
 struct CreateFlags {
   runtime::CreateOptions options;
-  bool no_pivot = false;
   bool no_new_keyring = false;
   bool no_subreaper = false;
 
@@ -30,7 +29,9 @@ struct CreateFlags {
         .value("--console-socket", options.console_socket, "PATH", "socket that gets the master of the terminal")
         .value("--pidfd-socket", options.pidfd_socket, "PATH", "socket that gets a pidfd of the container's process")
         .number("--preserve-fds", options.preserve_fds, "keep this many descriptors beyond stdio open")
-        .flag("--no-pivot", no_pivot, "not supported: a root that is only chrooted to can be left")
+        .flag("--no-pivot", options.no_pivot,
+              "chroot instead of pivot_root, for a host whose root is a ramdisk; the "
+              "host's files stay mounted below, out of reach for who may not unmount")
         .flag("--no-new-keyring", no_new_keyring, "keep the caller's session keyring")
         .flag("--no-subreaper", no_subreaper, "moss is none");
   }
@@ -41,7 +42,6 @@ struct CreateFlags {
       options.preserve_fds = std::max(options.preserve_fds, options.listen_fds);
     }
     TRY(hold_preserved(globals, options.preserve_fds));
-    if (no_pivot) return Error(0, "--no-pivot is not supported: a root that is only chrooted to can be left");
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
     options.new_keyring = !no_new_keyring;

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "moss/runtime/cgroup.hh"
+#include "moss/runtime/resctrl.hh"
 #include "moss/sys/file.hh"
 #include "src/cli/command.hh"
 #include "src/cli/oci/verb.hh"
@@ -73,8 +74,8 @@ struct UpdateFlags {
         .value("--kernel-memory", kernel_memory, "BYTES", "not looked at: no kernel keeps it any more")
         .value("--kernel-memory-tcp", kernel_memory_tcp, "BYTES", "not looked at: no kernel keeps it any more")
         .value("--pids-limit", pids_limit, "N", "processes; -1 for no limit")
-        .value("--l3-cache-schema", l3_cache_schema, "SCHEMA", "not supported after create")
-        .value("--mem-bw-schema", mem_bw_schema, "SCHEMA", "not supported after create");
+        .value("--l3-cache-schema", l3_cache_schema, "SCHEMA", "lines of resctrl: a share of the L3 cache")
+        .value("--mem-bw-schema", mem_bw_schema, "SCHEMA", "the same: of the memory's bandwidth");
   }
 
   template <typename Number>
@@ -106,10 +107,9 @@ struct UpdateFlags {
     return Ok{};
   }
 
+  bool has_schema() const { return !l3_cache_schema.empty() || !mem_bw_schema.empty(); }
+
   Result<oci::Resources> resources() const {
-    if (!l3_cache_schema.empty() || !mem_bw_schema.empty()) {
-      return Error(0, "update of intelRdt is not supported; it can be set at create");
-    }
     if (!file.empty()) {
       const std::string text = TRY(file == "-" ? sys::read_stream(STDIN_FILENO, "standard input", kMaxResourcesBytes)
                                                : sys::read_file(file, kMaxResourcesBytes));
@@ -140,7 +140,7 @@ struct UpdateFlags {
     oci::PidsLimits pids;
     TRY(set("--pids-limit", pids_limit, pids.limit));
     if (pids.limit) resources.pids = pids;
-    if (resources == oci::Resources{}) return Error(0, "update what? give --resources or a limit");
+    if (resources == oci::Resources{} && !has_schema()) return Error(0, "update what? give --resources or a limit");
     return resources;
   }
 };
@@ -155,7 +155,14 @@ int oci_update(const OciGlobals& globals, const OciVerb& verb, const Words& word
     const runtime::Container container = TRY(only_container(globals, arguments));
     const oci::Resources resources = TRY(flags.resources());
     TRY(must_live(container));
-    TRY(runtime::update_cgroup(container.record.cgroup, resources).context("update container \"", container.id, "\""));
+    const std::string doing = cat("update container \"", container.id, "\"");
+    if (flags.has_schema()) {
+      const oci::Config config = TRY(runtime::read_config(container));
+      const oci::IntelRdt update{.l3_cache_schema = flags.l3_cache_schema, .mem_bw_schema = flags.mem_bw_schema};
+      TRY(runtime::update_resctrl_group(config.linux.intel_rdt, container.id, update).context(doing));
+      if (resources == oci::Resources{}) return 0;
+    }
+    TRY(runtime::update_cgroup(container.record.cgroup, resources).context(doing));
     return 0;
   });
 }

@@ -22,6 +22,7 @@
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/process.hh"
 #include "src/engine/containers/bundle.hh"
 #include "src/engine/containers/layered_root.hh"
 #include "src/engine/containers/monitor.hh"
@@ -89,7 +90,7 @@ Result<Image> find_or_pull(const ImageStore& store, const RunOptions& options, c
 // An empty lowest layer with the places that moss mounts on, so that a rootfs that lacks one need not be written to.
 // Made once; a container finds it whole or not at all.
 Result<std::string> skeleton(const Paths& paths) {
-  const std::string path = paths.data + "/skeleton";
+  std::string path = paths.data + "/skeleton";
   if (sys::exists(path)) return path;
   TRY(sys::make_dirs(paths.data, 0700));
   sys::TemporaryDir staged = TRY(sys::TemporaryDir::create(paths.data, ".skeleton-"));
@@ -373,7 +374,7 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
     }
     TRY(sys::create_file(container.folder() + "/config.json", oci::encode_config(made.bundle.config), 0600));
     running.state.pid = init;
-    running.state.start_ticks = start_ticks(init).value_or(0);
+    running.state.start_ticks = sys::start_time_of(init).value_or(0);
     return container.write_state(running.state);
   };
   if (p.network.mode == NetworkMode::private_net) {

@@ -16,6 +16,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/process.hh"
 #include "src/engine/containers/names.hh"
 
 namespace moss::engine {
@@ -150,24 +151,13 @@ std::string now_rfc3339() {
   return std::string(buffer, format_now(buffer));
 }
 
-std::optional<uint64_t> start_ticks(int64_t pid) {
-  const Result<std::string> text = sys::read_kernel_file(cat("/proc/", pid, "/stat"));
-  if (!text.ok()) return std::nullopt;
-  // The second field is the name in parentheses and may hold anything, a ")" too.
-  const size_t end = text->find_last_of(')');
-  if (end == std::string::npos) return std::nullopt;
-  const std::vector<std::string_view> fields = split(std::string_view(*text).substr(end + 2), ' ');
-  if (fields.size() < 20) return std::nullopt;
-  return parse_number<uint64_t>(fields[19]);
-}
-
 Result<Fd> open_init(const Container& container) {
   const ContainerState& state = container.state;
   const auto not_running = [&] { return Error(0, "container ", container.record.name, " is not running"); };
   if (state.status != Status::running || state.boot_id != sys::boot_id()) return not_running();
   Result<Fd> pidfd = sys::open_pidfd(static_cast<pid_t>(state.pid));
   // Only now, with the process held, is the look at its start time proof.
-  if (!pidfd.ok() || start_ticks(state.pid) != state.start_ticks) return not_running();
+  if (!pidfd.ok() || sys::start_time_of(state.pid) != state.start_ticks) return not_running();
   return pidfd;
 }
 

@@ -81,8 +81,6 @@ std::string now_rfc3339();
 /// The same into a buffer of at least 31 bytes, without allocating; gives its length.
 size_t format_now(char* buffer);
 
-/// Field 22 of /proc/PID/stat; nothing where there is no such process.
-std::optional<uint64_t> start_ticks(int64_t pid);
 /// A pidfd of the container's process 1, proven to be it. Error: it is not running.
 Result<Fd> open_init(const Container& container);
 

@@ -31,7 +31,7 @@ namespace {
 
 Result<std::string> clean_destination(std::string_view text, const std::string& option) {
   if (!text.starts_with('/')) return Error(0, option, ": the path inside must be absolute: ", printable(text));
-  const std::string path = clean_path(text);
+  std::string path = clean_path(text);
   if (path == "/") return Error(0, option, ": the root itself cannot be mounted over");
   // CVE-2019-16884: who replaces /proc decides what the kernel is told about the process.
   if (path == "/proc" || path.starts_with("/proc/")) return Error(0, option, ": nothing may be mounted over /proc");

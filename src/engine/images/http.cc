@@ -17,7 +17,7 @@ constexpr int kMaxRedirects = 10;
 constexpr long kConnectTimeoutMs = 20'000;
 constexpr long kStallSeconds = 60;  // a transfer that gives less than a byte a second for so long is dead
 constexpr size_t kMaxHeaders = 200;
-constexpr size_t kMaxHeaderBytes = 16 * 1024;
+constexpr size_t kMaxHeaderBytes = 16u << 10;
 
 // The part of libcurl that is used here, found at run time.
 struct Curl {

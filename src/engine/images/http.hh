@@ -79,7 +79,7 @@ class HttpClient {
 };
 
 /// The most bytes that a sink is given at a time.
-inline constexpr size_t kMaxHttpPiece = 512 * 1024;
+inline constexpr size_t kMaxHttpPiece = 512u << 10;
 
 /// How long to wait before try number `attempt` (from 1): what Retry-After says, within reason, else 0.3, 0.9, 2.7 s.
 int retry_delay_ms(const HttpResponse& response, int attempt);

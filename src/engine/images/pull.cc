@@ -171,7 +171,7 @@ class LayerPull {
         [this, &download](const HttpResponse& response, std::string_view bytes) {
           return receive(download, response, bytes);
         },
-        [this, &download](HttpResponse response) {
+        [this, &download](const HttpResponse& response) {
           Result<Ok> ended = end_fetch(download, response);
           if (!ended.ok() && !failure_) failure_ = ended.error();
         });

@@ -55,7 +55,7 @@ Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_b
   return get(cat("/v2/", endpoint_.repository, "/blobs/", blob.digest), {}, max_bytes, cat("blob ", blob.digest));
 }
 
-Result<std::string> Registry::get(const std::string& path, std::vector<std::string> headers, size_t max_bytes,
+Result<std::string> Registry::get(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes,
                                   std::string_view what) {
   while (true) {
     HttpRequest asked = request(path);

@@ -42,7 +42,7 @@ class Registry {
   Registry(HttpClient& http, Endpoint endpoint, std::string name, RegistryOptions options)
       : http_(&http), endpoint_(std::move(endpoint)), name_(std::move(name)), options_(std::move(options)) {}
   HttpRequest request(const std::string& path) const;
-  Result<std::string> get(const std::string& path, std::vector<std::string> headers, size_t max_bytes,
+  Result<std::string> get(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes,
                           std::string_view what);
   Result<Ok> get_token(const Challenge& bearer);
 

@@ -27,7 +27,7 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxDescriptors = 3;
-constexpr size_t kMaxReplyBytes = 64 * 1024;
+constexpr size_t kMaxReplyBytes = 64u << 10;
 
 struct Request {
   std::string text;
@@ -140,6 +140,8 @@ int serve(int socket, const UnpackOptions& options) {
         }
         break;
       }
+      default:
+        reply_error(reply, Error(EPROTO, "the unpacking process was asked for something it does not know"));
     }
   }
   for (const pid_t pid : jobs) ::kill(pid, SIGKILL);

@@ -11,6 +11,7 @@
 #include <cassert>
 #include <climits>
 #include <functional>
+#include <ranges>
 
 #include "moss/base/text.hh"
 
@@ -78,9 +79,9 @@ std::string LayerTree::path_of(FolderId id) const {
   std::vector<std::string_view> names;
   for (; id != 0; id = folders_[id].parent) names.push_back(folders_[id].name);
   std::string path;
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+  for (const std::string_view name : std::views::reverse(names)) {
     if (!path.empty()) path += '/';
-    path += *name;
+    path += name;
   }
   return path;
 }
@@ -94,9 +95,9 @@ Result<int> LayerTree::fd_of(FolderId id) {
   for (; !folders_[ancestor].fd; ancestor = folders_[ancestor].parent) way.push_back(ancestor);
   int dir = folders_[ancestor].fd.get();
   Fd opened;
-  for (auto step = way.rbegin(); step != way.rend(); ++step) {
-    Fd next(::openat(dir, folders_[*step].name.c_str(), kFolderFlags));
-    if (!next) return entry_sys_error(path_of(*step));
+  for (const FolderId step : std::views::reverse(way)) {
+    Fd next(::openat(dir, folders_[step].name.c_str(), kFolderFlags));
+    if (!next) return entry_sys_error(path_of(step));
     opened = std::move(next);
     dir = opened.get();
   }
