@@ -1,7 +1,8 @@
 // Stands in for runc's recvtty in runc's own tests: recvtty [--no-stdin] --pid-file FILE --mode null|single SOCKET.
 //
 // Listens on SOCKET, takes the terminals that a runtime sends (one descriptor each, by SCM_RIGHTS) and throws away what
-// they show, or with "single" writes it to its output, until it is killed. It gives them no input. The tests wait for the socket for a second at most, so it is there at once.
+// they show, or with "single" writes it to its output, until it is killed. It gives them no input. The tests wait for
+// the socket for a second at most, so it is there at once.
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
