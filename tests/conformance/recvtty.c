@@ -1,7 +1,8 @@
-// Stands in for runc's recvtty in runc's own tests: recvtty --pid-file FILE --mode null SOCKET.
+// Stands in for runc's recvtty in runc's own tests: recvtty [--no-stdin] --pid-file FILE --mode null|single SOCKET.
 //
 // Listens on SOCKET, takes the terminals that a runtime sends (one descriptor each, by SCM_RIGHTS) and throws away what
-// they show, until it is killed. The tests wait for the socket for a second at most, so it is there at once.
+// they show, or with "single" writes it to its output, until it is killed. It gives them no input. The tests wait for
+// the socket for a second at most, so it is there at once.
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -31,12 +32,16 @@ static int take_terminal(int listener) {
 }
 
 int main(int argc, char** argv) {
-  static const struct option options[] = {
-      {"pid-file", required_argument, NULL, 'p'}, {"mode", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"pid-file", required_argument, NULL, 'p'},
+                                          {"mode", required_argument, NULL, 'm'},
+                                          {"no-stdin", no_argument, NULL, 'n'},
+                                          {NULL, 0, NULL, 0}};
   const char* pid_file = NULL;
+  int is_single = 0;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 'p') pid_file = optarg;
-    if (option == '?' || (option == 'm' && strcmp(optarg, "null") != 0)) return 2;
+    if (option == 'm') is_single = strcmp(optarg, "single") == 0;
+    if (option == '?' || (option == 'm' && !is_single && strcmp(optarg, "null") != 0)) return 2;
   }
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (optind + 1 != argc || strlen(argv[optind]) >= sizeof address.sun_path) return 2;
@@ -55,7 +60,9 @@ int main(int argc, char** argv) {
   while (poll(fds, count, -1) >= 0 || errno == EINTR) {
     for (nfds_t i = 1; i < count; ++i) {
       char shown[65536];
-      if (fds[i].revents == 0 || read(fds[i].fd, shown, sizeof shown) > 0) continue;
+      if (fds[i].revents == 0) continue;
+      const ssize_t length = read(fds[i].fd, shown, sizeof shown);
+      if (length > 0 && (!is_single || write(STDOUT_FILENO, shown, (size_t)length) == length)) continue;
       close(fds[i].fd);  // nobody has the other end any more
       fds[i] = fds[--count];
       --i;
