@@ -26,7 +26,8 @@ struct LaunchOptions {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
-  /// Runs in the parent while the id-map helpers do: work that must be done before the container's mounts are made.
+  /// Runs in the parent while the id-map helpers do. With Plan::id_map it is done before the container's mounts are
+  /// made; without, nobody waits for it.
   std::function<Result<Ok>(pid_t init)> meanwhile;
   /// Only with PlanOptions::await_network: begins to ready the network of the process's namespaces. Its ids are mapped.
   std::function<Result<Ok>(pid_t init)> start_network;
