@@ -14,6 +14,7 @@
 #include "moss/sys/file.hh"
 #include "runtime/container/folder.hh"
 #include "runtime/container/lifecycle.hh"
+#include "runtime/container/notify.hh"
 
 namespace moss::runtime {
 
@@ -59,7 +60,7 @@ ino_t pid_namespace_of(pid_t pid) {
 
 }  // namespace
 
-Result<Ok> start_container(const Container& container) {
+Result<Ok> start_container(const Container& container, const std::string& notify_socket, const Note& note) {
   TRY(lock_folder(container));
   Container now = TRY(find_container(container.root, container.id));
   // Whoever asks for the state sees it before its creator is done.
@@ -70,6 +71,10 @@ Result<Ok> start_container(const Container& container) {
   }
   if (now.status != Status::created) {
     return Error(0, "start container \"", container.id, "\": it is not created but ", to_string(now.status));
+  }
+  Fd readiness;
+  if (!notify_socket.empty() && has_notify_folder(now.dir.get())) {
+    readiness = TRY(bind_notify_socket(now.dir.get()).context("start container \"", container.id, "\""));
   }
   const Fd socket = TRY(connect_to_init(now.dir.get()).context("start container \"", container.id, "\""));
   const RemainingSteps steps{now.record.first_step, now.record.steps, now.record.command};
@@ -82,7 +87,14 @@ Result<Ok> start_container(const Container& container) {
   TRY(start_waiting(socket.get(), steps, on_listener).context("start container \"", container.id, "\""));
   // execve closes one descriptor after the other: before the lock is gone too, the state would still be "created".
   (void)wait_until_unlocked(now);
-  return run_poststart(now);
+  TRY(run_poststart(now));
+  if (!readiness) return Ok{};
+  // Whoever wants to delete it need not wait for what may never come.
+  (void)::flock(container.dir.get(), LOCK_UN);
+  const Result<Ok> told =
+      hand_on_readiness(readiness.get(), now.pidfd.get(), notify_socket, static_cast<pid_t>(now.record.pid));
+  if (!told.ok() && note) note(told.error().to_string());
+  return Ok{};
 }
 
 Result<std::vector<pid_t>> container_processes(const Container& container) {

@@ -19,6 +19,7 @@
 #include "runtime/container/folder.hh"
 #include "runtime/container/handover.hh"
 #include "runtime/container/lifecycle.hh"
+#include "runtime/container/notify.hh"
 
 namespace moss::runtime {
 
@@ -82,6 +83,8 @@ struct Prepared {
   oci::ContainerRecord record;
   CgroupPlan cgroup;
   Plan plan;
+  bool tells_readiness = false;
+  Fd readiness;  // its NOTIFY_SOCKET, where it does not wait for a start
 };
 
 Result<Prepared> prepare(const CreateOptions& options, Life life) {
@@ -94,6 +97,11 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
   const std::string config_file = options.config_file.empty() ? bundle + "/config.json" : options.config_file;
   prepared.config_text = TRY(sys::read_file(config_file, kMaxConfigBytes));
   prepared.config = TRY(oci::decode_config(prepared.config_text));
+  prepared.tells_readiness = TRY(hands_on_readiness(options.notify_socket, prepared.config));
+  if (prepared.tells_readiness) {
+    const std::string root = options.root.starts_with('/') ? options.root : TRY(absolute(".")) + "/" + options.root;
+    show_notify_folder(prepared.config, cat(root, "/", options.id));
+  }
   const oci::Config& config = prepared.config;
   TRY(check_console(config.process.terminal, life == Life::with_parent, options.console_socket));
   const sys::Host host = TRY(sys::probe_host());
@@ -208,6 +216,10 @@ Result<Launched> make(NewFolder& folder, Prepared& prepared, const CreateOptions
   TRY(folder.write_record(prepared.record));
   Fd start_socket;
   if (life == Life::waiting_for_start) start_socket = TRY(folder.listen_for_start());
+  if (prepared.tells_readiness) {
+    TRY(make_notify_folder(folder.dir()));
+    if (life != Life::waiting_for_start) prepared.readiness = TRY(bind_notify_socket(folder.dir()));
+  }
   Launched launched = TRY(launch_into(folder, prepared, start_socket.get()));
   if (Result<Ok> handed = hand_over(options, launched); !handed.ok()) {
     launched.init.kill_and_reap();
@@ -229,7 +241,8 @@ void tell_warnings(const Plan& plan, const Note& note) {
   }
 }
 
-Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
+// What comes back is its NOTIFY_SOCKET, if it has one and does not wait for a start.
+Result<Fd> create(const CreateOptions& options, Life life, const Note& note) {
   Prepared prepared = TRY(prepare(options, life));
   tell_warnings(prepared.plan, note);
   NewFolder folder = TRY(NewFolder::claim(options.root, options.id));
@@ -250,19 +263,25 @@ Result<Ok> create(const CreateOptions& options, Life life, const Note& note) {
     return released.error();
   }
   folder.keep();
-  return Ok{};
+  return std::move(prepared.readiness);
 }
 
 }  // namespace
 
 Result<Ok> create_container(const CreateOptions& options, const Note& note) {
-  return create(options, Life::waiting_for_start, note);
+  TRY(create(options, Life::waiting_for_start, note));
+  return Ok{};
 }
 
 Result<Ok> run_detached(const CreateOptions& options, const Note& note) {
-  TRY(create(options, Life::detached, note));
+  const Fd readiness = TRY(create(options, Life::detached, note));
   const Container container = TRY(find_container(options.root, options.id));
-  return run_poststart(container);
+  TRY(run_poststart(container));
+  if (!readiness || !container.pidfd) return Ok{};
+  const Result<Ok> told = hand_on_readiness(readiness.get(), container.pidfd.get(), options.notify_socket,
+                                            static_cast<pid_t>(container.record.pid));
+  if (!told.ok() && note) note(told.error().to_string());
+  return Ok{};
 }
 
 Result<RunningContainer> RunningContainer::start(const CreateOptions& options, const Note& note) {
@@ -284,6 +303,15 @@ Result<RunningContainer> RunningContainer::start(const CreateOptions& options, c
     const Container container = TRY(find_container(options.root, options.id));
     TRY(run_poststart(container));
   }
+  if (!prepared.readiness) return running;
+  // Not before the last process was cloned. The caller is the service's process and stays it.
+  Fd pidfd(::fcntl(running.launched_.init.pidfd(), F_DUPFD_CLOEXEC, 0));
+  if (!pidfd) return sys_error("hold on to the container's process");
+  running.readiness_ = std::thread(
+      [socket = std::move(prepared.readiness), process = std::move(pidfd), to = options.notify_socket, note] {
+        const Result<Ok> told = hand_on_readiness(socket.get(), process.get(), to, 0);
+        if (!told.ok() && note) note(told.error().to_string());
+      });
   return running;
 }
 
@@ -294,6 +322,7 @@ RunningContainer::~RunningContainer() {
 
 Result<Ok> RunningContainer::finish(bool keep) {
   const std::string id = std::exchange(id_, {});
+  if (readiness_.joinable()) readiness_.join();
   if (keep) return Ok{};
   return delete_container(root_, id, true, note_);
 }

@@ -10,6 +10,7 @@
 
 #include "moss/runtime/cgroup.hh"
 #include "moss/sys/file.hh"
+#include "runtime/container/notify.hh"
 
 namespace moss::runtime {
 
@@ -147,6 +148,7 @@ Result<std::optional<oci::ContainerRecord>> read_record(int dir, const std::stri
 }
 
 Result<Ok> remove_folder(const std::string& folder, int dir) {
+  remove_notify_folder(dir);
   for (const std::string& name : TRY(sys::list_dir(folder))) {
     if (name != "state.json") (void)::unlinkat(dir, name.c_str(), 0);
   }

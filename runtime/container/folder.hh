@@ -25,6 +25,7 @@ class NewFolder {
   ~NewFolder();
 
   const std::string& path() const { return path_; }
+  int dir() const { return dir_.get(); }
   Result<Ok> write_config(std::string_view text);
   Result<Ok> write_record(const oci::ContainerRecord& record);
   /// The socket on which process 1 waits for `start`.

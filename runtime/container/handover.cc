@@ -14,8 +14,6 @@
 
 namespace moss::runtime {
 
-namespace {
-
 // A path longer than an address is reached through its folder's descriptor.
 Result<Fd> connect_to(const std::string& path, int type) {
   sockaddr_un address{};
@@ -36,6 +34,8 @@ Result<Fd> connect_to(const std::string& path, int type) {
   }
   return socket;
 }
+
+namespace {
 
 Result<Ok> send_fd(const std::string& path, int fd, std::string name) {
   const Fd socket = TRY(connect_to(path, SOCK_STREAM));

@@ -10,6 +10,9 @@
 
 namespace moss::runtime {
 
+/// A socket connected to `path`, which may be longer than an address. `type`: SOCK_STREAM, …
+Result<Fd> connect_to(const std::string& path, int type);
+
 /// The number in decimal and no newline, which clients take literally; renamed into place. An empty path: nothing.
 Result<Ok> write_pid_file(const std::string& path, pid_t pid);
 

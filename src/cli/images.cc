@@ -127,19 +127,25 @@ void define_import(CLI::App& app) {
   struct Options {
     std::string file;
     std::string name;
+    std::vector<std::string> changes;
+    std::string message;
     bool quiet = false;
   };
   auto options = std::make_shared<Options>();
   app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")
       ->required();
   app.add_option("NAME", options->name, "the image's name");
+  add_list(app, "-c,--change", options->changes,
+           "set what its containers begin with: CMD=sh, \"ENV LANG=C\", USER=1000");
+  add_option(app, "-m,--message", options->message, "a comment for the image's history");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
       ImageStore store(paths.data);
-      engine::LoadOptions load{.map = TRY(usual_map())};
-      print(TRY(engine::import_rootfs(store, options->file, options->name, load)).id + "\n");
+      const engine::ImportOptions how{
+          .load = {.map = TRY(usual_map())}, .changes = options->changes, .message = options->message};
+      print(TRY(engine::import_rootfs(store, options->file, options->name, how)).id + "\n");
       return 0;
     });
   });

@@ -188,3 +188,19 @@ layout_is_refused() {
   refuses empty load -q -i empty
   [[ $(store_picture) == "$before" ]]
 }
+
+@test "import says what its containers begin with" {
+  local tar
+  tar=$(rootfs_tarball)
+  moss import -q -c 'CMD ["/bin/echo", "by itself"]' -c ENV=GREETING=hello --change USER=1000 -m "by hand" "$tar" mine
+  run moss run --rm --network none mine
+  assert_output "by itself"
+  run moss run --rm --network none mine sh -c 'echo $GREETING; id -u'
+  assert_output $'hello\n1000'
+  local before
+  before=$(store_picture)
+  run moss import -q --change RUN=ls "$tar" other
+  assert_status 125
+  assert_has "change \"RUN=ls\": only CMD, ENTRYPOINT"
+  [[ $(store_picture) == "$before" ]]
+}

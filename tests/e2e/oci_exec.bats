@@ -13,8 +13,7 @@ running() {
   run oci exec c sh -c 'echo hello; exit 5'
   assert_status 5
   assert_output hello
-  run oci exec c no-such-command
-  assert_status 127
+  run -127 oci exec c no-such-command
   assert_has "executable file not found in \$PATH"
   run oci exec no-such-container true
   assert_status 255

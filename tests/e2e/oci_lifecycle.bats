@@ -135,8 +135,7 @@ load oci_helpers
 
 @test "a missing command fails create, in the words clients look for" {
   bundle b no-such-command
-  run oci --log log.json --log-format json create -b b c
-  assert_status 127
+  run -127 oci --log log.json --log-format json create -b b c
   ((${#lines[@]} == 1)) || fail "$output"
   assert_has 'executable file not found in $PATH'
   [[ $(wc -l <log.json) == 1 ]]

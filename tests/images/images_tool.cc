@@ -104,8 +104,8 @@ int run(const std::vector<std::string>& arguments) {
     if (!images.ok()) return fail(images.error());
     for (const Image& image : *images) print(image);
   } else if (verb == "import") {
-    const auto image =
-        import_rootfs(store, first, arguments.size() > 4 ? arguments[4] : "", {.map = map, .progress = progress});
+    const auto image = import_rootfs(store, first, arguments.size() > 4 ? arguments[4] : "",
+                                     {.load = {.map = map, .progress = progress}});
     if (!image.ok()) return fail(image.error());
     print(*image);
   } else if (verb == "find" || verb == "inspect" || verb == "prepare" || verb == "tag") {

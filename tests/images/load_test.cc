@@ -316,7 +316,7 @@ class Import : public Load {};
 TEST_F(Import, MakesAnImageOfATar) {
   for (const std::string& tar : {layer("f", "plain"), gzip(layer("f", "gzip")), zstd(layer("f", "zstd"))}) {
     const std::string path = write("rootfs", tar);
-    const auto image = engine::import_rootfs(store(), path, "mine", {.map = single_id()});
+    const auto image = engine::import_rootfs(store(), path, "mine", {.load = {.map = single_id()}});
     ASSERT_TRUE(succeeded(image));
     EXPECT_THAT(image->names, ElementsAre("localhost/mine:latest"));
     EXPECT_THAT(file_in(*image, "/f"), testing::AnyOf("plain", "gzip", "zstd"));
@@ -327,7 +327,7 @@ TEST_F(Import, MakesAnImageOfATar) {
 TEST_F(Import, OfXzIsStoredAsPlainTar) {
   const std::string path = write("rootfs.tar", layer("f", "xz"));
   ASSERT_EQ(::system(cat("xz -f ", path).c_str()), 0);
-  const auto image = engine::import_rootfs(store(), path + ".xz", "", {.map = single_id()});
+  const auto image = engine::import_rootfs(store(), path + ".xz", "", {.load = {.map = single_id()}});
   ASSERT_TRUE(succeeded(image));
   EXPECT_EQ(image->layers[0].blob.media_type, oci::kOciLayerTar);
   EXPECT_EQ(image->layers[0].blob.digest, image->layers[0].diff_id);
@@ -337,7 +337,7 @@ TEST_F(Import, OfXzIsStoredAsPlainTar) {
 TEST_F(Import, OfADamagedTarLeavesNothing) {
   const std::string tar = gzip(layer("f", std::string(100'000, 'x')));
   EXPECT_NE(error_of(engine::import_rootfs(store(), write("cut.gz", tar.substr(0, tar.size() / 2)), "x",
-                                           {.map = single_id()})),
+                                           {.load = {.map = single_id()}})),
             "no error");
   EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
 }

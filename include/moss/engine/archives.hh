@@ -26,9 +26,15 @@ struct LoadOptions {
 /// Names inside are kept; an image without one is known by its id. Digests, sizes and diff ids are verified.
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options);
 
+struct ImportOptions {
+  LoadOptions load;
+  std::vector<std::string> changes;  ///< see apply_change(); in their order
+  std::string message;               ///< for the image's history; empty: where it came from
+};
+
 /// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input). `name` may be
 /// empty.
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
-                            const LoadOptions& options);
+                            const ImportOptions& options);
 
 }  // namespace moss::engine

@@ -7,6 +7,7 @@
 //   config.json   the bundle's config as it was at create; what is changed later has no effect
 //   init.lock     locked (flock) by process 1 from before its birth to its execve, and by its creator
 //   start.sock    where process 1 waits for `start`
+//   notify/       what it sees at /run/notify, if somebody waits to hear that it is ready (sd_notify(3))
 // and the folder itself is locked by a verb that changes something.
 //
 // What may change is asked of the kernel, never remembered: a locked init.lock is a container that is being created or
@@ -20,6 +21,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "moss/base/fd.hh"
@@ -87,6 +89,10 @@ struct CreateOptions {
   bool new_keyring = true;
   CgroupManager cgroup_manager = CgroupManager::cgroupfs;
   bool rootless = false;  ///< as the caller says; an ordinary user is it anyhow
+  /// $NOTIFY_SOCKET: a service manager that waits for READY=1 of the workload, which gets a socket to say it over,
+  /// unless its environment has one. It is told of it by start_container(), run_detached() or the thread of a
+  /// RunningContainer.
+  std::string notify_socket;
 };
 
 /// A warning or the like, for the log.
@@ -96,7 +102,7 @@ using Note = std::function<void(const std::string&)>;
 /// On an error nothing is left. Errors: the id is taken; what is wrong with config.json; the failed step.
 Result<Ok> create_container(const CreateOptions& options, const Note& note);
 
-/// `run --detach`: the same, but it runs.
+/// `run --detach`: the same, but it runs. With a notify_socket returns when the workload is ready, or has ended.
 Result<Ok> run_detached(const CreateOptions& options, const Note& note);
 
 /// `run`: the caller waits for launched().init and then calls finish() (or lets the value go): the container goes.
@@ -117,14 +123,17 @@ class RunningContainer {
   std::string root_;
   std::string id_;
   Launched launched_;
+  std::thread readiness_;  ///< ends with process 1
   bool has_terminal_ = false;
   Note note_;
 };
 
 // ---- what is done to one ----
 
-/// Errors: not created (or started already), the failed step, a poststart hook (the container is then stopped).
-Result<Ok> start_container(const Container& container);
+/// `notify_socket`: $NOTIFY_SOCKET. If create had one too, returns when the workload is ready, or has ended; that
+/// nobody listens there is noted. Errors: not created (or started already), the failed step, a poststart hook (the
+/// container is then stopped).
+Result<Ok> start_container(const Container& container, const std::string& notify_socket, const Note& note);
 
 /// `kill`. `all`: every process of the container. Errors: "container not running".
 Result<Ok> kill_container(const Container& container, int signal, bool all);

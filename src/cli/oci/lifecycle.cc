@@ -17,6 +17,11 @@ namespace moss::cli {
 
 namespace {
 
+std::string notify_socket() {
+  const char* name = ::getenv("NOTIFY_SOCKET");
+  return name == nullptr ? "" : name;
+}
+
 struct CreateFlags {
   runtime::CreateOptions options;
   bool no_new_keyring = false;
@@ -44,6 +49,7 @@ struct CreateFlags {
     TRY(hold_preserved(globals, options.preserve_fds));
     options.id = TRY(only_id(arguments));
     options.root = TRY(globals.state_root());
+    options.notify_socket = notify_socket();
     options.new_keyring = !no_new_keyring;
     options.cgroup_manager = TRY(globals.manager());
     options.rootless = globals.rootless == "true";
@@ -106,7 +112,7 @@ int oci_start(const OciGlobals& globals, const OciVerb& verb, const Words& words
   Arguments arguments;
   return with_arguments(globals, verb, arguments, words, [&]() -> Result<int> {
     const runtime::Container container = TRY(only_container(globals, arguments));
-    TRY(runtime::start_container(container));
+    TRY(runtime::start_container(container, notify_socket(), globals.warnings()));
     return 0;
   });
 }

@@ -8,6 +8,7 @@
 #include "ingest.hh"
 #include "input.hh"
 #include "moss/engine/archives.hh"
+#include "moss/engine/image_change.hh"
 #include "moss/sys/file.hh"
 #include "resolve.hh"
 #include "tar_files.hh"
@@ -60,7 +61,7 @@ Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
   return blob;
 }
 
-Result<Image> import_layer(Ingest& ingest, int input, const std::string& file, const std::vector<std::string>& names,
+Result<Image> import_layer(Ingest& ingest, int input, oci::ImageConfig config, const std::vector<std::string>& names,
                            const LoadOptions& options) {
   const Blob blob = TRY(stage_blob(ingest, input, options.max_archive_bytes));
   const Fd content = TRY(sys::open_at(ingest.staging(), blob.name, O_RDONLY));
@@ -70,13 +71,7 @@ Result<Image> import_layer(Ingest& ingest, int input, const std::string& file, c
   if (!unpacked.ok()) return explain(unpacked.error(), ingest.store());
   tell_warnings(options.progress, *unpacked);
 
-  oci::ImageConfig config;
-  config.created = now_rfc3339();
-  config.platform = options.platform.value_or(host_platform());
   config.diff_ids = {unpacked->diff_id};
-  config.history.push_back({.created = config.created,
-                            .created_by = "moss import",
-                            .comment = file == "-" ? "imported from the standard input" : "imported from " + file});
   oci::Descriptor layer;
   layer.media_type = blob.media_type;
   layer.digest = blob.content.digest;
@@ -89,12 +84,19 @@ Result<Image> import_layer(Ingest& ingest, int input, const std::string& file, c
 }  // namespace
 
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
-                            const LoadOptions& options) {
+                            const ImportOptions& options) {
+  oci::ImageConfig config;
+  config.created = now_rfc3339();
+  config.platform = options.load.platform.value_or(host_platform());
+  for (const std::string& change : options.changes) TRY(apply_change(config.config, change));
+  std::string comment = options.message;
+  if (comment.empty()) comment = file == "-" ? "imported from the standard input" : "imported from " + file;
+  config.history.push_back({.created = config.created, .created_by = "moss import", .comment = std::move(comment)});
   std::vector<std::string> names;
   if (!name.empty()) names.push_back(TRY(full_local_name(name)));
   const Fd input = TRY(open_archive(file).context("import"));
-  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("import ", file));
-  return import_layer(ingest, input.get(), file, names, options).context("import ", file);
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.load.map, options.load.unpack).context("import ", file));
+  return import_layer(ingest, input.get(), std::move(config), names, options.load).context("import ", file);
 }
 
 }  // namespace moss::engine
