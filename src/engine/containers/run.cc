@@ -364,8 +364,11 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
       .stdout_fd = stdio.stdout_inside.get(),
       .stderr_fd = stdio.stderr_inside.get(),
   };
+  // A container waits for its id maps before it mounts anything; one without would overtake us.
+  const bool waits = made.plan.id_map.has_value();
+  if (!waits) TRY(or_say_full(write_files(p, made, container), p.paths));
   launch.meanwhile = [&](pid_t init) -> Result<Ok> {
-    TRY(or_say_full(write_files(p, made, container), p.paths));
+    if (waits) TRY(or_say_full(write_files(p, made, container), p.paths));
     TRY(or_say_full(container.write_record(made.record), p.paths));
     if (made.record.seccomp_profile.empty()) {
       // For whoever runs the bundle next; ours is compiled already.
