@@ -2,6 +2,7 @@
 # NOTIFY_SOCKET: a workload tells the service manager outside that it is ready, sd_notify(3). Not of the runtime-spec, but
 # what runc and crun do. On them all pass but two: runc's foreground run misses the word if messages come before it, and crun's
 # container may write where the socket is.
+# as: root user
 
 load helpers
 
