@@ -48,6 +48,14 @@ teardown() {
   assert_output "$(echo $(cat /proc/self/uid_map))"$'\n0'
 }
 
+@test "…and has a network there" {
+  exec {tun}<>/dev/net/tun 2>/dev/null || skip "/dev/net/tun cannot be opened here"
+  exec {tun}>&-
+  run moss run --rm --userns host alpine ip -4 addr
+  assert_success
+  assert_has "inet 10.0.2."
+}
+
 @test "started by root, shadow is closed" {
   run moss run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
   assert_status 1

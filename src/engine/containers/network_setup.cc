@@ -1,6 +1,8 @@
 // The words of --network and -p against what this host can do.
 #include "src/engine/containers/network_setup.hh"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "moss/sys/file.hh"
@@ -10,6 +12,19 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxResolvConfBytes = 1u << 20;
+
+Result<NetworkTool> choose_tool(NetworkTools tools, const RunOptions& options) {
+  // pasta begins by joining the container's user namespace, and real root's --userns host gives it none.
+  if (options.userns == "host" && ::geteuid() == 0 && tools.pasta) {
+    if (!tools.slirp4netns) {
+      return Error(0,
+                   "--userns host: pasta needs a user namespace of the container's own; "
+                   "sudo apt install slirp4netns, or use --network none or host");
+    }
+    tools.pasta.reset();
+  }
+  return choose_network_tool(tools);
+}
 
 }  // namespace
 
@@ -34,7 +49,7 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
   const auto is_tcp = [](const PublishedPort& port) { return port.protocol == PublishedPort::tcp; };
   tools.pasta_keeps_silent =
       tools.pasta && std::any_of(ports.begin(), ports.end(), is_tcp) && pasta_keeps_silent(*tools.pasta);
-  const Result<NetworkTool> tool = choose_network_tool(tools);
+  const Result<NetworkTool> tool = choose_tool(tools, options);
   if (!tool.ok()) {
     if (!options.network.empty() || !options.publish.empty()) return tool.error();
     choice.why_none = tool.error().to_string();
