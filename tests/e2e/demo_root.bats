@@ -56,6 +56,19 @@ teardown() {
   assert_has "inet 10.0.2."
 }
 
+@test "the helper of root's network leaves the host's mounts alone where they are shared" {
+  exec {tun}<>/dev/net/tun 2>/dev/null || skip "/dev/net/tun cannot be opened here"
+  exec {tun}>&-
+  local map
+  for map in host private; do
+    run unshare --mount --propagation shared bash -c 'cat /proc/self/mountinfo >before
+      "$0" run --rm --userns "$1" --network slirp4netns alpine true || exit
+      diff before /proc/self/mountinfo' "$MOSS" "$map"
+    assert_success
+    assert_output ""
+  done
+}
+
 @test "started by root, shadow is closed" {
   run moss run --rm --network none -v /etc:/host-etc:ro alpine head -1 /host-etc/shadow
   assert_status 1

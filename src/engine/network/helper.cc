@@ -242,6 +242,14 @@ Result<Ok> NetworkHelper::start_slirp4netns(pid_t init, const NetworkOptions& op
   }
   words.insert(words.end(), {std::to_string(init), "tap0"});
 
+  // Its sandbox pivots away and lets go of every mount. An ordinary user's does so in a user namespace of its own, but
+  // real root's would take the host's mounts along where they are shared, as systemd has them.
+  if (::geteuid() == 0) {
+    const std::optional<std::string> unshare = sys::find_program("unshare");
+    if (!unshare) return Error(0, "start slirp4netns: unshare is not installed; sudo apt install util-linux");
+    words.insert(words.begin(), {*unshare, "--mount", "--propagation", "slave", "--"});
+  }
+
   sys::SpawnOptions spawn_options{.stderr_fd = complaint.write.get(),
                                   .inherit = {ready.write.get(), alive.read.get()},
                                   .environment = {"PATH=/usr/bin:/bin"},
