@@ -17,11 +17,7 @@ setup_file() {
   zcat "$(rootfs_tarball)" | docker import - alpine >/dev/null
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
-teardown() {
-  local all
-  mapfile -t all < <(docker ps --all --quiet)
-  ((${#all[@]} == 0)) || docker rm --force "${all[@]}" >/dev/null
-}
+teardown() { remove_docker_containers; }
 teardown_file() {
   [[ -n ${work-} ]] || return 0
   end_daemon dockerd

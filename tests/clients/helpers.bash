@@ -24,6 +24,12 @@ need() {
 }
 is_root() { ((EUID == 0)); }
 
+remove_docker_containers() {
+  local all
+  mapfile -t all < <(docker ps --all --quiet)
+  ((${#all[@]} == 0)) || docker rm --force "${all[@]}" >/dev/null
+}
+
 # The folder of the whole file. Sockets lie in it, so its name has to be short: a socket's may have 107 characters.
 make_work() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/c.XXXXXX")

@@ -17,11 +17,7 @@ setup_file() {
   zcat "$(rootfs_tarball)" | docker import - box >/dev/null
 }
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
-teardown() {
-  local all
-  mapfile -t all < <(docker ps --all --quiet)
-  ((${#all[@]} == 0)) || docker rm --force "${all[@]}" >/dev/null
-}
+teardown() { remove_docker_containers; }
 teardown_file() {
   systemctl --user stop moss-dockerd
   systemctl --user reset-failed moss-dockerd 2>/dev/null || true

@@ -13,7 +13,11 @@ namespace {
 
 constexpr size_t kMaxResolvConfBytes = 1u << 20;
 
-Result<NetworkTool> choose_tool(NetworkTools tools, const RunOptions& options) {
+// The tools that the options leave. pasta's version is asked for only where it may be chosen and matters.
+Result<NetworkTools> usable_tools(const RunOptions& options, const std::vector<PublishedPort>& ports) {
+  NetworkTools tools = probe_network_tools();
+  if (options.network == "pasta") tools.slirp4netns.reset();
+  if (options.network == "slirp4netns") tools.pasta.reset();
   // pasta begins by joining the container's user namespace, and real root's --userns host gives it none.
   if (options.userns == "host" && ::geteuid() == 0 && tools.pasta) {
     if (!tools.slirp4netns) {
@@ -23,7 +27,10 @@ Result<NetworkTool> choose_tool(NetworkTools tools, const RunOptions& options) {
     }
     tools.pasta.reset();
   }
-  return choose_network_tool(tools);
+  const auto is_tcp = [](const PublishedPort& port) { return port.protocol == PublishedPort::tcp; };
+  tools.pasta_keeps_silent =
+      tools.pasta && std::any_of(ports.begin(), ports.end(), is_tcp) && pasta_keeps_silent(*tools.pasta);
+  return tools;
 }
 
 }  // namespace
@@ -43,13 +50,8 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
     for (PublishedPort& port : TRY(parse_publish(text).context("-p ", printable(text))))
       ports.push_back(std::move(port));
   }
-  NetworkTools tools = probe_network_tools();
-  if (options.network == "pasta") tools.slirp4netns.reset();
-  if (options.network == "slirp4netns") tools.pasta.reset();
-  const auto is_tcp = [](const PublishedPort& port) { return port.protocol == PublishedPort::tcp; };
-  tools.pasta_keeps_silent =
-      tools.pasta && std::any_of(ports.begin(), ports.end(), is_tcp) && pasta_keeps_silent(*tools.pasta);
-  const Result<NetworkTool> tool = choose_tool(tools, options);
+  const Result<NetworkTools> tools = usable_tools(options, ports);
+  const Result<NetworkTool> tool = tools.ok() ? choose_network_tool(*tools) : tools.error();
   if (!tool.ok()) {
     if (!options.network.empty() || !options.publish.empty()) return tool.error();
     choice.why_none = tool.error().to_string();
@@ -57,9 +59,9 @@ Result<NetworkChoice> choose_network(const RunOptions& options, const Paths& pat
     return choice;
   }
   choice.tool = *tool;
-  choice.program = (choice.tool == NetworkTool::pasta ? tools.pasta : tools.slirp4netns).value_or("");
+  choice.program = (choice.tool == NetworkTool::pasta ? tools->pasta : tools->slirp4netns).value_or("");
   choice.ports = TRY(choose_host_ports(std::move(ports), choice.tool));
-  for (const std::string& line : publish_notices(choice.ports, choice.tool, tools.pasta_keeps_silent)) notice(line);
+  for (const std::string& line : publish_notices(choice.ports, choice.tool, tools->pasta_keeps_silent)) notice(line);
   return choice;
 }
 
