@@ -5,8 +5,10 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <list>
 
 namespace moss::engine {
@@ -15,8 +17,10 @@ namespace {
 
 constexpr int kMaxRedirects = 10;
 constexpr long kConnectTimeoutMs = 20'000;
-constexpr long kStallSeconds = 60;  // a transfer that gives less than a byte a second for so long is dead
+constexpr long kStallSeconds = 60;       // a transfer that gives less than a byte a second for so long is dead
+constexpr long kSlowStoreSeconds = 300;  // the same where something is sent: a registry may copy it before it answers
 constexpr size_t kMaxHeaders = 200;
+constexpr size_t kMaxComplaintBytes = 4u << 10;
 constexpr size_t kMaxHeaderBytes = 16u << 10;
 
 // The part of libcurl that is used here, found at run time.
@@ -113,6 +117,7 @@ struct Transfer {
   curl_slist* header_list = nullptr;
   int redirects = 0;
   bool paused = false;
+  int64_t sent = 0;  ///< bytes of the body
   char reason[CURL_ERROR_SIZE] = "";
 };
 
@@ -135,7 +140,11 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   auto& transfer = *static_cast<Transfer*>(raw);
   const int status = transfer.response.status;
   // The text of an error or a redirect is nobody's content.
-  if (status / 100 != 2) return size * count;
+  if (status / 100 != 2) {
+    std::string& complaint = transfer.response.complaint;
+    complaint.append(data, std::min(size * count, kMaxComplaintBytes - std::min(complaint.size(), kMaxComplaintBytes)));
+    return size * count;
+  }
   switch (transfer.sink(transfer.response, {data, size * count})) {
     case Taken::yes:
       return size * count;
@@ -147,6 +156,42 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   }
   transfer.response.stopped = true;
   return 0;
+}
+
+int64_t body_bytes(const HttpRequest& request) {
+  return request.body_file >= 0 ? request.body_bytes : static_cast<int64_t>(request.body.size());
+}
+
+size_t on_read(char* to, size_t size, size_t count, void* raw) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  const HttpRequest& request = transfer.request;
+  const auto want =
+      static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size * count), body_bytes(request) - transfer.sent));
+  if (want == 0) return 0;
+  if (request.body_file < 0) {
+    std::memcpy(to, request.body.data() + transfer.sent, want);
+  } else {
+    const ssize_t got = ::pread(request.body_file, to, want, request.body_offset + transfer.sent);
+    if (got <= 0) return CURL_READFUNC_ABORT;
+    transfer.sent += got;
+    if (request.sent) request.sent(transfer.sent);
+    return static_cast<size_t>(got);
+  }
+  transfer.sent += static_cast<int64_t>(want);
+  return want;
+}
+
+// libcurl sends a body anew where a kept connection turns out to be closed.
+int on_seek(void* raw, curl_off_t offset, int origin) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  if (origin != SEEK_SET || offset < 0 || offset > body_bytes(transfer.request)) return CURL_SEEKFUNC_FAIL;
+  transfer.sent = offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+// What a redirect may make of a request: one with a body goes to the new place as it is, or nowhere.
+bool may_redirect(const HttpRequest& request, int status) {
+  return request.method == "GET" || request.method == "HEAD" || status == 307 || status == 308;
 }
 
 }  // namespace
@@ -179,7 +224,8 @@ void HttpClient::State::launch(Transfer& transfer) {
   }
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  const bool sends = transfer.request.method != "GET" && transfer.request.method != "HEAD";
+  set(easy, CURLOPT_LOW_SPEED_TIME, sends ? kSlowStoreSeconds : kStallSeconds);
   set(easy, CURLOPT_BUFFERSIZE, static_cast<long>(kMaxHttpPiece));
   set(easy, CURLOPT_USERAGENT, "moss");
   set(easy, CURLOPT_ERRORBUFFER, transfer.reason);
@@ -190,6 +236,18 @@ void HttpClient::State::launch(Transfer& transfer) {
   set(easy, CURLOPT_PRIVATE, &transfer);
   set(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify_tls ? 1L : 0L);
   set(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify_tls ? 2L : 0L);
+  if (transfer.request.method == "HEAD") set(easy, CURLOPT_NOBODY, 1L);
+  if (sends) {
+    transfer.sent = 0;
+    set(easy, CURLOPT_UPLOAD, 1L);
+    set(easy, CURLOPT_CUSTOMREQUEST, transfer.request.method.c_str());
+    set(easy, CURLOPT_UPLOAD_BUFFERSIZE, static_cast<long>(kMaxHttpPiece));
+    set(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(body_bytes(transfer.request)));
+    set(easy, CURLOPT_READFUNCTION, on_read);
+    set(easy, CURLOPT_READDATA, &transfer);
+    set(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    set(easy, CURLOPT_SEEKDATA, &transfer);
+  }
   curl_slist* list = nullptr;
   for (const std::string& header : transfer.request.headers) list = curl->slist_append(list, header.c_str());
   if (!transfer.request.authorization.empty()) {
@@ -222,6 +280,9 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
     const bool was_https = transfer.request.url.starts_with("https://");
     if (!next.starts_with("https://") && !(next.starts_with("http://") && transfer.request.allow_http && !was_https)) {
       transfer.response.failure = cat("the server redirects to ", printable(next), ", which is not https");
+      transfer.response.status = 0;
+    } else if (!may_redirect(transfer.request, status)) {
+      transfer.response.failure = cat("the server redirects what is sent to ", printable(next), " (", status, ")");
       transfer.response.status = 0;
     } else if (++transfer.redirects > kMaxRedirects) {
       transfer.response.failure = "too many redirects";

@@ -19,12 +19,19 @@
 namespace moss::engine {
 
 struct HttpRequest {
+  std::string method = "GET";
   std::string url;
   std::vector<std::string> headers;  ///< "Name: value"
   std::string authorization;         ///< the header's value; sent to the URL's own host and no other
   bool allow_http = false;           ///< plain HTTP will do
   bool verify_tls = true;
   int64_t from_byte = 0;  ///< asks for the rest of something
+  /// What is sent along with POST, PUT and PATCH: a text, or a part of a file, which is borrowed until the end.
+  std::string body;
+  int body_file = -1;
+  int64_t body_offset = 0;
+  int64_t body_bytes = 0;
+  std::function<void(int64_t bytes)> sent = {};  ///< told how much of the body went out so far
 };
 
 /// What came back.
@@ -36,6 +43,7 @@ struct HttpResponse {
   bool transient = false;  ///< the same request may work in a moment
   bool not_tls = false;    ///< the other end does not speak TLS or there is none
   bool stopped = false;    ///< the sink had enough
+  std::string complaint;   ///< the beginning of a body that came with another status than 2xx
 };
 
 /// What a sink does with a piece of a 2xx body.

@@ -31,12 +31,23 @@ class Registry {
   /// A small blob, not yet verified.
   Result<std::string> get_blob(const oci::Descriptor& blob, size_t max_bytes);
 
+  /// What tokens are asked for from now on: to write here, and to read the same registry's `sources` for mounts.
+  void want_to_push(const std::vector<std::string>& sources);
+  const std::string& host() const { return endpoint_.host; }
+
   /// The request for a blob, as this registry wants it now.
   HttpRequest blob_request(const std::string& digest) const;
+  /// A request below /v2/REPOSITORY/.
+  HttpRequest repository_request(const std::string& method, const std::string& path) const;
+  /// A request to where an answer's Location header leads, which need not be this registry: then nobody learns there
+  /// who we are. Errors: an address that is none, or not https where it must be.
+  Result<HttpRequest> location_request(const std::string& method, const HttpResponse& response) const;
   /// After a 401: gets a token or shows credentials. False where that was tried before.
   Result<bool> authorize(const HttpResponse& response);
   /// What a failed answer means and what to do.
   Error describe(const HttpResponse& response, std::string_view what) const;
+  /// The same of something that was sent.
+  Error describe_push(const HttpResponse& response, std::string_view what) const;
 
  private:
   Registry(HttpClient& http, Endpoint endpoint, std::string name, RegistryOptions options)
@@ -55,6 +66,8 @@ class Registry {
   std::string authorization_;
   std::optional<std::string> credentials_;
   int authorizations_ = 0;
+  std::string scope_;                        ///< of the tokens
+  std::vector<std::string> further_scopes_;  ///< what else they shall allow
 };
 
 }  // namespace moss::engine
