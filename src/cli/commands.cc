@@ -21,6 +21,8 @@ constexpr Command kContainerCommands[] = {
 constexpr Command kImageCommands[] = {
     {"pull", "[OPTIONS] IMAGE...", "fetch images from a registry or a file", define_pull},
     {"load", "[OPTIONS]", "load images from an archive", define_load},
+    {"push", "[OPTIONS] IMAGE [DESTINATION]", "send an image to a registry, or into a file", define_push},
+    {"save", "[OPTIONS] IMAGE...", "write images into an archive", define_save},
     {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
     {"images", "[OPTIONS] [NAME]", "list images", define_images},
     {"rmi", "[OPTIONS] IMAGE...", "remove images", define_rmi},

@@ -40,10 +40,20 @@ const char* word(Phase phase) {
       return "unpacking";
     case Phase::done:
       return "done";
+    case Phase::compressing:
+      return "compressing";
+    case Phase::sending:
+      return "sending";
+    case Phase::sent:
+      return "sent";
+    case Phase::mounted:
+      return "mounted from another repository";
     default:
       return "";
   }
 }
+
+bool is_transfer(Phase phase) { return phase == Phase::downloading || phase == Phase::sending; }
 
 bool is_layer(const engine::Progress& progress) {
   return !progress.digest.empty() && progress.phase != Phase::trying && progress.phase != Phase::config &&
@@ -75,8 +85,7 @@ void ProgressDisplay::show(const engine::Progress& progress) {
     // A line where something begins or ends; nobody reads percentages in a log file.
     if (changed && progress.phase != Phase::unpacking) {
       put(cat(short_digest(progress.digest), " ", word(progress.phase),
-              progress.phase == Phase::downloading && progress.total > 0 ? cat(" ", human_size(progress.total)) : "",
-              "\n"));
+              is_transfer(progress.phase) && progress.total > 0 ? cat(" ", human_size(progress.total)) : "", "\n"));
     }
     return;
   }
@@ -92,7 +101,7 @@ void ProgressDisplay::draw() {
   for (const std::string& digest : order_) {
     const engine::Progress& progress = progress_[digest];
     std::string line = short_digest(digest) + " ";
-    if (progress.phase == Phase::downloading && progress.total > 0 && columns > 50) {
+    if (is_transfer(progress.phase) && progress.total > 0 && columns > 50) {
       const int64_t width = static_cast<int64_t>(columns) - 44;
       const int64_t filled = std::clamp<int64_t>(progress.done * width / progress.total, 0, width);
       line +=

@@ -33,6 +33,10 @@ void define_import(CLI::App& app);
 void define_images(CLI::App& app);
 void define_rmi(CLI::App& app);
 
+// push.cc
+void define_push(CLI::App& app);
+void define_save(CLI::App& app);
+
 // system.cc
 void define_info(CLI::App& app);
 void define_version(CLI::App& app);

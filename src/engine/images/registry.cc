@@ -102,11 +102,25 @@ HttpRequest Registry::blob_request(const std::string& digest) const {
   return request(cat("/v2/", endpoint_.repository, "/blobs/", digest));
 }
 
+namespace {
+
+std::string accept_manifests() {
+  return cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
+}
+
+}  // namespace
+
 Result<std::string> Registry::get_manifest(const std::string& tag_or_digest, size_t max_bytes) {
-  const std::string accept =
-      cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
-  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept}, max_bytes,
+  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept_manifests()}, max_bytes,
              cat("manifest ", tag_or_digest));
+}
+
+Result<std::optional<std::string>> Registry::find_manifest(const std::string& tag_or_digest, size_t max_bytes) {
+  HttpRequest head = repository_request("HEAD", cat("manifests/", tag_or_digest));
+  head.headers.push_back(accept_manifests());
+  const HttpClient::Body body = TRY(http_->get(head, max_bytes, options_.retries));
+  if (body.response.status == 404) return std::optional<std::string>();
+  return std::optional(TRY(get_manifest(tag_or_digest, max_bytes)));
 }
 
 Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_bytes) {

@@ -28,6 +28,8 @@ class Registry {
 
   /// A manifest or list by tag or digest; with a digest it is the caller's to verify.
   Result<std::string> get_manifest(const std::string& tag_or_digest, size_t max_bytes);
+  /// The same, or nothing where there is none.
+  Result<std::optional<std::string>> find_manifest(const std::string& tag_or_digest, size_t max_bytes);
   /// A small blob, not yet verified.
   Result<std::string> get_blob(const oci::Descriptor& blob, size_t max_bytes);
 

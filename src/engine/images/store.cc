@@ -31,30 +31,6 @@ bool has_digest(const oci::Descriptor& entry, const std::string& digest) {
   return entry.digest == digest || (list != entry.annotations.end() && list->second == digest);
 }
 
-const oci::Descriptor* find_by_name(const oci::Index& index, const ImageName& name) {
-  const auto first = [&](auto&& matches) -> const oci::Descriptor* {
-    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), matches);
-    return entry != index.manifests.end() ? &*entry : nullptr;
-  };
-  // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
-  const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
-    const std::string full = entry_name(entry);
-    const auto [its_repository, its_suffix] = split_name(full);
-    if (its_repository != repository) return false;
-    return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
-  };
-  for (const std::string& candidate : local_candidates(name)) {
-    const oci::Descriptor* entry = first([&](const oci::Descriptor& e) { return same_repository(e, candidate); });
-    if (entry != nullptr) return entry;
-  }
-  if (!name.is_short) return nullptr;
-  return first([&](const oci::Descriptor& entry) {
-    const std::string full = entry_name(entry);
-    const std::string_view repository = split_name(full).first;
-    return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
-  });
-}
-
 // Its names and digests are spread over its entries.
 void add_entry(Image& image, const oci::Descriptor& entry) {
   if (std::string name = entry_name(entry);
@@ -97,6 +73,30 @@ Result<std::optional<Image>> find_by_id(const std::string& store, const oci::Ind
 
 }  // namespace
 
+const oci::Descriptor* find_entry(const oci::Index& index, const ImageName& name) {
+  const auto first = [&](auto&& matches) -> const oci::Descriptor* {
+    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), matches);
+    return entry != index.manifests.end() ? &*entry : nullptr;
+  };
+  // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
+  const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
+    const std::string full = entry_name(entry);
+    const auto [its_repository, its_suffix] = split_name(full);
+    if (its_repository != repository) return false;
+    return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
+  };
+  for (const std::string& candidate : local_candidates(name)) {
+    const oci::Descriptor* entry = first([&](const oci::Descriptor& e) { return same_repository(e, candidate); });
+    if (entry != nullptr) return entry;
+  }
+  if (!name.is_short) return nullptr;
+  return first([&](const oci::Descriptor& entry) {
+    const std::string full = entry_name(entry);
+    const std::string_view repository = split_name(full).first;
+    return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
+  });
+}
+
 Result<std::string> default_store_path() {
   const char* data = std::getenv("XDG_DATA_HOME");
   if (data != nullptr && *data == '/') return cat(data, "/moss");
@@ -115,7 +115,7 @@ Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
     Result<ImageName> name = parse_image_name(word);
     if (!name.ok() && !is_id) return name.error();
     if (name.ok()) {
-      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
+      if (const oci::Descriptor* entry = find_entry(index, *name)) {
         return std::optional(TRY(read_whole(path_, index, *entry)));
       }
     }
@@ -235,7 +235,7 @@ Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
 Result<Ok> ImageStore::untag(const std::string& word) {
   const ImageName name = TRY(parse_image_name(word));
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
-    const oci::Descriptor* entry = find_by_name(index, name);
+    const oci::Descriptor* entry = find_entry(index, name);
     if (entry == nullptr) return Error(0, word, ": image not known");
     drop_name(index, entry_name(*entry));
     return Ok{};
@@ -281,7 +281,7 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
       }
       const Result<ImageName> name = parse_image_name(word);
       if (!name.ok()) return name.error();
-      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
+      if (const oci::Descriptor* entry = find_entry(index, *name)) {
         removed.untagged.push_back(entry_name(*entry));
         drop_name(index, removed.untagged.back());
       }
