@@ -254,16 +254,13 @@ Result<std::vector<DockerImage>> parse_docker_manifest(const std::string& text) 
 }
 
 // Docker's archives have no manifest of their own: one is written for what they hold.
-Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, const DockerImage& docker) {
+Result<ResolvedImage> describe_docker_image(Source& source, const DockerImage& docker) {
   std::string config = TRY(source.read(docker.config, kMaxConfigBytes));
   std::vector<oci::Descriptor> layers;
   for (const std::string& name : docker.layers) {
     const StagedFile staged = TRY(source.stage(name, kMaxBlobBytes, "sha256"));
-    const Fd file = TRY(sys::open_at(ingest.staging(), staged.name, O_RDONLY));
-    char start[4] = {};
-    const ssize_t got = ::pread(file.get(), start, sizeof start, 0);
     oci::Descriptor layer;
-    layer.media_type = layer_type({start, got > 0 ? static_cast<size_t>(got) : 0});
+    layer.media_type = layer_type(staged.start);
     layer.digest = staged.digest;
     layer.size = staged.bytes;
     layers.push_back(std::move(layer));
@@ -275,7 +272,7 @@ Result<std::vector<Image>> load_docker_archive(Ingest& ingest, Source& source, c
   std::vector<Image> images;
   const std::string text = TRY(source.read("manifest.json", kMaxListBytes));
   for (const DockerImage& docker : TRY(parse_docker_manifest(text))) {
-    const ResolvedImage image = TRY(describe_docker_image(ingest, source, docker));
+    const ResolvedImage image = TRY(describe_docker_image(source, docker));
     if (options.platform && image.config.platform.architecture != options.platform->architecture) continue;
     std::vector<std::string> names;
     for (const std::string& tag : docker.tags) {

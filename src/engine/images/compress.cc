@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kOutputBytes = 256u << 10;
 constexpr int kZstdWorkers = 2;
+constexpr int kGzipLevel = 6;
+constexpr int kZstdLevel = 3;
 
 class PlainWriter : public Compressor {
  public:
@@ -94,14 +96,6 @@ class ZstdWriter : public Compressor {
   std::vector<char> out_ = std::vector<char>(kOutputBytes);
 };
 
-Result<int> checked_level(LayerCompression compression, std::optional<int> level) {
-  const bool gzip = compression == LayerCompression::gzip;
-  const int highest = gzip ? 9 : 20;
-  if (!level) return gzip ? 6 : 3;
-  if (*level >= 1 && *level <= highest) return *level;
-  return Error(0, "compression level ", *level, ": ", gzip ? "gzip" : "zstd", " has 1 to ", highest);
-}
-
 }  // namespace
 
 Result<Ok> Compressor::write(std::string_view piece) {
@@ -110,19 +104,26 @@ Result<Ok> Compressor::write(std::string_view piece) {
   return sys::write_all(file_, piece, "a layer");
 }
 
+Result<Ok> check_level(LayerCompression compression, std::optional<int> level) {
+  const bool gzip = compression == LayerCompression::gzip;
+  const int highest = gzip ? 9 : 20;
+  if (!level || compression == LayerCompression::none || (*level >= 1 && *level <= highest)) return Ok{};
+  return Error(0, "compression level ", *level, ": ", gzip ? "gzip" : "zstd", " has 1 to ", highest);
+}
+
 Result<std::unique_ptr<Compressor>> make_compressor(LayerCompression compression, std::optional<int> level, int file) {
   Digester digester = TRY(Digester::create());
   if (compression == LayerCompression::none) {
     return std::unique_ptr<Compressor>(std::make_unique<PlainWriter>(file, std::move(digester)));
   }
-  const int checked = TRY(checked_level(compression, level));
+  TRY(check_level(compression, level));
   if (compression == LayerCompression::gzip) {
     auto writer = std::make_unique<GzipWriter>(file, std::move(digester));
-    TRY(writer->open(checked));
+    TRY(writer->open(level.value_or(kGzipLevel)));
     return std::unique_ptr<Compressor>(std::move(writer));
   }
   auto writer = std::make_unique<ZstdWriter>(file, std::move(digester));
-  TRY(writer->open(checked));
+  TRY(writer->open(level.value_or(kZstdLevel)));
   return std::unique_ptr<Compressor>(std::move(writer));
 }
 

@@ -35,8 +35,11 @@ class Compressor {
   int64_t bytes_ = 0;
 };
 
+/// Errors: a level that the compression has not.
+Result<Ok> check_level(LayerCompression compression, std::optional<int> level);
+
 /// Writes to `file`, which is borrowed. The same input and level give the same bytes.
-/// Errors: a level that the compression has not; no memory.
+/// Errors: as check_level; no memory.
 Result<std::unique_ptr<Compressor>> make_compressor(LayerCompression compression, std::optional<int> level, int file);
 
 }  // namespace moss::engine

@@ -77,6 +77,7 @@ Result<Ok> read_layer_tar(const OutgoingBlob& layer, const std::function<Result<
 }
 
 Result<OutgoingImage> Packer::pack(const Image& image) {
+  if (form_.compression) TRY(check_level(*form_.compression, form_.level));
   OutgoingImage out;
   out.id = image.id;
   out.manifest = image.manifest;

@@ -181,6 +181,9 @@ class RegistryPush {
   RegistryPush(const ImageStore& store, const PushOptions& options) : store_(store), options_(options) {}
 
   Result<std::string> push(const Cargo& cargo, const RegistryName& to) {
+    if (!to.name.digest.empty() && to.name.digest != cargo.descriptor().digest) {
+      return Error(0, "the destination's digest is ", to.name.digest, ", the image's is ", cargo.descriptor().digest);
+    }
     const RegistriesConf conf = TRY(read_registries_conf());
     // The last one is the registry itself; mirrors are written to by who keeps them.
     const Endpoint endpoint = TRY(endpoints(conf, to.full, false)).back();
@@ -207,9 +210,6 @@ class RegistryPush {
       for (const OutgoingImage& image : cargo.list->images) {
         TRY(send(http, registry, image.descriptor.digest, image.descriptor, image.manifest_text));
       }
-    }
-    if (!to.name.digest.empty() && to.name.digest != cargo.descriptor().digest) {
-      return Error(0, "the destination's digest is ", to.name.digest, ", the image's is ", cargo.descriptor().digest);
     }
     if (options_.progress) options_.progress({.phase = Progress::Phase::storing});
     const std::string& tag = to.name.digest.empty() ? to.name.tag : to.name.digest;

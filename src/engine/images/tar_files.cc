@@ -16,6 +16,7 @@ constexpr size_t kReadBytes = 1u << 20;
 constexpr size_t kMaxEntries = 100'000;
 constexpr size_t kMaxNameBytes = 4096;
 constexpr int kMaxLinks = 16;
+constexpr size_t kStartBytes = 8;
 
 using Reader = std::unique_ptr<archive, decltype(&::archive_read_free)>;
 
@@ -57,6 +58,7 @@ Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& na
     copied.bytes += got;
     if (copied.bytes > max_bytes) return Error(EFBIG, "the archive holds more than is allowed");
     const std::string_view piece(buffer.data(), static_cast<size_t>(got));
+    if (copied.start.empty()) copied.start = piece.substr(0, kStartBytes);
     digester.update(piece);
     if (Result<Ok> written = sys::write_all(copied.file.get(), piece, "staging"); !written.ok()) {
       return explain(written.error(), ingest.store());
@@ -112,7 +114,7 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
       const std::string staged = cat("entry-", ingest.next_index());
       const Copied copied = TRY(copy_entry(ingest, reader.get(), staged, max_bytes));
       max_bytes -= copied.bytes;
-      out.files_[*name] = {staged, copied.digest, copied.bytes};
+      out.files_[*name] = {staged, copied.digest, copied.bytes, copied.start};
     }
   }
 }

@@ -72,7 +72,9 @@ class BlobUploads {
     while (true) {
       auto active = std::count_if(uploads_.begin(), uploads_.end(), [](const auto& u) { return is_active(*u); });
       for (const auto& upload : uploads_) {
-        if (upload->state != Upload::State::queued || active >= std::max(options_.connections, 1)) continue;
+        // One alone until the registry knows who we are.
+        const auto most = known_ ? std::max(options_.connections, 1) : 1;
+        if (upload->state != Upload::State::queued || active >= most) continue;
         TRY(ask(*upload));
         ++active;
       }
@@ -159,6 +161,7 @@ class BlobUploads {
   }
 
   Result<Ok> asked(Upload& upload, const HttpResponse& response) {
+    if (response.status != 401) known_ = true;
     if (is_done(response)) return finish(upload, Progress::Phase::exists);
     if (TRY(again(upload, response, Upload::Next::ask))) return Ok{};
     // A registry may hide from those who may only write whether a blob is there.
@@ -193,6 +196,7 @@ class BlobUploads {
     }
     upload.place = response;
     upload.sent = 0;
+    upload.attempt = 0;
     tell(Progress::Phase::sending, upload, 0);
     const bool whole = upload.size() <= std::min(kWholeBytes, upload.piece_bytes.value_or(kWholeBytes));
     return whole ? end(upload) : send_piece(upload);
@@ -237,7 +241,7 @@ class BlobUploads {
         upload, response,
         upload.sent + std::min(upload.size() - upload.sent, upload.piece_bytes.value_or(upload.size()))));
     if (upload.sent <= before) return start_over(upload, response);
-    // A line that works again is as good as new.
+    // What works again is as good as new.
     upload.attempt = 0;
     return upload.sent < upload.size() ? send_piece(upload) : end(upload);
   }
@@ -256,7 +260,7 @@ class BlobUploads {
 
   Result<Ok> not_sent(Upload& upload, const HttpResponse& response) {
     if (response.status == 413 && (!upload.piece_bytes || *upload.piece_bytes > upload.min_piece_bytes)) {
-      const int64_t smaller = upload.piece_bytes ? *upload.piece_bytes / 4 : kPieceBytes;
+      const int64_t smaller = std::min(upload.piece_bytes.value_or(4 * kPieceBytes), upload.size()) / 4;
       constexpr int64_t kSmallestPieceBytes = 256 << 10;
       if (smaller >= kSmallestPieceBytes) {
         upload.piece_bytes = std::max(smaller, upload.min_piece_bytes);
@@ -319,6 +323,7 @@ class BlobUploads {
   const PushOptions& options_;
   std::vector<std::unique_ptr<Upload>> uploads_;
   std::set<std::string> digests_;
+  bool known_ = false;  ///< a first request was answered
   std::optional<Error> failure_;
 };
 
