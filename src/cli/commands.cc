@@ -35,6 +35,7 @@ constexpr Command kSystemCommands[] = {
 
 }  // namespace
 
+std::span<const CommandGroup> command_groups() { return {}; }
 std::span<const Command> container_commands() { return kContainerCommands; }
 std::span<const Command> image_commands() { return kImageCommands; }
 std::span<const Command> system_commands() { return kSystemCommands; }
