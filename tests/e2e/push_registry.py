@@ -68,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.complain(403, "no pushing on Saturdays")
         if mode == "readonly" and self.command not in ("GET", "HEAD"):
             return self.complain(405, "read-only")
-        if mode == "busy" and self.count(("busy", self.command, path)) == 1:
+        if mode == "busy" and self.count(("busy", self.command)) == 1:
             self.close_connection = True
             return self.answer(503, Retry_After="0")
         if "/uploads/" in path:

@@ -186,10 +186,7 @@ class BlobUploads {
     // What may not be read there may still be written here.
     if (was_mount && response.status != 202) return begin(upload);
     if (!is_done(response) || response.status != 202) return refusal(upload, response);
-    if (++upload.starts > kMaxStarts) {
-      return Error(0, "send blob ", upload.blob->descriptor.digest, " to ", registry_.host(),
-                   ": the registry loses what it is sent, again and again");
-    }
+    ++upload.starts;
     if (const auto length = response.headers.find("oci-chunk-min-length"); length != response.headers.end()) {
       upload.min_piece_bytes =
           std::clamp<int64_t>(parse_number<int64_t>(length->second).value_or(0), 0, kMaxPieceBytes);
@@ -276,7 +273,11 @@ class BlobUploads {
 
   // An upload that the registry has forgotten. It may have ended, though, where only the answer was lost.
   Result<Ok> start_over(Upload& upload, const HttpResponse& response) {
-    if (upload.starts >= kMaxStarts) return refusal(upload, response);
+    if (upload.starts >= kMaxStarts && response.status / 100 != 2) return refusal(upload, response);
+    if (upload.starts >= kMaxStarts) {
+      return Error(0, "send blob ", upload.blob->descriptor.digest, " to ", registry_.host(),
+                   ": the registry loses what it is sent, again and again");
+    }
     upload.place.reset();
     return ask(upload);
   }
