@@ -26,9 +26,9 @@ uint64_t short_hash(std::string_view text) {
   return hash;
 }
 
-std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
-
 }  // namespace
+
+std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
 
 std::string blob_path(const std::string& store, const oci::Digest& digest) {
   return cat(store, "/blobs/", digest.algorithm(), "/", digest.hex());
@@ -56,6 +56,8 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
   return sys::exists(path + ".opaque") ? Unpacked::opaque : Unpacked::no;
 }
 
+Result<Ok> write_layout(const std::string& store) { return sys::replace_file(store + "/oci-layout", kLayoutText); }
+
 Result<Ok> make_store(const std::string& store) {
   const auto say = [&](Error error) { return explain(keep_images_elsewhere(std::move(error), store), store); };
   if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0)
@@ -65,8 +67,7 @@ Result<Ok> make_store(const std::string& store) {
     if (Result<Ok> made = sys::make_dirs(store + folder, 0700); !made.ok()) return say(made.error());
   }
   if (!sys::exists(store + "/oci-layout")) {
-    Result<Ok> written = sys::replace_file(store + "/oci-layout", kLayoutText);
-    if (!written.ok()) return say(written.error());
+    if (const Result<Ok> written = write_layout(store); !written.ok()) return say(written.error());
   }
   if (!sys::exists(store + "/index.json")) {
     Result<Ok> edited = edit_index(store, [](oci::Index&) { return Ok{}; });
@@ -222,29 +223,22 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
   return Ok{};
 }
 
-namespace {
-
-struct Referenced {
-  std::set<std::string> blobs;     ///< digests
-  std::set<std::string> diff_ids;  ///< hex
-};
-
-Result<Referenced> find_referenced(const std::string& store) {
+Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
-    const Image image = TRY(read_image(store, entry));
-    referenced.blobs.insert(image.manifest_digest);
-    referenced.blobs.insert(image.manifest.config.digest);
-    for (const ImageLayer& layer : image.layers) {
+    const Result<Image> image = read_image(store, entry);
+    if (!image.ok() && unreadable == Unreadable::refuse) return image.error();
+    if (!image.ok()) continue;
+    referenced.blobs.insert(image->manifest_digest);
+    referenced.blobs.insert(image->manifest.config.digest);
+    for (const ImageLayer& layer : image->layers) {
       referenced.blobs.insert(layer.blob.digest);
       referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
     }
   }
   return referenced;
 }
-
-}  // namespace
 
 Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
   if (!sys::exists(store + "/blobs")) return Ok{};
@@ -257,7 +251,7 @@ Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, 
   std::optional<Fd> adders = TRY(hold(store + "/blobs"));
   if (!adders) return Ok{};
   // Nobody adds, nobody looks up: what no image names now is named by none later.
-  const Referenced referenced = TRY(find_referenced(store).context("collect garbage; nothing was removed"));
+  const Referenced referenced = TRY(find_referenced(store, Unreadable::refuse).context("collect garbage; nothing was removed"));
   std::optional<Staging> bin;
   const auto throw_away = [&](const std::string& path, const std::string& name) -> Result<Ok> {
     if (!bin) bin.emplace(TRY(Staging::create(store, remove)));
