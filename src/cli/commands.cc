@@ -59,9 +59,21 @@ constexpr Command kSystemGroup[] = {
     {"reset", "[OPTIONS]", "remove everything that moss keeps for you", define_system_reset},
 };
 
+constexpr Command kManifestCommands[] = {
+    {"create", "[OPTIONS] LIST [IMAGE...]", "make a list", define_manifest_create},
+    {"add", "[OPTIONS] LIST IMAGE...", "add images to a list", define_manifest_add},
+    {"annotate", "[OPTIONS] LIST IMAGE", "change what a list says of an image", define_manifest_annotate},
+    {"inspect", "[OPTIONS] LIST", "show a list, as JSON", define_manifest_inspect},
+    {"push", "[OPTIONS] LIST [DESTINATION]", "send a list and its images to a registry", define_manifest_push},
+    {"exists", "LIST", "end with 0 where there is such a list, else with 1", define_manifest_exists},
+    {"remove", "LIST IMAGE", "take an image out of a list", define_manifest_remove},
+    {"rm", "[OPTIONS] LIST...", "remove lists", define_manifest_rm},
+};
+
 constexpr CommandGroup kGroups[] = {
     {"container", "the verbs for containers, behind their noun", kContainerGroup, kContainerCommands},
     {"image", "the verbs for images, behind their noun", kImageGroup, kImageCommands},
+    {"manifest", "lists of images for several platforms", kManifestCommands, {}},
     {"system", "look after what moss keeps", kSystemGroup, {}},
 };
 

@@ -27,7 +27,8 @@ Result<IdMap> usual_map() {
 namespace {
 
 bool is_archive(const std::string& name) {
-  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
+  for (const char* transport :
+       {"oci:", "oci-archive:", "docker-archive:", "dir:", "docker-daemon:", "containers-storage:"}) {
     if (name.starts_with(transport)) return true;
   }
   return false;

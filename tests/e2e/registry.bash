@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian's docker-registry for tests: `load registry`, after helpers.
+# Debian's docker-registry, skopeo and Podman for tests: `load registry`, after helpers.
 #
 # start_registry [tls] [auth] starts one on a free port of 127.0.0.1 and sets $registry to "127.0.0.1:PORT". Its files
 # are in registry/, its log in registry.log, a certificate for it in certs/ca.crt. `auth` wants user "tester" and the password
@@ -7,7 +7,7 @@
 
 start_registry() {
   command -v docker-registry >/dev/null || skip "docker-registry is not installed"
-  local tls='' auth='' word try port
+  local tls="" auth="" word port
   for word; do
     case $word in
       tls)
@@ -22,7 +22,7 @@ start_registry() {
       *) fail "start_registry: $word" ;;
     esac
   done
-  for try in 1 2 3 4 5; do
+  for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 12000))
     registry=127.0.0.1:$port
     printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/registry}, delete: {enabled: true}}\nhttp: {addr: %s%s}\n%s\n' \
@@ -51,3 +51,18 @@ make_certificate() {
 
 # skopeo that looks at no policy, and takes the certificate.
 sk() { skopeo --insecure-policy "$@"; }
+
+# Podman with a store below the test's folder, and storage driver $driver.
+# In a mount namespace of its own, as Podman of root leaves a mount behind.
+podman_here() {
+  local private=()
+  ((EUID != 0)) || private=(unshare --mount --propagation private)
+  "${private[@]}" podman --root "$PWD/podman" --runroot "$PWD/podman-run" --storage-driver "$driver" "$@"
+}
+# Podman of an ordinary user leaves a process.
+end_podman() {
+  local pid
+  pid=$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" 2>/dev/null) || return 0
+  kill -KILL "$pid"
+  wait_for 10 test ! -e "/proc/$pid"
+}

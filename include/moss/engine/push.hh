@@ -42,7 +42,7 @@ struct PushOptions {
 
 /// Sends an image or a list, known by `name`, and gives the digest of what was sent. `destination`:
 ///   [docker://]REGISTRY/NAME[:TAG]      empty: what the image is called
-///   oci:DIR[:NAME]  dir:DIR  oci-archive:FILE[:NAME]  docker-archive:FILE[:NAME]
+///   oci:DIR[:NAME]  dir:DIR  oci-archive:FILE[:NAME]  docker-archive:FILE[:NAME]  docker-daemon:NAME[:TAG]
 /// A registry has the manifest last: nobody sees half an image. A file or a new folder appears when it is whole.
 /// Errors: one line that names the image, the destination and what to do.
 Result<std::string> push(const ImageStore& store, const std::string& name, const std::string& destination,

@@ -100,6 +100,8 @@ class ImageStore {
   Result<Ok> destroy(const IdMap& map);
 
  private:
+  Result<Ok> remove_held(Image image, const std::string& word, const RemoveOptions& options, Removed& removed);
+
   std::string path_;
 };
 

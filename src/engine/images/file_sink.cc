@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "moss/engine/digest.hh"
@@ -171,7 +172,11 @@ class ArchiveSink : public FileSink {
     return put_pieces(name, static_cast<int64_t>(text.size()), [&](const Piece& piece) { return piece(text); });
   }
   Result<Ok> put_pieces(const std::string& name, int64_t bytes, const Fill& fill) override {
-    TRY(put_header(name, bytes));
+    // Tools that read as an ordinary user fail where they have to make up a folder.
+    for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+      if (folders_.insert(name.substr(0, slash)).second) TRY(put_header(name.substr(0, slash), AE_IFDIR, 0755, 0));
+    }
+    TRY(put_header(name, AE_IFREG, 0444, bytes));
     int64_t written = 0;
     TRY(fill([&](std::string_view piece) -> Result<Ok> {
       written += static_cast<int64_t>(piece.size());
@@ -189,12 +194,12 @@ class ArchiveSink : public FileSink {
   }
 
  private:
-  Result<Ok> put_header(const std::string& name, int64_t bytes) {
+  Result<Ok> put_header(const std::string& name, mode_t type, mode_t mode, int64_t bytes) {
     const Entry entry(::archive_entry_new(), &::archive_entry_free);
     if (!entry) return Error(ENOMEM, "write an archive");
     ::archive_entry_set_pathname(entry.get(), name.c_str());
-    ::archive_entry_set_filetype(entry.get(), AE_IFREG);
-    ::archive_entry_set_perm(entry.get(), 0444);
+    ::archive_entry_set_filetype(entry.get(), type);
+    ::archive_entry_set_perm(entry.get(), mode);
     ::archive_entry_set_size(entry.get(), bytes);
     // The same image gives the same archive.
     ::archive_entry_set_mtime(entry.get(), 0, 0);
@@ -211,6 +216,7 @@ class ArchiveSink : public FileSink {
   Fd output_;
   Writer writer_{::archive_write_new(), &::archive_write_free};
   std::vector<std::pair<std::string, int64_t>> names_;
+  std::set<std::string> folders_;
 };
 
 }  // namespace

@@ -25,7 +25,8 @@ struct HttpRequest {
   std::string authorization;         ///< the header's value; sent to the URL's own host and no other
   bool allow_http = false;           ///< plain HTTP will do
   bool verify_tls = true;
-  int64_t from_byte = 0;  ///< asks for the rest of something
+  std::string unix_socket = {};  ///< where the server listens, instead of at the URL's host
+  int64_t from_byte = 0;         ///< asks for the rest of something
   /// What is sent along with POST, PUT and PATCH: a text, or a part of a file, which is borrowed until the end.
   std::string body;
   int body_file = -1;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lists.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "resolve.hh"
@@ -121,6 +122,7 @@ Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(o
 }
 
 Result<Image> read_image(const std::string& store, const oci::Descriptor& entry) {
+  if (is_list(entry.media_type)) return image_of_list(store, entry);
   Image image;
   const oci::Digest manifest = TRY(oci::Digest::parse(entry.digest).context(store, "/index.json"));
   const std::string manifest_path = blob_path(store, manifest);
@@ -165,7 +167,8 @@ void drop_name(oci::Index& index, const std::string& name) {
   if (entry == index.manifests.end()) return;
   const auto same = std::count_if(index.manifests.begin(), index.manifests.end(),
                                   [&](const oci::Descriptor& other) { return other.digest == entry->digest; });
-  if (same > 1) {
+  // Nobody finds a list without a name.
+  if (same > 1 || is_list(entry->media_type)) {
     index.manifests.erase(entry);
   } else {
     entry->annotations.erase(std::string(kRefName));
@@ -223,19 +226,35 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
   return Ok{};
 }
 
+namespace {
+
+void add_image(Referenced& referenced, const Image& image) {
+  referenced.blobs.insert(image.manifest_digest);
+  referenced.blobs.insert(image.manifest.config.digest);
+  for (const ImageLayer& layer : image.layers) {
+    referenced.blobs.insert(layer.blob.digest);
+    referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
+  }
+}
+
+Result<Ok> add_entry(Referenced& referenced, const std::string& store, const oci::Descriptor& entry) {
+  if (!is_list(entry.media_type)) {
+    add_image(referenced, TRY(read_image(store, entry)));
+    return Ok{};
+  }
+  referenced.blobs.insert(entry.digest);
+  for (const Image& image : TRY(images_of_list(store, entry))) add_image(referenced, image);
+  return Ok{};
+}
+
+}  // namespace
+
 Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
-    const Result<Image> image = read_image(store, entry);
-    if (!image.ok() && unreadable == Unreadable::refuse) return image.error();
-    if (!image.ok()) continue;
-    referenced.blobs.insert(image->manifest_digest);
-    referenced.blobs.insert(image->manifest.config.digest);
-    for (const ImageLayer& layer : image->layers) {
-      referenced.blobs.insert(layer.blob.digest);
-      referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
-    }
+    const Result<Ok> added = add_entry(referenced, store, entry);
+    if (!added.ok() && unreadable == Unreadable::refuse) return added.error();
   }
   return referenced;
 }

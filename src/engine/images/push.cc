@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "docker_daemon.hh"
 #include "file_formats.hh"
 #include "file_sink.hh"
 #include "http.hh"
@@ -26,7 +27,7 @@ namespace moss::engine {
 namespace {
 
 struct Destination {
-  enum class Kind { registry, oci_folder, oci_archive, docker_archive, folder } kind = Kind::registry;
+  enum class Kind { registry, oci_folder, oci_archive, docker_archive, folder, docker_daemon } kind = Kind::registry;
   std::string path;  ///< or the name in a registry
   std::string name;  ///< of the image in there
 };
@@ -39,23 +40,23 @@ Result<Destination> parse_destination(const std::string& text) {
   static constexpr Transport kFiles[] = {{"oci:", Destination::Kind::oci_folder},
                                          {"oci-archive:", Destination::Kind::oci_archive},
                                          {"docker-archive:", Destination::Kind::docker_archive},
-                                         {"dir:", Destination::Kind::folder}};
+                                         {"dir:", Destination::Kind::folder},
+                                         {"docker-daemon:", Destination::Kind::docker_daemon}};
   for (const Transport& transport : kFiles) {
     if (!text.starts_with(transport.prefix)) continue;
     const std::string rest = text.substr(transport.prefix.size());
     Destination out{.kind = transport.kind, .path = rest, .name = ""};
-    if (transport.kind != Destination::Kind::folder) {
+    if (transport.kind != Destination::Kind::folder && transport.kind != Destination::Kind::docker_daemon) {
       const auto [path, name] = cut(rest, ':');
       out = {.kind = transport.kind, .path = std::string(path), .name = std::string(name.value_or(""))};
     }
     if (out.path.empty()) return Error(0, "destination ", printable(text), ": a path is missing");
     return out;
   }
-  for (const std::string_view other :
-       {"docker-daemon:", "containers-storage:", "ostree:", "sif:", "tarball:", "atomic:"}) {
+  for (const std::string_view other : {"containers-storage:", "ostree:", "sif:", "tarball:", "atomic:"}) {
     if (text.starts_with(other)) {
       return Error(0, "destination ", printable(text), ": moss writes to registries (docker://), oci:, oci-archive:, ",
-                   "docker-archive: and dir:");
+                   "docker-archive:, dir: and docker-daemon:");
     }
   }
   return Destination{.kind = Destination::Kind::registry, .path = text, .name = ""};
@@ -99,6 +100,7 @@ Result<Ok> write_to(FileSink& sink, const Cargo& cargo, Destination::Kind kind, 
       TRY(cargo.list ? write_dir(sink, *cargo.list) : write_dir(sink, *cargo.image));
       break;
     case Destination::Kind::docker_archive:
+    case Destination::Kind::docker_daemon:
     case Destination::Kind::registry:
       if (cargo.list) return Error(0, "a docker-archive holds no lists; push the images one by one");
       TRY(write_docker_archive(sink, {{*cargo.image, names}}, store));
@@ -257,6 +259,26 @@ std::string full_name_of(const Image& image, const std::string& word) {
   return image.names.empty() || may_be_id(word) ? std::string() : image.names.front();
 }
 
+// Docker takes an archive, and asks for its size first.
+Result<Ok> give_to_docker(const ImageStore& store, const Cargo& cargo, const std::string& name) {
+  const std::string socket = TRY(find_docker_socket());
+  const std::string tag = TRY(archive_tag(name));
+  const TreeRemover remove = [](const std::string& parent, const std::string& child) {
+    return sys::remove_tree(cat(parent, "/", child));
+  };
+  const Staging staging = TRY(Staging::create(store.path(), remove));
+  const std::string path = staging.path() + "/archive.tar";
+  const std::unique_ptr<FileSink> sink = TRY(open_archive_sink(path));
+  if (Result<Ok> written = write_to(*sink, cargo, Destination::Kind::docker_archive, {tag}, store.path());
+      !written.ok()) {
+    return explain(written.error(), store.path());
+  }
+  const Fd file = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY));
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) return sys_error("stat ", path);
+  return import_into_docker(socket, file.get(), status.st_size);
+}
+
 // Where an image goes that nobody says a destination for.
 Result<std::string> own_name(const ImageStore& store, const std::string& word) {
   const std::optional<oci::Descriptor> list = TRY(find_list(store.path(), word));
@@ -305,6 +327,10 @@ Result<std::string> push(const ImageStore& store, const std::string& name, const
     Packer packer(store, options.form, options.progress);
     const Cargo cargo = TRY(pack(packer, store, name, options.all));
     if (to.kind == Destination::Kind::registry) return RegistryPush(store, options).push(cargo, registry);
+    if (to.kind == Destination::Kind::docker_daemon) {
+      TRY(give_to_docker(store, cargo, to.path));
+      return cargo.descriptor().digest;
+    }
     std::vector<std::string> names;
     if (!to.name.empty()) {
       names.push_back(to.kind == Destination::Kind::docker_archive ? TRY(archive_tag(to.name)) : to.name);

@@ -9,6 +9,7 @@
 
 #include "ingest.hh"
 #include "layout.hh"
+#include "lists.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "names.hh"
@@ -135,6 +136,8 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
       continue;
     }
     Result<Image> image = read_image(path_, entry);
+    // A list shows as its image for this machine; without one it is no image here.
+    if (!image.ok() && is_list(entry.media_type)) continue;
     if (image.ok()) {
       // One config under two manifests (pulled and loaded, say) is one image.
       const auto same =
@@ -253,48 +256,68 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
     const Fd users = TRY(hold_folder(path_, Hold::alone));
     std::optional<Image> image = TRY(find(word));
     if (!image) return not_known();
-    std::vector<std::string> manifests;
-    for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
-      const Result<Image> other = read_image(path_, entry);
-      if (!other.ok() || other->id != image->id) continue;
-      add_entry(*image, entry);
-      manifests.push_back(entry.digest);
+    if (const std::optional<oci::Descriptor> list = TRY(find_list(path_, word))) {
+      TRY(drop_list(path_, *list, options.is_used));
+      removed.untagged.push_back(entry_name(*list));
+    } else {
+      TRY(remove_held(*image, word, options, removed));
     }
-    const bool by_id =
-        may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
-        image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
-    const bool whole = by_id || image->names.size() < 2;
-    if (by_id && image->names.size() > 1 && !options.force) {
-      return Error(0, "image ", image->id.substr(0, 12), " has several names (", join(image->names, ", "),
-                   "); name one, or force its removal (-f)");
-    }
-    if (whole && options.is_used && options.is_used(image->id)) {
-      return Error(0, "image ", image->id.substr(0, 12), " is in use by a container; remove that first")
-          .with_exit_code(2);
-    }
-    TRY(edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
-      if (whole) {
-        removed.untagged = image->names;
-        removed.deleted.push_back(image->id);
-        std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
-          return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
-        });
-        return Ok{};
-      }
-      const Result<ImageName> name = parse_image_name(word);
-      if (!name.ok()) return name.error();
-      if (const oci::Descriptor* entry = find_entry(index, *name)) {
-        removed.untagged.push_back(entry_name(*entry));
-        drop_name(index, removed.untagged.back());
-      }
-      return Ok{};
-    }));
   }
   const TreeRemover remover = remover_for(options.map);
   TRY(reclaim(path_, remover));
   std::optional<Staging> bin = TRY(move_garbage_away(path_, remover));
   if (bin && options.in_background) std::move(*bin).remove_in_background();
   return removed;
+}
+
+// Takes away what the word means of an image's own entries. What lists keep of it stays theirs.
+Result<Ok> ImageStore::remove_held(Image image, const std::string& word, const RemoveOptions& options,
+                                   Removed& removed) {
+  image.names.clear();
+  std::vector<std::string> manifests;
+  std::vector<std::string> lists;
+  for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+    const Result<Image> other = read_image(path_, entry);
+    if (!other.ok() || other->id != image.id) continue;
+    if (is_list(entry.media_type)) {
+      lists.push_back(entry_name(entry));
+      continue;
+    }
+    add_entry(image, entry);
+    manifests.push_back(entry.digest);
+  }
+  if (manifests.empty()) {
+    return Error(0, "image ", image.id.substr(0, 12), " is in list ", join(lists, ", "),
+                 ", and nowhere else; remove that (moss manifest rm)");
+  }
+  const bool by_id =
+      may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
+      image.id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
+  const bool whole = by_id || image.names.size() < 2;
+  if (by_id && image.names.size() > 1 && !options.force) {
+    return Error(0, "image ", image.id.substr(0, 12), " has several names (", join(image.names, ", "),
+                 "); name one, or force its removal (-f)");
+  }
+  if (whole && options.is_used && options.is_used(image.id)) {
+    return Error(0, "image ", image.id.substr(0, 12), " is in use by a container; remove that first").with_exit_code(2);
+  }
+  return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
+    if (whole) {
+      removed.untagged = image.names;
+      removed.deleted.push_back(image.id);
+      std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
+        return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
+      });
+      return Ok{};
+    }
+    const Result<ImageName> name = parse_image_name(word);
+    if (!name.ok()) return name.error();
+    if (const oci::Descriptor* entry = find_entry(index, *name)) {
+      removed.untagged.push_back(entry_name(*entry));
+      drop_name(index, removed.untagged.back());
+    }
+    return Ok{};
+  });
 }
 
 Result<Ok> ImageStore::collect_garbage(const IdMap& map) {
