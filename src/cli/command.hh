@@ -29,6 +29,15 @@ struct Command {
   void (*define)(CLI::App& app);
 };
 
+/// Verbs of two words: "manifest create", "system df". A group's name alone lists its verbs.
+struct CommandGroup {
+  const char* name;
+  const char* summary;
+  std::span<const Command> commands;  ///< without the group's name
+  std::span<const Command> also;      ///< verbs of one word that the group has under the same name
+};
+
+std::span<const CommandGroup> command_groups();
 std::span<const Command> container_commands();
 std::span<const Command> image_commands();
 std::span<const Command> system_commands();

@@ -121,8 +121,27 @@ std::string usage() {
                   command.summary, "\n");
     }
   }
+  if (!command_groups().empty()) text += "\nOf several verbs:\n";
+  for (const CommandGroup& group : command_groups()) {
+    text +=
+        cat("  ", group.name, std::string(12 - std::min<size_t>(11, ::strlen(group.name)), ' '), group.summary, "\n");
+  }
   text += "\nmoss COMMAND --help tells more about one.\n";
   return text;
+}
+
+std::string usage_of(const CommandGroup& group) {
+  std::string text = cat(group.summary, "\n\nUsage: moss ", group.name, " COMMAND [OPTIONS]\n\nCommands:\n");
+  std::vector<std::string_view> told;
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      if (std::find(told.begin(), told.end(), command.name) != told.end()) continue;
+      told.emplace_back(command.name);
+      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
+                  command.summary, "\n");
+    }
+  }
+  return cat(text, "\nmoss ", group.name, " COMMAND --help tells more about one.\n");
 }
 
 // The known verb that takes the fewest edits to reach.
@@ -174,8 +193,9 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   return std::string(theirs);
 }
 
-int run_command(const Command& command, int argc, char** argv) {
-  CLI::App app(command.summary, cat("moss ", command.name));
+// `called` is how the command is called: "moss run", "moss manifest create".
+int run_command(const Command& command, const std::string& called, int argc, char** argv) {
+  CLI::App app(command.summary, called);
   app.set_help_flag("--help", "print this text");
   set_typed_words(argc, argv);
   command.define(app);
@@ -185,13 +205,35 @@ int run_command(const Command& command, int argc, char** argv) {
     // CLI11 knows the options, we know how the rest of the line is meant.
     const std::string help = app.help();
     const size_t options = help.find("Options:");
-    print(cat(command.summary, "\n\nUsage: moss ", command.name, " ", command.arguments, "\n\n",
+    print(cat(command.summary, "\n\nUsage: ", called, " ", command.arguments, "\n\n",
               std::string_view(help).substr(std::min(options, help.size()))));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return fail(Error(0, complaint(app, error), "; see: moss ", command.name, " --help"));
+    return fail(Error(0, complaint(app, error), "; see: ", called, " --help"));
   }
   return exit_code();
+}
+
+// `argv` begins with the group's name.
+int run_group(const CommandGroup& group, int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "--help";
+  if (verb == "--help" || verb == "-h" || verb == "help") {
+    print(usage_of(group));
+    return 0;
+  }
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
+    }
+  }
+  return fail(Error(0, "unknown command ", group.name, " ", verb, "; see: moss ", group.name, " --help"));
+}
+
+const CommandGroup* find_group(std::string_view name) {
+  for (const CommandGroup& group : command_groups()) {
+    if (name == group.name) return &group;
+  }
+  return nullptr;
 }
 
 // Some word of the line is a verb that starts something of a container's. The OCI runtime's verb comes after its own
@@ -216,13 +258,17 @@ int main(int argc, char** argv) {
     print(usage());
     return 0;
   }
-  std::string_view verb = argv[1];
+  const std::string_view verb = argv[1];
   if (verb == "--help" || verb == "-h" || verb == "help") {
     if (argc > 2) {
       if (const Command* command = find_command(argv[2])) {
         char help[] = "--help";
         char* arguments[] = {argv[0], help};
-        return run_command(*command, 2, arguments);
+        return run_command(*command, cat("moss ", command->name), 2, arguments);
+      }
+      if (const CommandGroup* group = find_group(argv[2])) {
+        print(usage_of(*group));
+        return 0;
       }
     }
     print(usage());
@@ -233,14 +279,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (verb == "oci") return oci_main("moss oci", argc - 1, argv + 1);
-  // "moss container run" and "moss image pull" are the long forms of "moss run" and "moss pull".
-  if ((verb == "container" || verb == "image") && argc > 2) {
-    --argc;
-    ++argv;
-    verb = argv[1];
-    if (verb == "ls" || verb == "list") verb = std::string_view(argv[0]) == "image" ? "images" : "ps";
-    if (verb == "rm" && std::string_view(argv[0]) == "image") verb = "rmi";
-  }
+  if (const CommandGroup* group = find_group(verb)) return run_group(*group, argc - 1, argv + 1);
   const Command* command = find_command(verb);
   if (command == nullptr) {
     if (verb.starts_with('-')) return fail(Error(0, "unknown option ", verb, "; see: moss --help"));
@@ -248,7 +287,7 @@ int main(int argc, char** argv) {
     return fail(Error(0, "unknown command ", verb, nearest.empty() ? "" : cat("; did you mean ", nearest, "?"),
                       "; see: moss --help"));
   }
-  return run_command(*command, argc - 1, argv + 1);
+  return run_command(*command, cat("moss ", command->name), argc - 1, argv + 1);
 }
 
 }  // namespace moss::cli
