@@ -78,7 +78,7 @@ sys.stdout.buffer.write(info.tobuf())'
         return self.answer(200, b"{}")'
   run timeout 60 "$MOSS" pull -q --retry 0 --creds user:secret "127.0.0.1:$port/app:1"
   assert_status 125
-  assert_has "example.invalid, which is not https"
+  assert_has "example.invalid/token, which is not https"
 }
 
 @test "CVE-2020-15157: a layer's own address is never asked" {
@@ -249,7 +249,8 @@ PYTHON
   touch stop
   wait "$swapper" || true # its last rename may have found nothing
   victim_is_untouched
-  rm -rf "$XDG_DATA_HOME"/moss/staging/*
+  wait_for 60 is_removed
+  as_owner rm -rf "$XDG_DATA_HOME"/moss/staging/*
 }
 
 @test "CVE-2026-55686: a working folder that is a symlink makes nothing outside" {

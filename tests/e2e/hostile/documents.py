@@ -6,7 +6,7 @@ import json
 
 import tar
 from harness import INDEX, MANIFEST, Image, digest
-from layers import TAR, has, layer, refused, sparse, taken
+from layers import BOMB_BYTES, TAR, has, layer, refused, sparse, taken
 
 OCI = ("oci", "oci-archive", "registry")
 FILES = ("oci", "oci-archive")
@@ -209,7 +209,7 @@ ARCHIVES = [
     ("70 manifest.json of 8 MB of small lists", docker(b"[" + b"[]," * 2_790_000 + b"0]"), refused("manifest.json")),
     ("70 manifest.json of 100,000 images", docker([{"Config": "c", "Layers": []}] * 100_000), refused("manifest.json")),
     ("74 manifest.json of 9 MB", docker(b" " * (9 << 20)), refused("larger|too large")),
-    ("58 bomb in the archive's own compression", lambda _: tar.gzip(layer(tar.header("f", size=1 << 30), b"\0" * (1 << 30))), refused("bomb|ratio")),
+    ("58 bomb in the archive's own compression", lambda _: tar.gzip(layer(tar.header("f", size=BOMB_BYTES), b"\0" * BOMB_BYTES)), refused("bomb|ratio")),
     ("symlinks in a ring", docker([{"Config": "a", "Layers": []}], tar.symlink("a", "b"), tar.symlink("b", "a")), refused("the archive has no a")),
     ("a config that is a symlink out", docker([{"Config": "c", "Layers": []}], tar.symlink("c", "/etc/passwd")), refused("the archive has no c")),
     ("a layer that is a hard link out", docker([{"Config": "c", "Layers": ["l"]}], tar.file("c", "{}"), tar.hard_link("l", "/etc/passwd")), refused("the archive has no l")),

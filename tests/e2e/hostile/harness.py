@@ -1,8 +1,9 @@
 """Gives a hostile image to moss in every way there is, and looks at what it did.
 
 An image is its layers and what shall be wrong with its documents. It is offered as an OCI layout (`oci:`, layers in
-zstd), an OCI archive (gzip), Docker's archive (plain tars) and by a registry on loopback (gzip). Each time moss must
-end soon, in at most 64 MiB, with the victim as it was; and then
+zstd), an OCI archive (gzip), Docker's archive (plain tars) and by a registry on loopback (gzip); without MOSS_TEST_ALL
+by the registry and one of the others in turn. Each time moss must end soon, in at most 64 MiB, with the victim as it
+was; and then
   - either refuse: exit status 125, one line on standard error with the words expected, no control byte in it, and
     nothing in the store that was not there before;
   - or take the image wholly: what a check finds in its layers, and nothing left once it is removed.
@@ -22,7 +23,8 @@ import tar
 
 MOSS = os.environ["MOSS"]
 STORE = os.path.join(os.environ["XDG_DATA_HOME"], "moss")
-WAYS = ("oci", "oci-archive", "docker-archive", "registry")
+ALL = "MOSS_TEST_ALL" in os.environ
+FILES = ("oci", "oci-archive", "docker-archive")
 COMPRESSION = {"oci": "zstd", "oci-archive": "gzip", "docker-archive": "plain", "registry": "gzip"}
 LIMIT_KIB = 64 << 10
 LIMIT_SECONDS = 30  # a busy machine; moss needs less than one
@@ -196,12 +198,17 @@ def run(arguments):
     return done.returncode, done.stderr, memory, seconds
 
 
+def is_at_work():
+    """Whether a process still brings an image to the disk, or removes one."""
+    staging = os.path.join(STORE, "staging")
+    removing = os.listdir(staging) if os.path.isdir(staging) else []
+    return os.path.exists(os.path.join(STORE, "unsynced")) or any(name.startswith("removing-") for name in removing)
+
+
 def settle():
-    """Waits for the process that brings an image to the disk."""
-    for _ in range(200):
-        if not os.path.isdir(os.path.join(STORE, "unsynced")) or not os.listdir(os.path.join(STORE, "unsynced")):
-            return
-        time.sleep(0.05)
+    end = time.monotonic() + 60
+    while is_at_work() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 class Runner:
@@ -216,6 +223,7 @@ class Runner:
         run(self.offer(Image(), "oci"))
         settle()
         run(["rmi", "-f", "-a"])
+        settle()
         self.empty = store_picture()
 
     def offer(self, image, way):
@@ -295,6 +303,7 @@ class Runner:
             gone = subprocess.run([MOSS, "rmi", "-f", "-a"], capture_output=True, text=True)
             if gone.returncode != 0:
                 complaints.append("cannot be removed: " + gone.stderr)
+        settle()
         left = sorted(set(store_picture()) - set(self.empty))
         if left:
             complaints.append("left in the store: " + " ".join(left))
@@ -312,8 +321,10 @@ class Runner:
         check(lambda name: os.path.join(os.fsencode(STORE), b"layers", os.fsencode(found[0]), b"fs", tar.raw(name)))
 
     def run_all(self, cases):
-        for name, image, expectation in cases:
-            ways = expectation.get("ways", WAYS)
+        for at, (name, image, expectation) in enumerate(cases):
+            ways = expectation.get("ways", ("registry",) + (FILES if ALL else FILES[at % 3 :][:1]))
+            if not ALL and "ways" in expectation:
+                ways = ways[at % len(ways) :][:1]
             expectation = {key: value for key, value in expectation.items() if key != "ways"}
             made = image(self.victim) if callable(image) else image
             for way in ways if isinstance(made, Image) else ("archive",):
