@@ -1,6 +1,7 @@
 // From a template's text to its tree, in one pass: a reader that knows its place, and a function for each thing that
 // can stand there.
 #include <algorithm>
+#include <cstdlib>
 
 #include "src/cli/format/tree.hh"
 
