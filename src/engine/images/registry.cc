@@ -9,7 +9,7 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxTokenBytes = 1u << 20;
+constexpr size_t kMaxTokenBytes = 256u << 10;
 // A token may run out while layers are fetched; more often than this it is refused for another reason.
 constexpr int kMaxAuthorizations = 20;
 
@@ -165,7 +165,7 @@ Result<Ok> Registry::get_token(const Challenge& bearer) {
   HttpRequest asked;
   asked.allow_http = plain_ || insecure_;
   asked.verify_tls = !insecure_;
-  asked.url = TRY(token_url(bearer, scope_, asked.allow_http));
+  asked.url = TRY(token_url(bearer, scope_, insecure_));
   for (const std::string& scope : further_scopes_) asked.url += cat("&scope=", percent_encode(scope));
   if (credentials_) asked.authorization = basic_authorization(*credentials_);
   const HttpClient::Body body = TRY(http_->get(asked, kMaxTokenBytes, options_.retries));
