@@ -19,21 +19,12 @@ using engine::Image;
 using engine::ImageStore;
 using engine::Paths;
 
-namespace {
-
 Result<IdMap> usual_map() {
   const sys::Host host = TRY(sys::probe_host());
   return TRY(engine::default_id_map(host)).map;
 }
 
-bool is_archive(const std::string& name) {
-  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
-    if (name.starts_with(transport)) return true;
-  }
-  return false;
-}
-
-Result<int> load_from(const std::string& source, bool quiet, const std::string& platform) {
+Result<int> load_images(const std::string& source, bool quiet, const std::string& platform) {
   const Paths paths = TRY(engine::find_paths());
   ImageStore store(paths.data);
   ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
@@ -45,62 +36,6 @@ Result<int> load_from(const std::string& source, bool quiet, const std::string& 
     if (image.names.empty()) print(cat("Loaded image: sha256:", image.id, "\n"));
   }
   return 0;
-}
-
-}  // namespace
-
-void define_pull(CLI::App& app) {
-  struct Options {
-    std::vector<std::string> names;
-    bool quiet = false;
-    std::string platform;
-    std::string arch;
-    std::string os;
-    std::optional<bool> tls_verify;
-    std::string auth_file;
-    std::string credentials;
-    int retries = 3;
-  };
-  auto options = std::make_shared<Options>();
-  app.add_option("IMAGE", options->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
-  add_flag(app, "-q,--quiet", options->quiet, "print only the image's id");
-  add_option(app, "--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
-  add_option(app, "--arch", options->arch, "the same by architecture");
-  add_option(app, "--os", options->os, "the same by operating system");
-  add_option(app, "--tls-verify", options->tls_verify,
-             "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--authfile", options->auth_file, "credentials of registries, as podman login writes them");
-  add_option(app, "--creds", options->credentials, "USER:PASSWORD");
-  add_option(app, "--retry", options->retries, "how often a failed download is tried again (3)");
-  app.callback([options] {
-    finish_with([&]() -> Result<int> {
-      if (options->names.empty()) return Error(0, "which image? see: moss pull --help");
-      if (!options->arch.empty() || !options->os.empty()) {
-        if (!options->platform.empty()) return Error(0, "--platform and --arch or --os exclude each other");
-        options->platform = cat(options->os.empty() ? "linux" : options->os, "/",
-                                options->arch.empty() ? engine::host_platform().architecture : options->arch);
-      }
-      const Paths paths = TRY(engine::find_paths());
-      ImageStore store(paths.data);
-      for (const std::string& name : options->names) {
-        if (is_archive(name)) {
-          TRY(load_from(name, options->quiet, options->platform));
-          continue;
-        }
-        ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
-        engine::PullOptions pull{.map = TRY(usual_map())};
-        if (!options->platform.empty())
-          pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
-        pull.tls_verify = options->tls_verify;
-        pull.auth_file = options->auth_file;
-        pull.credentials = options->credentials;
-        pull.retries = options->retries;
-        pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
-        print(TRY(engine::pull(store, name, pull)).id + "\n");
-      }
-      return 0;
-    });
-  });
 }
 
 void define_load(CLI::App& app) {
@@ -118,7 +53,7 @@ void define_load(CLI::App& app) {
       if (options->input == "-" && ::isatty(STDIN_FILENO) == 1) {
         return Error(0, "load from where? give a file with -i, or pipe one in");
       }
-      return load_from(options->input, options->quiet, options->platform);
+      return load_images(options->input, options->quiet, options->platform);
     });
   });
 }

@@ -74,6 +74,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(401, b"{}", WWW_Authenticate='Bearer realm="gopher://127.0.0.1/token"')
         if mode.isdigit():
             return self.answer(int(mode), b"{}")
+        if mode == "quota":
+            text = "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading."
+            body = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": text}]}).encode()
+            return self.answer(429, body, Retry_After="3600")
         if mode == "busy" and try_number == 1:
             return self.answer(429, b"{}", Retry_After="0")
         if mode == "loop":

@@ -1,19 +1,13 @@
-// Challenges, tokens and stored credentials. See the header.
+// Challenges and tokens. See the header.
 #include "auth.hh"
 
-#include <strings.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
-
-#include "moss/sys/file.hh"
 
 namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxAuthFileBytes = 1u << 20;
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -80,6 +74,46 @@ class ChallengeReader {
   size_t position_ = 0;
 };
 
+}  // namespace
+
+std::vector<Challenge> parse_challenges(std::string_view header) { return ChallengeReader(header).read(); }
+
+Result<std::string> token_url(const Challenge& bearer, const std::string& scope, bool allow_http) {
+  const auto realm = bearer.parameters.find("realm");
+  if (realm == bearer.parameters.end()) return Error(0, "the registry asks for a token but names no realm");
+  const std::string& url = realm->second;
+  if (!url.starts_with("https://") && !(allow_http && url.starts_with("http://"))) {
+    return Error(0, "the registry asks for a token from ", printable(url),
+                 ", which is not https; moss sends nothing there");
+  }
+  std::string out = url;
+  char separator = url.find('?') == std::string::npos ? '?' : '&';
+  const auto add = [&](std::string_view name, std::string_view value) {
+    out += cat(separator, name, "=", percent_encode(value));
+    separator = '&';
+  };
+  if (const auto service = bearer.parameters.find("service"); service != bearer.parameters.end()) {
+    add("service", service->second);
+  }
+  if (!scope.empty()) add("scope", scope);
+  return out;
+}
+
+Result<std::string> parse_token(std::string_view json) {
+  const auto document = nlohmann::json::parse(json, nullptr, false);
+  if (document.is_object()) {
+    for (const char* name : {"token", "access_token"}) {
+      const auto member = document.find(name);
+      if (member == document.end() || !member->is_string()) continue;
+      const auto& token = member->get_ref<const std::string&>();
+      // It becomes a header line: a line end in it would begin another one.
+      const bool clean = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
+      if (!token.empty() && clean) return token;
+    }
+  }
+  return Error(0, "the token server's answer holds no token");
+}
+
 std::optional<std::string> base64_decode(std::string_view text) {
   std::string out;
   uint32_t bits = 0;
@@ -110,106 +144,8 @@ std::string base64_encode(std::string_view text) {
   return out;
 }
 
-// Docker writes its hub as a URL.
-std::string key_repository(std::string_view key) {
-  for (const std::string_view scheme : {"https://", "http://"}) {
-    if (key.starts_with(scheme)) key = cut(key.substr(scheme.size()), '/').first;
-  }
-  if (key == "index.docker.io" || key == "registry-1.docker.io") return "docker.io";
-  return std::string(key);
-}
-
-}  // namespace
-
-std::vector<Challenge> parse_challenges(std::string_view header) { return ChallengeReader(header).read(); }
-
-Result<std::string> token_url(const Challenge& bearer, const std::string& scope, bool allow_http) {
-  const auto realm = bearer.parameters.find("realm");
-  if (realm == bearer.parameters.end()) return Error(0, "the registry asks for a token but names no realm");
-  const std::string& url = realm->second;
-  if (!url.starts_with("https://") && !(allow_http && url.starts_with("http://"))) {
-    return Error(0, "the registry asks for a token from ", printable(url),
-                 ", which is not https; moss sends nothing there");
-  }
-  std::string out = url;
-  char separator = url.find('?') == std::string::npos ? '?' : '&';
-  const auto add = [&](std::string_view name, std::string_view value) {
-    out += cat(separator, name, "=", percent_encode(value));
-    separator = '&';
-  };
-  if (const auto service = bearer.parameters.find("service"); service != bearer.parameters.end()) {
-    add("service", service->second);
-  }
-  add("scope", scope);
-  return out;
-}
-
-Result<std::string> parse_token(std::string_view json) {
-  const auto document = nlohmann::json::parse(json, nullptr, false);
-  if (document.is_object()) {
-    for (const char* name : {"token", "access_token"}) {
-      const auto member = document.find(name);
-      if (member == document.end() || !member->is_string()) continue;
-      const auto& token = member->get_ref<const std::string&>();
-      // It becomes a header line: a line end in it would begin another one.
-      const bool clean = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
-      if (!token.empty() && clean) return token;
-    }
-  }
-  return Error(0, "the token server's answer holds no token");
-}
-
-Result<std::optional<std::string>> find_credentials(std::string_view auth_json, const std::string& repository) {
-  const auto document = nlohmann::json::parse(auth_json, nullptr, false);
-  if (!document.is_object()) return Error(0, "not a JSON object");
-  const auto auths = document.find("auths");
-  if (auths == document.end() || !auths->is_object()) return std::optional<std::string>();
-  size_t best = 0;
-  std::optional<std::string> found;
-  for (const auto& [key, entry] : auths->items()) {
-    const std::string prefix = key_repository(key);
-    const bool leads = repository == prefix || repository.starts_with(prefix + "/");
-    if (!leads || prefix.size() <= best || !entry.is_object()) continue;
-    const auto auth = entry.find("auth");
-    if (auth == entry.end() || !auth->is_string()) continue;
-    std::optional<std::string> decoded = base64_decode(auth->get_ref<const std::string&>());
-    if (!decoded || decoded->find(':') == std::string::npos)
-      return Error(0, "the entry for ", key, " is not base64 of user:password");
-    best = prefix.size();
-    found = std::move(decoded);
-  }
-  return found;
-}
-
-Result<std::optional<std::string>> read_credentials(const std::string& repository, const std::string& auth_file) {
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-  };
-  std::vector<std::string> files;
-  if (!auth_file.empty()) {
-    files.push_back(auth_file);
-  } else if (const std::string named = variable("REGISTRY_AUTH_FILE"); !named.empty()) {
-    files.push_back(named);
-  } else {
-    if (const std::string run = variable("XDG_RUNTIME_DIR"); !run.empty())
-      files.push_back(run + "/containers/auth.json");
-    if (const std::string home = variable("HOME"); !home.empty()) {
-      files.push_back(home + "/.config/containers/auth.json");
-      files.push_back(home + "/.docker/config.json");
-    }
-  }
-  for (const std::string& file : files) {
-    const std::optional<std::string> text = TRY(sys::read_file_if_exists(file, kMaxAuthFileBytes));
-    if (!text) continue;
-    std::optional<std::string> found = TRY(find_credentials(*text, repository).context("read ", file));
-    if (found) return found;
-  }
-  return std::optional<std::string>();
-}
-
-std::string basic_authorization(std::string_view user_and_password) {
-  return "Basic " + base64_encode(user_and_password);
+std::string basic_authorization(const Credentials& credentials) {
+  return "Basic " + base64_encode(cat(credentials.user, ":", credentials.secret));
 }
 
 std::string percent_encode(std::string_view text) {
