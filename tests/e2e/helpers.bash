@@ -171,9 +171,9 @@ refute_has() {
   [[ $output != *"$1"* ]] || fail "not expected in the output:" "$1" "got:" "$output"
 }
 
-# Waits up to $1 seconds for a command to succeed: wait_for 5 test -e file
+# Waits up to $1 seconds for a command to succeed, or six times as long where the machine is busy: wait_for 5 test -e file
 wait_for() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + 6 * $1))
   shift
   until "$@"; do
     ((SECONDS < end)) || fail "timed out: $*" || return
