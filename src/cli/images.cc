@@ -24,12 +24,14 @@ Result<IdMap> usual_map() {
   return TRY(engine::default_id_map(host)).map;
 }
 
-Result<int> load_images(const std::string& source, bool quiet, const std::string& platform) {
+Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
+                        const std::string& signature_policy) {
   const Paths paths = TRY(engine::find_paths());
   ImageStore store(paths.data);
   ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
   engine::LoadOptions options{.map = TRY(usual_map())};
   if (!platform.empty()) options.platform = TRY(engine::parse_platform(platform).context("--platform"));
+  options.signature_policy = signature_policy;
   options.progress = [&](const engine::Progress& progress) { display.show(progress); };
   for (const Image& image : TRY(engine::load(store, source, options))) {
     for (const std::string& name : image.names) print(cat("Loaded image: ", name, "\n"));
@@ -43,17 +45,20 @@ void define_load(CLI::App& app) {
     std::string input = "-";
     bool quiet = false;
     std::string platform;
+    std::string signature_policy;
   };
   auto options = std::make_shared<Options>();
   add_option(app, "-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   add_option(app, "--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
+  add_option(app, "--signature-policy", options->signature_policy,
+             "a policy.json in place of the user's or the system's");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (options->input == "-" && ::isatty(STDIN_FILENO) == 1) {
         return Error(0, "load from where? give a file with -i, or pipe one in");
       }
-      return load_images(options->input, options->quiet, options->platform);
+      return load_images(options->input, options->quiet, options->platform, options->signature_policy);
     });
   });
 }

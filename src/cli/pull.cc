@@ -111,7 +111,7 @@ Result<int> run_pull(PullArguments& a) {
     Result<Ok> pulled = Ok{};
     if (is_archive(name)) {
       if (a.all_tags) return Error(0, "--all-tags is for registries; ", printable(name), " is a file");
-      const Result<int> loaded = load_images(name, a.quiet, a.platform);
+      const Result<int> loaded = load_images(name, a.quiet, a.platform, a.pull.signature_policy);
       if (!loaded.ok()) pulled = loaded.error();
     } else {
       pulled = pull_one(store, name, a);
@@ -143,6 +143,8 @@ void define_pull(CLI::App& app) {
   add_option(app, "--retry-delay", a->retry_delay,
              "how long to wait before that (300ms), each time three times as long");
   add_option(app, "--format", a->format, "json: what happens as lines of JSON, on the standard output");
+  add_option(app, "--signature-policy", a->pull.signature_policy,
+             "a policy.json in place of the user's or the system's");
   add_flag(app, "--disable-content-trust", a->no_content_trust, "accepted for Docker's sake; it changes nothing");
   add_list(app, "--decryption-key", a->decryption_keys, "not supported");
   app.callback([a] { finish_with([&] { return run_pull(*a); }); });

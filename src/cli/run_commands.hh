@@ -51,7 +51,8 @@ void define_unshare(CLI::App& app);
 /// The id map that containers have where nothing else is asked for.
 Result<IdMap> usual_map();
 /// Loads a file's images and prints their names: what `load` does, and `pull` of a file. The exit code.
-Result<int> load_images(const std::string& source, bool quiet, const std::string& platform);
+Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
+                        const std::string& signature_policy);
 
 /// ["a", "b"] as words.
 Result<std::vector<std::string>> parse_json_words(const std::string& text);

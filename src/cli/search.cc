@@ -2,8 +2,8 @@
 #include "moss/engine/search.hh"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "moss/cli/report.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
 #include "src/cli/run_commands.hh"
@@ -11,6 +11,7 @@
 namespace moss::cli {
 
 using engine::Found;
+using format::Value;
 
 namespace {
 
@@ -62,10 +63,6 @@ Result<SearchFilter> parse_search_filters(const std::vector<std::string>& texts)
   return out;
 }
 
-std::string json_text(const nlohmann::ordered_json& document) {
-  return document.dump(4, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
 std::string one_line(const std::string& description, bool no_trunc) {
   std::string text = description;
   for (char& c : text) {
@@ -74,60 +71,55 @@ std::string one_line(const std::string& description, bool no_trunc) {
   return no_trunc ? printable(text) : excerpt(text, kShortDescription);
 }
 
+constexpr std::string_view kTagColumns = "table {{.Name}}\t{{.Tag}}";
+constexpr std::string_view kColumns = "table {{.Name}}\t{{.Description}}";
+constexpr std::string_view kDockersColumns =
+    "table {{.Name}}\t{{.Description}}\t{{.Stars}}\t{{.Official}}\t{{.Automated}}";
+
 Result<int> print_tags(const SearchArguments& a) {
-  const engine::TagList list = TRY(engine::list_tags(a.term, a.access));
-  const size_t count = std::min(a.limit, list.tags.size());
-  if (a.format == "json") {
-    nlohmann::ordered_json tags = nlohmann::ordered_json::array();
-    for (size_t i = 0; i < count; ++i) tags.push_back(list.tags[i]);
-    nlohmann::ordered_json out = nlohmann::ordered_json::array();
-    out.push_back({{"Name", list.repository}, {"Tags", tags}});
-    print(json_text(out));
+  const format::Report report = TRY(format::Report::parse(a.format, kTagColumns));
+  engine::TagList list = TRY(engine::list_tags(a.term, a.access));
+  if (list.tags.size() > a.limit) list.tags.resize(a.limit);
+  if (report.is_json()) {
+    const Value::List all{Value::structure().set("Name", list.repository).set("Tags", list.tags)};
+    print(Value(all).json("    ") + "\n");
     return 0;
   }
-  Table table({"NAME", "TAG"});
-  for (size_t i = 0; i < count; ++i) table.add({list.repository, printable(list.tags[i])});
-  print(table.text());
+  Value::List rows;
+  for (const std::string& tag : list.tags) {
+    rows.push_back(Value::structure().set("Name", list.repository).set("Tag", printable(tag)));
+  }
+  print(TRY(report.list(rows)));
   return 0;
 }
 
+Value found_row(const Found& found, bool no_trunc, bool is_json) {
+  return Value::structure()
+      .set("Index", found.index)
+      .set("Name", is_json ? found.name : printable(found.name))
+      .set("Description", is_json ? found.description : one_line(found.description, no_trunc))
+      .set("Stars", found.stars)
+      .set("Official", found.official ? "[OK]" : "")
+      .set("Automated", found.automated ? "[OK]" : "")
+      .set("Tag", "");
+}
+
 Result<int> print_found(const SearchArguments& a) {
+  const format::Report report = TRY(format::Report::parse(a.format, a.compatible ? kDockersColumns : kColumns));
   const SearchFilter filter = TRY(parse_search_filters(a.filters));
   std::vector<Error> complaints;
-  std::vector<Found> found = TRY(engine::search(a.term, a.limit, a.access, complaints));
+  const std::vector<Found> found = TRY(engine::search(a.term, a.limit, a.access, complaints));
   for (const Error& complaint : complaints) note(complaint.to_string());
-  std::erase_if(found, [&](const Found& one) { return !filter.takes(one); });
-  if (a.format == "json") {
-    nlohmann::ordered_json out = nlohmann::ordered_json::array();
-    for (const Found& one : found) {
-      out.push_back({{"Index", one.index},
-                     {"Name", one.name},
-                     {"Description", one.description},
-                     {"Stars", one.stars},
-                     {"Official", one.official ? "[OK]" : ""},
-                     {"Automated", one.automated ? "[OK]" : ""},
-                     {"Tag", ""}});
-    }
-    print(json_text(out));
-    return 0;
-  }
-  std::vector<std::string> titles{"NAME", "DESCRIPTION"};
-  if (a.compatible) titles = {"NAME", "DESCRIPTION", "STARS", "OFFICIAL", "AUTOMATED"};
-  Table table(titles);
+  Value::List rows;
   for (const Found& one : found) {
-    std::vector<std::string> row{printable(one.name), one_line(one.description, a.no_trunc)};
-    if (a.compatible) {
-      row.insert(row.end(), {std::to_string(one.stars), one.official ? "[OK]" : "", one.automated ? "[OK]" : ""});
-    }
-    table.add(std::move(row));
+    if (filter.takes(one)) rows.push_back(found_row(one, a.no_trunc, report.is_json()));
   }
-  print(table.text());
+  print(report.is_json() ? Value(rows).json("    ") + "\n" : TRY(report.list(rows)));
   return 0;
 }
 
 Result<int> run_search(const SearchArguments& a) {
   if (a.term.empty()) return Error(0, "search for what? see: moss search --help");
-  if (!a.format.empty() && a.format != "json") return Error(0, "--format ", printable(a.format), ": expected json");
   if (a.limit == 0 || a.limit > 10000) return Error(0, "--limit: expected a number from 1 to 10000");
   if (a.list_tags && !a.filters.empty()) return Error(0, "--filter and --list-tags exclude each other");
   return a.list_tags ? print_tags(a) : print_found(a);
@@ -143,7 +135,8 @@ void define_search(CLI::App& app) {
   add_flag(app, "--list-tags", a->list_tags, "the tags of the repository that is named");
   add_flag(app, "--no-trunc", a->no_trunc, "whole descriptions");
   add_flag(app, "--compatible", a->compatible, "with stars, official and automated, as Docker prints it");
-  add_option(app, "--format", a->format, "json");
+  add_option(app, "--format", a->format,
+             "json, or a Go template of .Index .Name .Description .Stars .Official .Automated (.Name .Tag of tags)");
   add_option(app, "--tls-verify", a->access.tls_verify,
              "false also takes plain HTTP and certificates nobody vouches for");
   add_option(app, "--cert-dir", a->access.cert_dir,

@@ -208,6 +208,8 @@ teardown() {
   run moss search --list-tags --format json "$registry/org/alpha"
   assert_success
   [[ $(jq -c '.[0].Tags | sort' <<<"$output") == '["1","2"]' ]]
+  run moss search --format '{{.Name}}={{.Stars}}' "$registry/alp"
+  assert_output "$registry/org/alpha=0"
   run moss search --filter is-official=true "$registry/alp"
   refute_has alpha
   refuses "known are is-official" search --filter x=1 "$registry/alp"

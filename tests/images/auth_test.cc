@@ -2,6 +2,7 @@
 #include "src/engine/images/auth.hh"
 
 #include "image_fixture.hh"
+#include "moss/base/base64.hh"
 
 namespace moss::engine {
 

@@ -52,6 +52,7 @@ struct PullOptions {
   std::string auth_file;                  ///< --authfile
   std::string credentials;                ///< --creds: "user:password"
   std::string cert_dir = {};              ///< --cert-dir
+  std::string signature_policy = {};      ///< --signature-policy; see trust.hh
   PullPolicy policy = PullPolicy::always;
   int retries = 3;
   int retry_delay_ms = 300;  ///< before the first try; three times that before the next. Retry-After overrides it

@@ -30,10 +30,6 @@ Result<std::string> token_url(const Challenge& bearer, const std::string& scope,
 /// The token in a token server's answer. Pure.
 Result<std::string> parse_token(std::string_view json);
 
-std::string base64_encode(std::string_view text);
-/// Nothing where it is not base64. What follows a "=" is left out.
-std::optional<std::string> base64_decode(std::string_view text);
-
 /// The value of an Authorization header.
 std::string basic_authorization(const Credentials& credentials);
 

@@ -9,8 +9,8 @@
 #include <climits>
 #include <nlohmann/json.hpp>
 
-#include "auth.hh"
 #include "credential_helper.hh"
+#include "moss/base/base64.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::engine {

@@ -21,6 +21,7 @@
 #include "registries_conf.hh"
 #include "registry.hh"
 #include "resolve.hh"
+#include "signatures.hh"
 
 namespace moss::engine {
 
@@ -280,8 +281,9 @@ class LayerPull {
 // Where one full name may be had, tried in turn; the last one's error counts.
 class Puller {
  public:
-  Puller(ImageStore& store, Ingest& ingest, HttpClient& http, const RegistriesConf& conf, const PullOptions& options)
-      : store_(store), ingest_(ingest), http_(http), conf_(conf), options_(options) {}
+  Puller(ImageStore& store, Ingest& ingest, HttpClient& http, const RegistriesConf& conf, const TrustPolicy& policy,
+         const PullOptions& options)
+      : store_(store), ingest_(ingest), http_(http), conf_(conf), policy_(policy), options_(options) {}
 
   Result<Image> pull(const std::string& repository, const ImageName& name) {
     std::optional<Error> last;
@@ -312,7 +314,11 @@ class Puller {
       if (found != name.digest)
         return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
     }
+    // Who may be trusted is asked before anything else is read. A list that nobody signed may hold an image that is.
+    ImageTrust trust(policy_, http_, registry, options_.retries, cat(repository, name.suffix()));
+    TRY(trust.judge(text));
     if (std::optional<Image> same = TRY(unchanged(cat(repository, name.suffix()), text))) {
+      TRY(trust.confirm(same->manifest_digest));
       if (options_.progress) options_.progress({.phase = Progress::Phase::unchanged, .digest = same->manifest_digest});
       ingest_.abandon(true);
       return std::move(*same);
@@ -322,6 +328,7 @@ class Puller {
           return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes)
                                    : get_config(registry, blob, max_bytes);
         }));
+    TRY(trust.confirm(image.descriptor.digest));
     LayerPull layers(ingest_, http_, registry, options_, image.layers);
     Result<Ok> pulled = layers.run();
     if (!pulled.ok()) {
@@ -373,6 +380,7 @@ class Puller {
   Ingest& ingest_;
   HttpClient& http_;
   const RegistriesConf& conf_;
+  const TrustPolicy& policy_;
   const PullOptions& options_;
 };
 
@@ -383,13 +391,14 @@ namespace {
 Result<Image> pull_from_registries(ImageStore& store, const std::string& text, const PullOptions& options) {
   const ImageName name = TRY(parse_image_name(text));
   const RegistriesConf conf = TRY(read_registries_conf());
+  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
   std::vector<std::string> repositories{name.repository};
   if (name.is_short) repositories = TRY(resolve_short_name(conf, name.repository));
 
   // The unpacking process first: libcurl brings threads.
   Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("pull ", text));
   HttpClient http = TRY(HttpClient::create());
-  Puller puller(store, ingest, http, conf, options);
+  Puller puller(store, ingest, http, conf, policy, options);
   std::vector<std::string> complaints;
   for (const std::string& repository : repositories) {
     if (options.progress) options.progress({.phase = Progress::Phase::trying, .name = cat(repository, name.suffix())});
