@@ -1,6 +1,8 @@
 // The signed text. See the header.
 #include "payload.hh"
 
+#include <nlohmann/json.hpp>
+
 #include "strict_json.hh"
 
 namespace moss::engine {

@@ -1,5 +1,6 @@
 // policy.json from text to requirements. See containers-policy.json(5).
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "moss/base/base64.hh"
 #include "moss/engine/trust.hh"

@@ -2,6 +2,7 @@
 #include "strict_json.hh"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
