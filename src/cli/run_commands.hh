@@ -43,13 +43,22 @@ void define_import(CLI::App& app);
 void define_images(CLI::App& app);
 void define_rmi(CLI::App& app);
 
+void define_image_prune(CLI::App& app);
+
+// store_commands.cc
+void define_system_check(CLI::App& app);
+void define_system_df(CLI::App& app);
+void define_system_prune(CLI::App& app);
+void define_system_reset(CLI::App& app);
+
+/// The id map of the caller's containers, where no option asks for another.
+Result<IdMap> usual_map();
+
 // system.cc
 void define_info(CLI::App& app);
 void define_version(CLI::App& app);
 void define_unshare(CLI::App& app);
 
-/// The id map that containers have where nothing else is asked for.
-Result<IdMap> usual_map();
 /// Loads a file's images and prints their names: what `load` does, and `pull` of a file. The exit code.
 Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
                         const std::string& signature_policy);
