@@ -193,6 +193,32 @@ teardown() {
   assert_output ""
 }
 
+@test "a mirror that wants a login is shown its own, not what is for the registry" {
+  need_registry
+  start_registry auth
+  local main=$registry mirror
+  fill_registry --dest-creds bob:secret -- "$main/org/app:1"
+  start_registry auth
+  mirror=$registry
+  fill_registry --dest-creds bob:secret -- "$mirror/org/app:1"
+  mkdir -p "$HOME/.config/containers/registries.conf.d"
+  printf '[[registry]]\nlocation = "%s"\n[[registry.mirror]]\nlocation = "%s"\n' "$main" "$mirror" \
+    >"$HOME/.config/containers/registries.conf.d/mirror.conf"
+  # The mirror would take these, but they are not for it.
+  : >registry.log
+  run moss pull -q --creds bob:secret "$main/org/app:1"
+  assert_success
+  run registry_requests registry.log
+  assert_output "GET /v2/org/app/manifests/1 401"
+  moss login -u bob -p secret "$mirror"
+  moss rmi "$main/org/app:1" >/dev/null
+  : >registry.log
+  run moss pull -q "$main/org/app:1"
+  assert_success
+  run registry_requests registry.log
+  assert_has "GET /v2/org/app/manifests/1 200"
+}
+
 @test "search lists what a registry has" {
   need_registry
   start_registry

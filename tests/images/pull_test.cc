@@ -229,6 +229,18 @@ TEST_F(PullFromAMock, ATokenIsFetchedAndShown) {
                                         StartsWith("/v2/token/app/manifests/latest Bearer_t0ken")}));
 }
 
+TEST_F(PullFromAMock, AnIdentityTokenIsShownToTheTokenServer) {
+  const std::string file = base() + "/auth.json";
+  const auto write = [&](const std::string& token) {
+    ASSERT_TRUE(succeeded(
+        sys::replace_file(file, cat(R"({"auths":{")", host(), R"(":{"identitytoken":")", token, R"("}}})"))));
+  };
+  write("forged");
+  EXPECT_THAT(outcome("oauth", {.auth_file = file}), HasSubstr("invalid username/password"));
+  write("remember me+");
+  EXPECT_EQ(outcome("oauth", {.auth_file = file}), "no error");
+}
+
 TEST_F(PullFromAMock, CredentialsGoToTheRegistryAndNotWhereItRedirects) {
   EXPECT_EQ(outcome("basic", {.credentials = "me:secret"}), "no error");
   const std::vector<std::string> asked = requests();

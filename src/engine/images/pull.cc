@@ -360,8 +360,8 @@ class Puller {
                                      image->config.platform.architecture != options_.platform->architecture)) {
       return std::optional<Image>();
     }
-    // Layers that were unpacked for another map are unpacked for this one.
-    TRY(store_.prepare_layers(*image, options_.map));
+    // Layers that were unpacked for another map are unpacked for this one. Damaged ones are for the long way to tell.
+    if (!store_.prepare_layers(*image, options_.map).ok()) return std::optional<Image>();
     return image;
   }
 
