@@ -24,12 +24,14 @@ namespace {
 struct RegistryWords {
   std::string auth_file;
   std::string credentials;
+  std::string cert_dir;
   std::optional<bool> tls_verify;
 };
 
 void add_registry_options(CLI::App& app, RegistryWords& words) {
-  add_option(app, "--authfile", words.auth_file, "credentials of registries, as podman login writes them");
+  add_option(app, "--authfile", words.auth_file, "credentials of registries, as moss login writes them");
   add_option(app, "--creds", words.credentials, "USER:PASSWORD");
+  add_option(app, "--cert-dir", words.cert_dir, "the registry's certificates: *.crt, and for a login *.cert and *.key");
   add_option(app, "--tls-verify", words.tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
 }
 
@@ -38,6 +40,7 @@ Result<engine::PullOptions> pull_options(const RegistryWords& words, ProgressDis
   pull.tls_verify = words.tls_verify;
   pull.auth_file = words.auth_file;
   pull.credentials = words.credentials;
+  pull.cert_dir = words.cert_dir;
   pull.progress = [&display](const engine::Progress& progress) { display.show(progress); };
   return pull;
 }

@@ -31,7 +31,6 @@ constexpr UnsupportedOption kUnsupportedByPush[] = {
     {"--sign-by-sigstore-private-key", "moss signs nothing; sign what was pushed with cosign or skopeo"},
     {"--sign-by-sq-fingerprint", "moss signs nothing; sign what was pushed with cosign or skopeo"},
     {"--sign-passphrase-file", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--disable-content-trust", "moss has no content trust to disable"},
 };
 
 }  // namespace
@@ -54,9 +53,10 @@ Result<Ok> no_extra_words(const CLI::App& app) {
 }
 
 void add_push_options(CLI::App& app, PushWords& words) {
-  add_option(app, "--authfile", words.auth_file, "credentials of registries, as podman login writes them");
+  add_option(app, "--authfile", words.auth_file, "credentials of registries, as moss login writes them");
   add_option(app, "--creds", words.credentials, "USER:PASSWORD");
   add_option(app, "--tls-verify", words.tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
+  add_option(app, "--cert-dir", words.cert_dir, "the registry's certificates: *.crt, and for a login *.cert and *.key");
   add_option(app, "--format", words.format, "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
   add_option(app, "--compression-format", words.compression, "of its layers: gzip or zstd; as they are (default)");
   add_option(app, "--compression-level", words.level, "gzip: 1 to 9 (6), zstd: 1 to 20 (3)");
@@ -69,38 +69,12 @@ void add_push_options(CLI::App& app, PushWords& words) {
   add_flag(app, "-q,--quiet", words.quiet, "show no progress");
 }
 
-namespace {
-
-// "500ms", "5s", "1m30s", "2h", as Go has it; a bare number is seconds.
-Result<int> parse_delay_ms(const std::string& text) {
-  constexpr int64_t kMaxMs = 24LL * 3600 * 1000;
-  const auto wrong = [&] { return Error(0, "--retry-delay \"", printable(text), "\": expected a time such as 5s"); };
-  if (const auto seconds = parse_number<int>(text); seconds && *seconds >= 0 && *seconds <= kMaxMs / 1000) {
-    return *seconds * 1000;
-  }
-  int64_t total_ms = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-    const size_t end = std::min(rest.find_first_of("0123456789", digits), rest.size());
-    const auto number = parse_number<int64_t>(rest.substr(0, digits));
-    const std::string_view unit = rest.substr(digits, end - digits);
-    const int64_t unit_ms = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
-    if (!number || unit_ms == 0 || *number > kMaxMs / unit_ms) return wrong();
-    total_ms += *number * unit_ms;
-    rest.remove_prefix(end);
-  }
-  if (text.empty() || total_ms > kMaxMs) return wrong();
-  return static_cast<int>(total_ms);
-}
-
-}  // namespace
-
 Result<engine::PushOptions> push_options(const PushWords& words) {
   engine::PushOptions options;
   options.auth_file = words.auth_file;
   options.credentials = words.credentials;
   options.tls_verify = words.tls_verify;
+  options.cert_dir = words.cert_dir;
   options.retries = words.retries;
   if (!words.retry_delay.empty()) options.retry_delay_ms = TRY(parse_delay_ms(words.retry_delay));
   if (words.retries < 0) return Error(0, "--retry ", words.retries, ": expected 0 or more");
@@ -136,6 +110,7 @@ void define_push(CLI::App& app) {
                  "its name or id, then where to: REGISTRY/NAME[:TAG] (its own name), oci:DIR, "
                  "dir:DIR, oci-archive:FILE, docker-archive:FILE, each but dir with [:NAME]");
   add_push_options(app, options->push);
+  add_flag(app, "--disable-content-trust", options->no_content_trust, "accepted for Docker's sake; it changes nothing");
   add_flag(app, "--all", options->all, "of a list all images, and the list; else the one for this machine");
   app.callback([options, &app] {
     finish_with([&]() -> Result<int> {

@@ -16,6 +16,7 @@ namespace moss::cli {
 struct PushWords {
   std::string auth_file;
   std::string credentials;
+  std::string cert_dir;
   std::optional<bool> tls_verify;
   std::string format;
   std::string compression;

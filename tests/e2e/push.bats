@@ -131,7 +131,7 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
 @test "TLS, a password, and files that hold one" {
   start_registry tls auth
   refuses certificate push --retry 0 --creds tester:secret alpine "$registry/x"
-  moss push -q --tls-verify=false --creds tester:secret alpine "$registry/x"
+  moss push -q --cert-dir certs --creds tester:secret alpine "$registry/x"
   printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$(printf tester:secret | base64)" >auth.json
   moss push -q --tls-verify=false --authfile auth.json alpine "$registry/y"
   REGISTRY_AUTH_FILE=$PWD/auth.json moss push -q --tls-verify=false alpine "$registry/z"

@@ -32,8 +32,9 @@ struct PushOptions {
   std::optional<bool> tls_verify;  ///< --tls-verify; false also allows plain HTTP
   std::string auth_file;           ///< --authfile
   std::string credentials;         ///< --creds: "user:password"
+  std::string cert_dir;            ///< --cert-dir
   int retries = 3;
-  std::optional<int> retry_delay_ms;
+  int retry_delay_ms = 300;  ///< as for a pull
   int connections = 4;
   bool all = false;  ///< a list with all its images; else the one for this host
   OutgoingForm form;

@@ -16,6 +16,7 @@
 #include "ingest.hh"
 #include "input.hh"
 #include "lists.hh"
+#include "moss/engine/trust.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -420,6 +421,14 @@ Result<Fd> open_archive(const std::string& path) {
 }
 
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options) {
+  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
+  const auto judge_name = [&](std::string_view transport) {
+    const std::string name = source.substr(transport.size());
+    return policy.check(file_image(std::string(transport.substr(0, transport.size() - 1)), name, ""), {})
+        .context("load ", printable(source));
+  };
+  if (source.starts_with(kPodmanStore)) TRY(judge_name(kPodmanStore));
+  if (source.starts_with(kDockerDaemon)) TRY(judge_name(kDockerDaemon));
   if (source.starts_with(kPodmanStore)) {
     return load_from_podman(store, source.substr(kPodmanStore.size()), options).context("load ", printable(source));
   }
@@ -437,11 +446,16 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
   }
   if (!folder && wants_folder) return Error(ENOTDIR, "load ", place.path);
 
+  const auto judge = [&](const char* transport) {
+    return policy.check(file_image(transport, place.path, place.image), {}).context("load ", place.path);
+  };
+  const bool dir = folder && (place.kind == Place::Kind::folder ||
+                              (place.kind == Place::Kind::guess && !sys::exists(place.path + "/index.json") &&
+                               sys::exists(place.path + "/version")));
+  if (folder) TRY(judge(dir ? "dir" : "oci"));
   Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("load ", place.path));
   if (folder) {
     FolderSource layout(ingest, std::move(fd));
-    const bool dir = place.kind == Place::Kind::folder ||
-                     (place.kind == Place::Kind::guess && !layout.has("index.json") && layout.has("version"));
     if (dir) return load_dir(ingest, layout, options).context("load ", place.path);
     return load_layout(ingest, layout, place.image, options).context("load ", place.path);
   }
@@ -450,9 +464,11 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
   ArchiveSource archive(ingest, std::move(files));
   const bool docker = archive.has("manifest.json");
   if (docker && place.kind != Place::Kind::oci_archive) {
+    TRY(judge("docker-archive"));
     return load_docker_archive(ingest, archive, options).context("load ", place.path);
   }
   if (place.kind != Place::Kind::docker_archive && archive.has("index.json")) {
+    TRY(judge("oci-archive"));
     return load_layout(ingest, archive, place.image, options).context("load ", place.path);
   }
   return Error(0, "load ", place.path,

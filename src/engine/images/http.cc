@@ -4,12 +4,15 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <list>
+
+#include "registries_conf.hh"
 
 namespace moss::engine {
 
@@ -96,6 +99,14 @@ bool is_transient(CURLcode code) {
     default:
       return false;
   }
+}
+
+constexpr int kMaxDelaySeconds = 30;
+
+// A registry that says "in an hour", or that a quota is used up, is not asked again in a moment.
+bool may_answer_soon(const HttpResponse& response) {
+  if (retry_after_seconds(response, ::time(nullptr)).value_or(0) > kMaxDelaySeconds) return false;
+  return response.complaint.find("pull rate limit") == std::string::npos;
 }
 
 bool is_transient_status(int status) {
@@ -189,6 +200,17 @@ int on_seek(void* raw, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+// Where we differ from libcurl, as other container tools do: this machine is never reached through a proxy, and
+// HTTP_PROXY counts too (libcurl fears that a web server's client set it).
+std::optional<std::string> own_choice_of_proxy(const std::string& url) {
+  const std::string origin = url_origin(url);
+  if (is_loopback(std::string_view(origin).substr(std::min(origin.size(), origin.find("://") + 3)))) return "";
+  const char* upper = ::getenv("HTTP_PROXY");
+  const bool counts = upper != nullptr && ::getenv("http_proxy") == nullptr && ::getenv("REQUEST_METHOD") == nullptr;
+  if (counts && url.starts_with("http://")) return upper;
+  return std::nullopt;
+}
+
 // What a redirect may make of a request: one with a body goes to the new place as it is, or nowhere.
 bool may_redirect(const HttpRequest& request, int status) {
   return request.method == "GET" || request.method == "HEAD" || status == 307 || status == 308;
@@ -253,6 +275,20 @@ void HttpClient::State::launch(Transfer& transfer) {
     set(easy, CURLOPT_SEEKFUNCTION, on_seek);
     set(easy, CURLOPT_SEEKDATA, &transfer);
   }
+  if (const Certificates* certificates = transfer.request.certificates.get()) {
+    if (const std::string& pem = certificates->authorities; !pem.empty()) {
+      curl_blob blob{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_NOCOPY};
+      set(easy, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (!certificates->client_certificate.empty()) {
+      set(easy, CURLOPT_SSLCERT, certificates->client_certificate.c_str());
+      set(easy, CURLOPT_SSLKEY, certificates->client_key.c_str());
+    }
+  }
+  // Else libcurl reads http_proxy, https_proxy, all_proxy and no_proxy by itself.
+  if (const std::optional<std::string> proxy = own_choice_of_proxy(transfer.request.url)) {
+    set(easy, CURLOPT_PROXY, proxy->c_str());
+  }
   curl_slist* list = nullptr;
   for (const std::string& header : transfer.request.headers) list = curl->slist_append(list, header.c_str());
   if (!transfer.request.authorization.empty()) {
@@ -293,7 +329,10 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
       transfer.response.failure = "too many redirects";
       transfer.response.status = 0;
     } else {
-      if (url_origin(next) != url_origin(transfer.request.url)) transfer.request.authorization.clear();
+      if (url_origin(next) != url_origin(transfer.request.url)) {
+        transfer.request.authorization.clear();
+        transfer.request.certificates = for_another_host(transfer.request.certificates);
+      }
       transfer.request.url = next;
       launch(transfer);
       return;
@@ -302,16 +341,18 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
     transfer.response.failure = *transfer.reason != '\0' ? transfer.reason : curl->easy_strerror(code);
     transfer.response.transient = !transfer.response.stopped && is_transient(code);
     transfer.response.not_tls = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_COULDNT_CONNECT;
+    transfer.response.unresolved = code == CURLE_COULDNT_RESOLVE_HOST;
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
       transfer.response.failure +=
-          "; install the registry's CA (Debian: /usr/local/share/ca-certificates and update-ca-certificates)";
+          "; put the registry's CA into /etc/containers/certs.d/HOST/ca.crt or "
+          "~/.config/containers/certs.d/HOST/ca.crt";
     }
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT) {
       transfer.response.failure +=
           "; look at the registry's name and your network, or bring the image as a file: moss load -i FILE";
     }
   } else {
-    transfer.response.transient = is_transient_status(status);
+    transfer.response.transient = is_transient_status(status) && may_answer_soon(transfer.response);
   }
   const auto self =
       std::find_if(transfers.begin(), transfers.end(), [&](const auto& t) { return t.get() == &transfer; });
@@ -399,7 +440,8 @@ Result<Ok> HttpClient::poll(std::span<pollfd> others, int timeout_ms) {
   return Ok{};
 }
 
-Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_bytes, int retries) {
+Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_bytes, int retries,
+                                         int first_delay_ms) {
   for (int attempt = 1;; ++attempt) {
     Body body;
     bool done = false;
@@ -417,22 +459,36 @@ Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_
     while (!done) TRY(poll({}, 1000));
     if (too_large) return Error(EFBIG, "get ", printable(request.url), ": larger than ", max_bytes, " bytes");
     if (!body.response.transient || attempt > retries) return body;
-    const int delay_ms = retry_delay_ms(body.response, attempt);
+    const int delay_ms = retry_delay_ms(body.response, attempt, first_delay_ms);
     const timespec pause{.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1'000'000L};
     ::nanosleep(&pause, nullptr);
   }
 }
 
-int retry_delay_ms(const HttpResponse& response, int attempt) {
-  constexpr int kMaxSeconds = 30;
-  if (const auto after = response.headers.find("retry-after"); after != response.headers.end()) {
-    if (const auto seconds = parse_number<int>(after->second); seconds && *seconds >= 0) {
-      return std::min(*seconds, kMaxSeconds) * 1000;
-    }
+int retry_delay_ms(const HttpResponse& response, int attempt, int delay_ms) {
+  if (const std::optional<int64_t> seconds = retry_after_seconds(response, ::time(nullptr))) {
+    return static_cast<int>(std::min<int64_t>(*seconds, kMaxDelaySeconds)) * 1000;
   }
-  int delay_ms = 300;
-  for (int i = 1; i < attempt; ++i) delay_ms = std::min(delay_ms * 3, kMaxSeconds * 1000);
-  return delay_ms;
+  int64_t wait_ms = delay_ms;
+  for (int i = 1; i < attempt; ++i) wait_ms = std::min<int64_t>(wait_ms * 3, kMaxDelaySeconds * 1000);
+  return static_cast<int>(wait_ms);
+}
+
+std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t now) {
+  const auto after = response.headers.find("retry-after");
+  if (after == response.headers.end()) return std::nullopt;
+  if (const auto seconds = parse_number<int64_t>(after->second)) {
+    return *seconds >= 0 ? seconds : std::nullopt;
+  }
+  std::tm parts{};
+  const char* end = ::strptime(after->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return std::max<int64_t>(::timegm(&parts) - now, 0);
+}
+
+std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates) {
+  if (!certificates || certificates->client_certificate.empty()) return certificates;
+  return std::make_shared<Certificates>(Certificates{.authorities = certificates->authorities});
 }
 
 std::string url_origin(std::string_view url) {

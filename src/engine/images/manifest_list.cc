@@ -133,8 +133,11 @@ Result<Remote> fetch(const std::string& text, const PullOptions& options) {
       Registry registry = TRY(Registry::connect(http, endpoint, repository,
                                                 {.tls_verify = options.tls_verify,
                                                  .auth_file = options.auth_file,
+                                                 .cert_dir = options.cert_dir,
                                                  .credentials = options.credentials,
-                                                 .retries = options.retries}));
+                                                 .credential_helpers = conf.credential_helpers,
+                                                 .retries = options.retries,
+                                                 .retry_delay_ms = options.retry_delay_ms}));
       Result<std::string> document =
           registry.get_manifest(name.digest.empty() ? name.tag : name.digest, kMaxManifestBytes);
       if (document.ok()) return Remote{repository, std::move(document).value()};

@@ -193,8 +193,11 @@ class RegistryPush {
     Registry registry = TRY(Registry::connect(http, endpoint, to.full,
                                               {.tls_verify = options_.tls_verify,
                                                .auth_file = options_.auth_file,
+                                               .cert_dir = options_.cert_dir,
                                                .credentials = options_.credentials,
-                                               .retries = options_.retries}));
+                                               .credential_helpers = conf.credential_helpers,
+                                               .retries = options_.retries,
+                                               .retry_delay_ms = options_.retry_delay_ms}));
     const MountSources sources = TRY(mount_sources(store_, std::string(cut(to.full, '/').first), endpoint.repository));
     std::vector<const OutgoingBlob*> blobs;
     const auto add = [&](const OutgoingImage& image) {

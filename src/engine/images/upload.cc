@@ -134,7 +134,7 @@ class BlobUploads {
     const bool broke_off = response.status / 100 == 2 && !response.failure.empty();
     if ((!response.transient && !broke_off) || upload.attempt >= options_.retries) return false;
     upload.next = next;
-    upload.resume_at_ms = now_ms() + push_delay_ms(response, ++upload.attempt, options_);
+    upload.resume_at_ms = now_ms() + retry_delay_ms(response, ++upload.attempt, options_.retry_delay_ms);
     upload.state = Upload::State::pausing;
     return true;
   }
@@ -330,11 +330,6 @@ class BlobUploads {
 
 }  // namespace
 
-int push_delay_ms(const HttpResponse& response, int attempt, const PushOptions& options) {
-  if (options.retry_delay_ms && !response.headers.contains("retry-after")) return *options.retry_delay_ms;
-  return retry_delay_ms(response, attempt);
-}
-
 Result<Ok> upload_blobs(HttpClient& http, Registry& registry, const std::vector<const OutgoingBlob*>& blobs,
                         const MountSources& sources, const PushOptions& options) {
   BlobUploads uploads(http, registry, options);
@@ -363,7 +358,7 @@ Result<Ok> upload_manifest(HttpClient& http, Registry& registry, const std::stri
     if (!response.transient || attempt > options.retries) {
       return registry.describe_push(response, cat("manifest ", tag_or_digest));
     }
-    const int delay_ms = push_delay_ms(response, attempt++, options);
+    const int delay_ms = retry_delay_ms(response, attempt++, options.retry_delay_ms);
     const timespec pause{.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1'000'000L};
     ::nanosleep(&pause, nullptr);
   }

@@ -35,7 +35,4 @@ Result<Ok> upload_manifest(HttpClient& http, Registry& registry, const std::stri
                            const oci::Descriptor& descriptor, const std::string& text, const PushOptions& options,
                            HttpResponse* answer = nullptr);
 
-/// How long to wait before try `attempt` (from 1), by the options or the registry's wish.
-int push_delay_ms(const HttpResponse& response, int attempt, const PushOptions& options);
-
 }  // namespace moss::engine
