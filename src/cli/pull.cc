@@ -100,7 +100,9 @@ Result<int> run_pull(PullArguments& a) {
 
 void define_pull(CLI::App& app) {
   auto a = std::make_shared<PullArguments>();
-  app.add_option("IMAGE", a->names, "a name, or oci:DIR, dir:DIR, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, containers-storage:NAME");
+  app.add_option("IMAGE", a->names,
+                 "a name, or oci:DIR, dir:DIR, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, "
+                 "containers-storage:NAME");
   add_flag(app, "-q,--quiet", a->quiet, "print only the image's id");
   add_flag(app, "-a,--all-tags", a->all_tags, "every tag of the repository");
   add_option(app, "--policy", a->policy, "when to ask the registry: always, missing, newer, never");

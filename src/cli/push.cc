@@ -103,6 +103,7 @@ void define_push(CLI::App& app) {
     std::vector<std::string> words;
     PushWords push;
     bool all = false;
+    bool no_content_trust = false;
   };
   auto options = std::make_shared<Options>();
   app.allow_extras();
