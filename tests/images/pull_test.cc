@@ -232,8 +232,8 @@ TEST_F(PullFromAMock, ATokenIsFetchedAndShown) {
 TEST_F(PullFromAMock, AnIdentityTokenIsShownToTheTokenServer) {
   const std::string file = base() + "/auth.json";
   const auto write = [&](const std::string& token) {
-    ASSERT_TRUE(succeeded(
-        sys::replace_file(file, cat(R"({"auths":{")", host(), R"(":{"identitytoken":")", token, R"("}}})"))));
+    ASSERT_TRUE(
+        succeeded(sys::replace_file(file, cat(R"({"auths":{")", host(), R"(":{"identitytoken":")", token, R"("}}})"))));
   };
   write("forged");
   EXPECT_THAT(outcome("oauth", {.auth_file = file}), HasSubstr("invalid username/password"));
