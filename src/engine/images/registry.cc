@@ -12,7 +12,7 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxTokenBytes = 1u << 20;
+constexpr size_t kMaxTokenBytes = 256u << 10;
 constexpr size_t kMaxListPageBytes = 8u << 20;
 constexpr int kMaxPages = 1000;
 // A token may run out while layers are fetched; more often than this it is refused for another reason.
@@ -274,7 +274,7 @@ Result<Ok> Registry::get_token(const Challenge& bearer) {
   HttpRequest asked;
   asked.allow_http = plain_ || insecure_;
   asked.verify_tls = !insecure_;
-  asked.url = TRY(token_url(bearer, scope_, asked.allow_http));
+  asked.url = TRY(token_url(bearer, scope_, insecure_));
   for (const std::string& scope : further_scopes_) asked.url += cat("&scope=", percent_encode(scope));
   const bool to_itself = url_origin(asked.url) == url_origin(request("").url);
   asked.certificates = to_itself ? certificates_ : for_another_host(certificates_);
