@@ -34,6 +34,7 @@ struct CommandGroup {
   const char* name;
   const char* summary;
   std::span<const Command> commands;  ///< without the group's name
+  std::span<const Command> also;      ///< verbs of one word that the group has under the same name
 };
 
 std::span<const CommandGroup> command_groups();

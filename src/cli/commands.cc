@@ -33,9 +33,39 @@ constexpr Command kSystemCommands[] = {
     {"debug", "plan [OPTIONS OF RUN] IMAGE [COMMAND...]", "print the steps of a launch", define_debug},
 };
 
+// Verbs of two words. A noun also takes the verbs of its kind under their own name ("image pull"); what is called
+// otherwise behind it stands here.
+
+constexpr Command kContainerGroup[] = {
+    {"ls", "[OPTIONS]", "list containers", define_ps},
+    {"list", "[OPTIONS]", "list containers", define_ps},
+};
+
+constexpr Command kImageGroup[] = {
+    {"ls", "[OPTIONS] [NAME]", "list images", define_images},
+    {"list", "[OPTIONS] [NAME]", "list images", define_images},
+    {"prune", "[OPTIONS]", "remove images that nobody uses", define_image_prune},
+    {"rm", "[OPTIONS] IMAGE...", "remove images", define_rmi},
+};
+
+constexpr Command kSystemGroup[] = {
+    {"check", "[OPTIONS]", "prove that images are what they were when they came; repair what is not",
+     define_system_check},
+    {"df", "[OPTIONS]", "show how much space images and containers take", define_system_df},
+    {"info", "[OPTIONS]", "show what this host can do and where things are", define_info},
+    {"prune", "[OPTIONS]", "remove what nobody uses", define_system_prune},
+    {"reset", "[OPTIONS]", "remove everything that moss keeps for you", define_system_reset},
+};
+
+constexpr CommandGroup kGroups[] = {
+    {"container", "the verbs for containers, behind their noun", kContainerGroup, kContainerCommands},
+    {"image", "the verbs for images, behind their noun", kImageGroup, kImageCommands},
+    {"system", "look after what moss keeps", kSystemGroup, {}},
+};
+
 }  // namespace
 
-std::span<const CommandGroup> command_groups() { return {}; }
+std::span<const CommandGroup> command_groups() { return kGroups; }
 std::span<const Command> container_commands() { return kContainerCommands; }
 std::span<const Command> image_commands() { return kImageCommands; }
 std::span<const Command> system_commands() { return kSystemCommands; }

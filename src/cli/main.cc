@@ -132,9 +132,11 @@ std::string usage() {
 
 std::string usage_of(const CommandGroup& group) {
   std::string text = cat(group.summary, "\n\nUsage: moss ", group.name, " COMMAND [OPTIONS]\n\nCommands:\n");
-  for (const Command& command : group.commands) {
-    text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
-                command.summary, "\n");
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
+                  command.summary, "\n");
+    }
   }
   return cat(text, "\nmoss ", group.name, " COMMAND --help tells more about one.\n");
 }
@@ -216,8 +218,10 @@ int run_group(const CommandGroup& group, int argc, char** argv) {
     print(usage_of(group));
     return 0;
   }
-  for (const Command& command : group.commands) {
-    if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
+    }
   }
   return fail(Error(0, "unknown command ", group.name, " ", verb, "; see: moss ", group.name, " --help"));
 }
@@ -251,7 +255,7 @@ int main(int argc, char** argv) {
     print(usage());
     return 0;
   }
-  std::string_view verb = argv[1];
+  const std::string_view verb = argv[1];
   if (verb == "--help" || verb == "-h" || verb == "help") {
     if (argc > 2) {
       if (const Command* command = find_command(argv[2])) {
@@ -272,14 +276,6 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (verb == "oci") return oci_main("moss oci", argc - 1, argv + 1);
-  // "moss container run" and "moss image pull" are the long forms of "moss run" and "moss pull".
-  if ((verb == "container" || verb == "image") && argc > 2) {
-    --argc;
-    ++argv;
-    verb = argv[1];
-    if (verb == "ls" || verb == "list") verb = std::string_view(argv[0]) == "image" ? "images" : "ps";
-    if (verb == "rm" && std::string_view(argv[0]) == "image") verb = "rmi";
-  }
   if (const CommandGroup* group = find_group(verb)) return run_group(*group, argc - 1, argv + 1);
   const Command* command = find_command(verb);
   if (command == nullptr) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
 
 namespace CLI {
@@ -32,6 +33,17 @@ void define_load(CLI::App& app);
 void define_import(CLI::App& app);
 void define_images(CLI::App& app);
 void define_rmi(CLI::App& app);
+
+void define_image_prune(CLI::App& app);
+
+// store_commands.cc
+void define_system_check(CLI::App& app);
+void define_system_df(CLI::App& app);
+void define_system_prune(CLI::App& app);
+void define_system_reset(CLI::App& app);
+
+/// The id map of the caller's containers, where no option asks for another.
+Result<IdMap> usual_map();
 
 // system.cc
 void define_info(CLI::App& app);

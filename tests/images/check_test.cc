@@ -1,4 +1,6 @@
 // moss system check: what it finds in a store, and what it repairs.
+#include "moss/engine/check.hh"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -7,7 +9,6 @@
 #include <algorithm>
 
 #include "image_fixture.hh"
-#include "moss/engine/check.hh"
 #include "moss/engine/digest.hh"
 #include "moss/sys/file.hh"
 
@@ -193,8 +194,8 @@ TEST_F(Check, TheLayoutsOwnFileIsWrittenAnew) {
 
 TEST_F(Check, WhatAContainerUsesIsKeptAndSaysWhy) {
   ASSERT_EQ(::unlink(blob_of(image_.layers[1].blob.digest).c_str()), 0);
-  const CheckReport report =
-      check({.repair = true, .why_kept = [](const std::string&) -> Result<std::string> { return std::string("busy"); }});
+  const CheckReport report = check(
+      {.repair = true, .why_kept = [](const std::string&) -> Result<std::string> { return std::string("busy"); }});
   EXPECT_EQ(report.repaired, 0u);
   EXPECT_THAT(lines_, Contains(AllOf(HasSubstr("kept image localhost/app:latest"), HasSubstr("busy"))));
   EXPECT_TRUE(is_there("app"));
@@ -228,7 +229,8 @@ TEST_F(Check, WhatALivingCommandHoldsIsNotTold) {
 
 TEST_F(Check, EntriesOfOthersStay) {
   // A list, as another program may put it there.
-  const std::string list = "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
+  const std::string list =
+      "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
   const std::string digest = engine::digest_of(list).value();
   ASSERT_TRUE(succeeded(sys::create_file(blob_of(digest), list)));
   std::string index = sys::read_file(store().path() + "/index.json", 1 << 20).value();

@@ -1,5 +1,5 @@
-// Looking at a whole store: the index, documents, blobs, unpacked layers, and what is left over. Repairing what was found
-// is repair.cc's.
+// Looking at a whole store: the index, documents, blobs, unpacked layers, and what is left over. Repairing what was
+// found is repair.cc's.
 //
 // A layer's folder is proven by unpacking its blob once more, beside it, and comparing the two: so there is only one
 // reading of a tar, whatever whiteouts, hard links and strange owners are in it.
@@ -114,11 +114,10 @@ Result<Ok> Check::look_at_index() {
   }
   entries_ = index->manifests;
   for (const oci::Descriptor& entry : entries_) {
-    const bool again =
-        std::any_of(found_.images.begin(), found_.images.end(),
-                    [&](const Image& image) { return image.manifest_digest == entry.digest; }) ||
-        std::any_of(found_.broken_images.begin(), found_.broken_images.end(),
-                    [&](const BrokenImage& image) { return image.manifest_digest == entry.digest; });
+    const bool again = std::any_of(found_.images.begin(), found_.images.end(),
+                                   [&](const Image& image) { return image.manifest_digest == entry.digest; }) ||
+                       std::any_of(found_.broken_images.begin(), found_.broken_images.end(),
+                                   [&](const BrokenImage& image) { return image.manifest_digest == entry.digest; });
     if (!again) look_at_entry(entry);
   }
   report.images = found_.images.size() + found_.broken_images.size();
@@ -152,8 +151,7 @@ void Check::look_at_entry(const oci::Descriptor& entry) {
   // The manifest is what it was when it came. Its config may be gone; or it is something that moss does not know.
   const Result<oci::Digest> digest = oci::Digest::parse(entry.digest);
   const Result<std::string> text = sys::read_file(blob_path(store_, *digest), kMaxManifestBytes);
-  const Result<oci::Manifest> manifest =
-      text.ok() ? oci::decode_manifest(*text) : Result<oci::Manifest>(text.error());
+  const Result<oci::Manifest> manifest = text.ok() ? oci::decode_manifest(*text) : Result<oci::Manifest>(text.error());
   if (manifest.ok()) {
     const Result<std::string> config = blob_fault(store_, manifest->config, false);
     if (config.ok() && !config->empty()) return broken(manifest->config.digest, *config);
@@ -217,7 +215,8 @@ Result<Ok> Check::look_at_layer(const std::string& folder, const ImageLayer& lay
     return Ok{};
   }
   const Result<std::string> size = sys::read_file(layer_size_path(store_, layer.diff_id), 64);
-  if ((!size.ok() || !parse_number<int64_t>(*size)) && found_.broken_sizes.emplace(layer.diff_id, std::nullopt).second) {
+  if ((!size.ok() || !parse_number<int64_t>(*size)) &&
+      found_.broken_sizes.emplace(layer.diff_id, std::nullopt).second) {
     damaged("layer ", layer.diff_id, ": the file with its size is missing or damaged");
   }
   return options_.quick ? Result<Ok>(Ok{}) : compare_layer(folder, layer);
@@ -261,8 +260,7 @@ Result<Ok> Check::compare_layer(const std::string& folder, const ImageLayer& lay
     Fd reading(ends[0]);
     Fd writing(ends[1]);
     const auto compare = [&] {
-      const Result<std::vector<std::string>> lines =
-          [&]() -> Result<std::vector<std::string>> {
+      const Result<std::vector<std::string>> lines = [&]() -> Result<std::vector<std::string>> {
         // Through the caller's folders by descriptor; reading what a layer has closed is for its own root.
         const Fd a = TRY(sys::open_at(expected.get(), ".", O_RDONLY | O_DIRECTORY));
         const Fd b = TRY(sys::open_at(there->get(), ".", O_RDONLY | O_DIRECTORY));
@@ -296,8 +294,7 @@ Result<Check::Fresh> Check::unpack_fresh(const ImageLayer& layer, const IdMap& m
   fresh.folder = cat("layer-", next_++);
   fresh.made_at = ::time(nullptr) - 1;
   const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
-  const Fd blob =
-      TRY(sys::open_at(AT_FDCWD, blob_path(store_, digest), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+  const Fd blob = TRY(sys::open_at(AT_FDCWD, blob_path(store_, digest), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
   UnpackOptions options;
   options.single_id = map.is_single();
   UnpackWorker worker = TRY(UnpackWorker::start(map, options).context("start unpacking"));
@@ -387,8 +384,7 @@ std::string called(const Image& image) {
 Result<std::string> blob_fault(const std::string& store, const oci::Descriptor& blob, bool quick) {
   const Result<oci::Digest> digest = oci::Digest::parse(blob.digest);
   if (!digest.ok()) return digest.error().to_string();
-  const Result<Fd> file =
-      sys::open_at(AT_FDCWD, blob_path(store, *digest), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const Result<Fd> file = sys::open_at(AT_FDCWD, blob_path(store, *digest), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   const std::string name = cat("blob ", digest->text());
   if (!file.ok()) {
     if (file.error().code() == ENOENT) return name + " is missing";

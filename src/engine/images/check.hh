@@ -33,9 +33,9 @@ struct Findings {
   std::vector<Image> images;
   std::vector<BrokenImage> broken_images;
   std::vector<BrokenLayer> broken_layers;
-  std::set<std::string> broken_blobs;  ///< digests
+  std::set<std::string> broken_blobs;                           ///< digests
   std::map<std::string, std::optional<uint64_t>> broken_sizes;  ///< of diff ids; what it should be, where that is known
-  std::vector<std::string> unnamed;    ///< too old; below the store
+  std::vector<std::string> unnamed;                             ///< too old; below the store
   bool left_over = false;
 };
 

@@ -87,12 +87,18 @@ std::string octal(mode_t mode) {
 
 const char* type_name(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFDIR: return "a folder";
-    case S_IFREG: return "a file";
-    case S_IFLNK: return "a symbolic link";
-    case S_IFIFO: return "a FIFO";
-    case S_IFCHR: return "a whiteout";
-    default: return "something else";
+    case S_IFDIR:
+      return "a folder";
+    case S_IFREG:
+      return "a file";
+    case S_IFLNK:
+      return "a symbolic link";
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFCHR:
+      return "a whiteout";
+    default:
+      return "something else";
   }
 }
 

@@ -33,6 +33,7 @@ Result<Ingest> Ingest::begin(const std::string& store, const IdMap& map, const U
   Ingest ingest(store, map, TRY(UnpackWorker::start(map, unpack_options).context("start unpacking")));
   TRY(reclaim(store, ingest.remover()));
   TRY(settle_unsynced(store, ingest.remover()));
+  wait_for_removals(store);
   ingest.hold_ = TRY(hold_folder(store + "/blobs", Hold::shared));
   Result<Staging> staging = Staging::create(store, ingest.remover());
   if (!staging.ok()) return explain(staging.error(), store);

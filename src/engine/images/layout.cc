@@ -240,19 +240,21 @@ Result<Referenced> find_referenced(const std::string& store, Unreadable unreadab
   return referenced;
 }
 
-Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
-  if (!sys::exists(store + "/blobs")) return Ok{};
+Result<std::optional<Staging>> move_garbage_away(const std::string& store, const TreeRemover& remove,
+                                                 Patience patience) {
+  std::optional<Staging> bin;
+  if (!sys::exists(store + "/blobs")) return bin;
   const auto hold = [&](const std::string& folder) -> Result<std::optional<Fd>> {
     if (patience == Patience::none) return try_hold_folder(folder, Hold::alone);
     return std::optional(TRY(hold_folder(folder, Hold::alone)));
   };
   std::optional<Fd> users = TRY(hold(store));
-  if (!users) return Ok{};
+  if (!users) return bin;
   std::optional<Fd> adders = TRY(hold(store + "/blobs"));
-  if (!adders) return Ok{};
+  if (!adders) return bin;
   // Nobody adds, nobody looks up: what no image names now is named by none later.
-  const Referenced referenced = TRY(find_referenced(store, Unreadable::refuse).context("collect garbage; nothing was removed"));
-  std::optional<Staging> bin;
+  const Referenced referenced =
+      TRY(find_referenced(store, Unreadable::refuse).context("collect garbage; nothing was removed"));
   const auto throw_away = [&](const std::string& path, const std::string& name) -> Result<Ok> {
     if (!bin) bin.emplace(TRY(Staging::create(store, remove)));
     if (::rename(path.c_str(), cat(bin->path(), "/", name).c_str()) != 0) return sys_error("move ", path, " away");
@@ -268,9 +270,12 @@ Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, 
     if (referenced.diff_ids.contains(name.substr(0, name.find('.')))) continue;
     TRY(throw_away(cat(store, "/layers/", name), name));
   }
-  // Removing may take long; nobody needs to wait for it.
-  adders.reset();
-  users.reset();
+  return bin;
+}
+
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
+  // Removing may take long; by then nobody is kept from anything.
+  const std::optional<Staging> bin = TRY(move_garbage_away(store, remove, patience));
   return Ok{};
 }
 

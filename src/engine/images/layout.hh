@@ -77,5 +77,8 @@ Result<Referenced> find_referenced(const std::string& store, Unreadable unreadab
 /// blobs it waits for them, or does nothing.
 enum class Patience : bool { none, wait };
 Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience = Patience::none);
+/// The first half of it: gives where everything now lies, for its end to remove. Nothing where there is nothing.
+Result<std::optional<Staging>> move_garbage_away(const std::string& store, const TreeRemover& remove,
+                                                 Patience patience = Patience::none);
 
 }  // namespace moss::engine
