@@ -132,8 +132,11 @@ std::string usage() {
 
 std::string usage_of(const CommandGroup& group) {
   std::string text = cat(group.summary, "\n\nUsage: moss ", group.name, " COMMAND [OPTIONS]\n\nCommands:\n");
+  std::vector<std::string_view> told;
   for (const auto commands : {group.commands, group.also}) {
     for (const Command& command : commands) {
+      if (std::find(told.begin(), told.end(), command.name) != told.end()) continue;
+      told.emplace_back(command.name);
       text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
                   command.summary, "\n");
     }

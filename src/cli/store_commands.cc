@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "moss/cli/report.hh"
 #include "moss/engine/check.hh"
 #include "moss/engine/housekeeping.hh"
 #include "src/cli/command.hh"
@@ -78,13 +79,23 @@ std::string reclaimable_text(const DfRow& row) {
   return cat(tight_size(row.reclaimable), " (", percent, "%)");
 }
 
-std::string df_table(const engine::DiskUsage& usage) {
-  Table table({"TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"});
+constexpr const char* kDfTable = "table {{.Type}}\t{{.Total}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
+
+format::Value::List df_values(const engine::DiskUsage& usage) {
+  format::Value::List rows;
   for (const DfRow& row : df_rows(usage)) {
-    table.add({row.type, std::to_string(row.total), std::to_string(row.active), tight_size(row.bytes),
-               reclaimable_text(row)});
+    format::Value value = format::Value::structure();
+    value.set("Type", row.type);
+    value.set("Total", row.total);
+    value.set("TotalCount", row.total);
+    value.set("Active", row.active);
+    value.set("RawSize", row.bytes);
+    value.set("RawReclaimable", row.reclaimable);
+    value.set("Size", tight_size(row.bytes));
+    value.set("Reclaimable", reclaimable_text(row));
+    rows.push_back(std::move(value));
   }
-  return table.text();
+  return rows;
 }
 
 std::string df_json(const engine::DiskUsage& usage) {
@@ -179,13 +190,11 @@ void define_system_df(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   add_flag(app, "-v,--verbose", options->verbose, "each image and container");
-  add_option(app, "--format", options->format, "json");
+  add_option(app, "--format", options->format, "json, or a template: table {{.Type}} {{.Size}}");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
-      if (!options->format.empty() && options->format != "json") {
-        return Error(0, "--format ", printable(options->format), " is not supported; use json");
-      }
       if (options->verbose && !options->format.empty()) return Error(0, "--format and --verbose exclude each other");
+      const format::Report report = TRY(format::Report::parse(options->format, kDfTable));
       const engine::Paths paths = TRY(engine::find_paths());
       const IdMap map = TRY(usual_map());
       const engine::DiskUsage usage = TRY(engine::disk_usage(paths, map));
@@ -193,7 +202,7 @@ void define_system_df(CLI::App& app) {
         print(df_details(usage));
         return 0;
       }
-      print(options->format == "json" ? df_json(usage) : df_table(usage));
+      print(report.is_json() ? df_json(usage) : TRY(report.list(df_values(usage))));
       return 0;
     });
   });

@@ -21,7 +21,7 @@ everything() { find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1; }
 @test "check tells what of a layer changed, and repair unpacks it anew" {
   local before
   before=$(moss run --rm --network none alpine sha256sum /etc/passwd)
-  as_owner sh -c 'chmod 4755 "$1/fs/etc/passwd"; echo evil::0:0::/:/bin/sh >>"$1/fs/etc/passwd"; chown 1:1 "$1/fs/bin"' sh "$(layer_folder)"
+  as_owner sh -c 'echo evil::0:0::/:/bin/sh >>"$1/fs/etc/passwd"; chmod 4755 "$1/fs/etc/passwd"; chown 1:1 "$1/fs/bin"' sh "$(layer_folder)"
   run moss system check
   assert_status 125
   assert_has "/etc/passwd has mode 4755, in the layer 0644"
@@ -88,7 +88,9 @@ everything() { find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1; }
   assert_has "Images space usage:"
   assert_has "101kB"
   assert_has writer
-  refuses "is not supported" system df --format '{{.Type'
+  run moss system df --format '{{.Type}} {{.Total}}'
+  assert_output $'Images 1\nContainers 1\nLocal Volumes 0'
+  refuses --format system df --format '{{.Type'
 }
 
 @test "system prune removes what nobody uses and says how much that was" {
@@ -148,7 +150,7 @@ everything() { find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1; }
   assert_has "Untagged: localhost/alpine:latest"
   assert_no_containers
   wait_for 10 is_removed
-  run find "$XDG_DATA_HOME/moss" -type f ! -name index.json ! -name oci-layout
+  run find "$XDG_DATA_HOME"/moss/{layers,blobs,locks,staging,containers,names} -mindepth 1 ! -name sha256
   assert_output ""
   run moss rmi --ignore no-such-image
   assert_success
@@ -177,8 +179,6 @@ is_removed() { [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]; }
   assert_success
   [[ $output == "$(moss images --quiet)" ]]
   run moss container ls --all --quiet
-  assert_success
-  run moss image inspect alpine
   assert_success
   run moss image rm alpine
   assert_success
