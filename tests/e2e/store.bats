@@ -1,6 +1,7 @@
 # What moss keeps: checked, measured, pruned, reset; and nothing of it left behind.
 
 load helpers
+check_store=full
 
 # Alpine's top layer, unpacked, and its blob.
 layer_folder() { find "$XDG_DATA_HOME/moss/layers" -mindepth 1 -maxdepth 1 -type d; }
