@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -101,6 +102,7 @@ class ImageStore {
 
  private:
   std::string path_;
+  mutable std::map<std::string, int64_t> sizes_;  ///< of layers, as they were when somebody asked first
 };
 
 /// The image as `podman inspect` prints it: one JSON object.

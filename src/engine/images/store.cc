@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <map>
+#include <system_error>
+#include <thread>
 
 #include "ingest.hh"
 #include "layout.hh"
@@ -124,25 +128,64 @@ Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
   return find_by_id(path_, index, hex);
 }
 
+namespace {
+
+// Two documents for each: decoding them is what a long list takes, so it is shared among the processors. Nobody is left
+// when this returns, so that the caller may fork.
+std::vector<std::optional<Result<Image>>> read_images(const std::string& store,
+                                                      const std::vector<const oci::Descriptor*>& entries) {
+  constexpr size_t kWorthAThread = 64;
+  const Result<Fd> blobs = sys::open_at(AT_FDCWD, store + "/blobs", O_PATH | O_DIRECTORY);
+  const int folder = blobs.ok() ? blobs->get() : AT_FDCWD;
+  std::vector<std::optional<Result<Image>>> images(entries.size());
+  std::atomic<size_t> next = 0;
+  const auto read_some = [&] {
+    for (size_t i = next++; i < entries.size(); i = next++) images[i] = read_image(store, folder, *entries[i]);
+  };
+  std::vector<std::thread> helpers;
+  const size_t most = std::min<size_t>(std::thread::hardware_concurrency(), 4);
+  while (helpers.size() + 1 < most && (helpers.size() + 1) * kWorthAThread < entries.size()) {
+    try {
+      helpers.emplace_back(read_some);
+    } catch (const std::system_error&) {
+      break;
+    }
+  }
+  read_some();
+  for (std::thread& helper : helpers) helper.join();
+  return images;
+}
+
+}  // namespace
+
 Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
   const oci::Index index = TRY(read_index(path_));
-  std::vector<Image> images;
+  std::vector<const oci::Descriptor*> entries;  // each manifest once
+  std::map<std::string_view, size_t> by_manifest;
   for (const oci::Descriptor& entry : index.manifests) {
-    const auto known = std::find_if(images.begin(), images.end(),
-                                    [&](const Image& image) { return image.manifest_digest == entry.digest; });
-    if (known != images.end()) {
-      add_entry(*known, entry);
+    if (by_manifest.emplace(entry.digest, entries.size()).second) entries.push_back(&entry);
+  }
+  std::vector<std::optional<Result<Image>>> read = read_images(path_, entries);
+  std::vector<Image> images;
+  images.reserve(entries.size());
+  std::vector<std::optional<size_t>> place(entries.size());
+  std::map<std::string, size_t> by_id;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const size_t which = by_manifest.at(entry.digest);
+    if (place[which]) {
+      add_entry(images[*place[which]], entry);
       continue;
     }
-    Result<Image> image = read_image(path_, entry);
+    if (!read[which]) continue;
+    Result<Image> image = *std::exchange(read[which], std::nullopt);
     if (image.ok()) {
       // One config under two manifests (pulled and loaded, say) is one image.
-      const auto same =
-          std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
-      if (same == images.end()) {
+      const auto [same, is_new] = by_id.emplace(image->id, images.size());
+      place[which] = same->second;
+      if (is_new) {
         images.push_back(std::move(image).value());
       } else {
-        add_entry(*same, entry);
+        add_entry(images[same->second], entry);
       }
     } else if (damaged != nullptr) {
       damaged->push_back(image.error());
@@ -158,8 +201,13 @@ int64_t ImageStore::size(const Image& image) const {
 }
 
 int64_t ImageStore::size(const ImageLayer& layer) const {
+  // Images share layers.
+  const auto known = sizes_.find(layer.diff_id);
+  if (known != sizes_.end()) return known->second;
   const Result<std::string> text = sys::read_file(layer_size_path(path_, layer.diff_id), 64);
-  return (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+  const int64_t bytes = (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+  sizes_.emplace(layer.diff_id, bytes);
+  return bytes;
 }
 
 namespace {
