@@ -142,7 +142,8 @@ kill_repair() {
       failed=$((failed + 1))
       [[ $(wc -l <out) == 1 && $(<out) == *"o space left"* ]] || fail "$name $number fails: $(<out)"
       run moss images -q
-      ((${#lines[@]} == 1)) || fail "$name $number fails: a half image: $output"
+      # Where only the last sync failed, it is there, and is known not to be on the disk yet.
+      ((${#lines[@]} == 1)) || [[ -n $(ls "$XDG_DATA_HOME/moss/unsynced") ]] || fail "$name $number fails: a half image: $output"
     fi
     run moss system check --quick
     assert_success

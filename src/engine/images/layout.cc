@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "resolve.hh"
@@ -142,6 +143,7 @@ Result<Image> read_image(const std::string& store, int blobs, const oci::Descrip
   image.config = TRY(oci::decode_image_config(config_text).context(config_path));
   image.layers = TRY(match_layers(image.manifest, image.config).context(manifest_path));
   image.id = config.hex();
+  image.store = store;
   image.manifest_digest = manifest.text();
   if (std::string name = entry_name(entry); !name.empty()) image.names.push_back(std::move(name));
   if (const auto list = entry.annotations.find(std::string(kListDigest)); list != entry.annotations.end()) {
@@ -235,6 +237,18 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
 
 Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
+  // What was unpacked here from the blobs of additional stores. Where those cannot be told, it is nobody's: it is
+  // unpacked again when it is needed.
+  const Result<std::vector<std::string>> others = additional_stores();
+  for (const std::string& other : others.ok() ? *others : std::vector<std::string>()) {
+    const Result<oci::Index> index = read_index(other);
+    if (!index.ok()) continue;
+    for (const oci::Descriptor& entry : index->manifests) {
+      const Result<Image> image = read_image(other, entry);
+      if (!image.ok()) continue;
+      for (const ImageLayer& layer : image->layers) referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
+    }
+  }
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
     const Result<Image> image = read_image(store, entry);
