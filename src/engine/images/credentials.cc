@@ -53,7 +53,7 @@ Result<std::optional<Credentials>> decode_entry(const std::string& key, const Js
   if (auth.empty()) return std::optional<Credentials>();
   const std::optional<std::string> decoded = base64_decode(auth);
   const auto [user, password] = cut(decoded ? std::string_view(*decoded) : std::string_view(), ':');
-  if (!password) return Error(0, "the entry for ", printable(key), " is not base64 of user:password");
+  if (!password) return Error(0, "the entry for ", excerpt(key, 200), " is not base64 of user:password");
   // Docker ends some with a NUL.
   return std::optional(Credentials{std::string(user), std::string(password->substr(0, password->find('\0')))});
 }

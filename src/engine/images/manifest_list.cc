@@ -91,6 +91,10 @@ void apply(const ListEntryChange& change, oci::Descriptor& entry) {
 }
 
 Result<oci::Descriptor> describe(const ImageStore& store, const Image& image) {
+  if (image.store != store.path()) {
+    return Error(0, "image ", image.id.substr(0, 12), " lies in the additional store ", image.store,
+                 "; a list keeps only what is in your own");
+  }
   const oci::Digest digest = TRY(oci::Digest::parse(image.manifest_digest));
   struct stat status;
   if (::stat(blob_path(store.path(), digest).c_str(), &status) != 0) {
@@ -366,7 +370,7 @@ Result<std::string> read_manifest(const ImageStore& store, const std::string& na
     const std::optional<Image> image = TRY(store.find(name));
     if (image) {
       const oci::Digest digest = TRY(oci::Digest::parse(image->manifest_digest));
-      return sys::read_file(blob_path(store.path(), digest), kMaxManifestBytes);
+      return sys::read_file(blob_path(image->store, digest), kMaxManifestBytes);
     }
   }
   return TRY(fetch(name, options).context("inspect ", printable(name))).text;

@@ -84,12 +84,12 @@ Result<OutgoingImage> Packer::pack(const Image& image) {
   out.config = image.config;
   {
     // Nobody collects garbage before all files are open.
-    const Fd hold = TRY(store_.hold());
+    const Fd hold = TRY(ImageStore(image.store).hold());
     const oci::Digest digest = TRY(oci::Digest::parse(image.manifest_digest));
-    out.manifest_text = TRY(sys::read_file(blob_path(store_.path(), digest), kMaxManifestBytes));
-    out.config_blob = TRY(open_blob(store_.path(), image.manifest.config));
+    out.manifest_text = TRY(sys::read_file(blob_path(image.store, digest), kMaxManifestBytes));
+    out.config_blob = TRY(open_blob(image.store, image.manifest.config));
     for (const ImageLayer& layer : image.layers) {
-      out.layers.push_back(TRY(open_blob(store_.path(), layer.blob)));
+      out.layers.push_back(TRY(open_blob(image.store, layer.blob)));
       out.layers.back().diff_id = layer.diff_id;
     }
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "resolve.hh"
+#include "tls_probe.hh"
 
 namespace moss::engine {
 
@@ -80,6 +81,12 @@ Result<Registry> Registry::connect(HttpClient& http, const Endpoint& endpoint, c
   }
   // On this machine nobody listens in; elsewhere plain HTTP must be asked for.
   registry.unsure_ = registry.insecure_ || (is_loopback(endpoint.host) && !options.tls_verify.value_or(false));
+  if (registry.unsure_ && is_loopback(endpoint.host)) {
+    if (const std::optional<bool> tls = speaks_tls(endpoint.host)) {
+      registry.plain_ = !*tls;
+      registry.unsure_ = false;
+    }
+  }
   if (registry.unsure_ && options.probe) {
     const HttpClient::Body probe = TRY(http.get(registry.request("/v2/"), kMaxTokenBytes, 0));
     registry.plain_ = probe.response.status == 0 && probe.response.not_tls;
