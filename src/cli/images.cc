@@ -181,7 +181,7 @@ void define_rmi(CLI::App& app) {
       if (options->all && !options->names.empty()) return Error(0, "name images or say --all, not both");
       std::vector<std::string> names = options->names;
       if (options->all) {
-        for (const Image& image : TRY(store.list())) names.push_back(image.id);
+        for (const Image& image : TRY(store.list_own())) names.push_back(image.id);
       }
       if (names.empty() && !options->all) return Error(0, "which image? see: moss rmi --help");
       int code = 0;
