@@ -23,6 +23,9 @@ constexpr Command kImageCommands[] = {
     {"load", "[OPTIONS]", "load images from an archive", define_load},
     {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
     {"images", "[OPTIONS] [NAME]", "list images", define_images},
+    {"history", "[OPTIONS] IMAGE", "show the steps an image was made by", define_history},
+    {"tag", "IMAGE NAME...", "give an image more names", define_tag},
+    {"untag", "IMAGE [NAME...]", "take names from an image, all of them where none is given", define_untag},
     {"rmi", "[OPTIONS] IMAGE...", "remove images", define_rmi},
 };
 
@@ -33,9 +36,34 @@ constexpr Command kSystemCommands[] = {
     {"debug", "plan [OPTIONS OF RUN] IMAGE [COMMAND...]", "print the steps of a launch", define_debug},
 };
 
+// Verbs of two words. A noun also takes the verbs of its kind under their own name ("image pull"); what is called
+// otherwise behind it stands here.
+
+constexpr Command kContainerGroup[] = {
+    {"exists", "CONTAINER", "tell by the exit code whether a container is here: 0, or 1 where it is not",
+     define_container_exists},
+    {"inspect", "[OPTIONS] CONTAINER...", "show all about containers, as JSON", define_container_inspect},
+    {"ls", "[OPTIONS]", "list containers", define_ps},
+    {"list", "[OPTIONS]", "list containers", define_ps},
+};
+
+constexpr Command kImageGroup[] = {
+    {"exists", "IMAGE", "tell by the exit code whether an image is here: 0, or 1 where it is not", define_image_exists},
+    {"inspect", "[OPTIONS] IMAGE...", "show all about images, as JSON", define_image_inspect},
+    {"ls", "[OPTIONS] [NAME]", "list images", define_images},
+    {"list", "[OPTIONS] [NAME]", "list images", define_images},
+    {"rm", "[OPTIONS] IMAGE...", "remove images", define_rmi},
+    {"tree", "[OPTIONS] IMAGE", "show an image's layers, and whose they are too", define_image_tree},
+};
+
+constexpr CommandGroup kGroups[] = {
+    {"container", "the verbs for containers, behind their noun", kContainerGroup, kContainerCommands},
+    {"image", "the verbs for images, behind their noun", kImageGroup, kImageCommands},
+};
+
 }  // namespace
 
-std::span<const CommandGroup> command_groups() { return {}; }
+std::span<const CommandGroup> command_groups() { return kGroups; }
 std::span<const Command> container_commands() { return kContainerCommands; }
 std::span<const Command> image_commands() { return kImageCommands; }
 std::span<const Command> system_commands() { return kSystemCommands; }

@@ -4,9 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <ctime>
 
 #include "moss/cli/cli.hh"
 #include "moss/sys/own_binary.hh"
@@ -37,6 +34,18 @@ void print(std::string_view text) {
   }
 }
 
+void print_safely(std::string_view text) {
+  if (::isatty(STDOUT_FILENO) != 1) return print(text);
+  std::string safe;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of("\n\t", at), text.size());
+    safe += printable(text.substr(at, end - at));
+    if (end < text.size()) safe += text[end];
+    at = end + 1;
+  }
+  print(safe);
+}
+
 int& exit_code() {
   static int code = 0;
   return code;
@@ -62,36 +71,6 @@ std::string Table::text(bool with_titles) const {
     out += '\n';
   }
   return out;
-}
-
-std::string ago(const std::string& rfc3339) {
-  std::tm parts{};
-  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return rfc3339;
-  const int64_t seconds = ::time(nullptr) - ::timegm(&parts);
-  struct Unit {
-    int64_t seconds;
-    const char* name;
-  };
-  static constexpr Unit kUnits[] = {{365L * 86400, "year"}, {30L * 86400, "month"}, {7L * 86400, "week"},
-                                    {86400, "day"},         {3600, "hour"},         {60, "minute"}};
-  for (const Unit& unit : kUnits) {
-    if (const int64_t count = seconds / unit.seconds; count > 0)
-      return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
-  }
-  return cat(std::max<int64_t>(seconds, 0), " seconds ago");
-}
-
-std::string human_size(int64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1000 && unit + 1 < std::size(kUnits)) {
-    value /= 1000;
-    ++unit;
-  }
-  char text[32];
-  ::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.3g %s", value, kUnits[unit]);
-  return text;
 }
 
 namespace {
@@ -132,9 +111,14 @@ std::string usage() {
 
 std::string usage_of(const CommandGroup& group) {
   std::string text = cat(group.summary, "\n\nUsage: moss ", group.name, " COMMAND [OPTIONS]\n\nCommands:\n");
-  for (const Command& command : group.commands) {
-    text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
-                command.summary, "\n");
+  std::vector<std::string_view> told;
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      if (std::find(told.begin(), told.end(), command.name) != told.end()) continue;
+      told.emplace_back(command.name);
+      text += cat("  ", command.name, std::string(12 - std::min<size_t>(11, ::strlen(command.name)), ' '),
+                  command.summary, "\n");
+    }
   }
   return cat(text, "\nmoss ", group.name, " COMMAND --help tells more about one.\n");
 }
@@ -216,8 +200,10 @@ int run_group(const CommandGroup& group, int argc, char** argv) {
     print(usage_of(group));
     return 0;
   }
-  for (const Command& command : group.commands) {
-    if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
+  for (const auto commands : {group.commands, group.also}) {
+    for (const Command& command : commands) {
+      if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
+    }
   }
   return fail(Error(0, "unknown command ", group.name, " ", verb, "; see: moss ", group.name, " --help"));
 }
@@ -251,7 +237,7 @@ int main(int argc, char** argv) {
     print(usage());
     return 0;
   }
-  std::string_view verb = argv[1];
+  const std::string_view verb = argv[1];
   if (verb == "--help" || verb == "-h" || verb == "help") {
     if (argc > 2) {
       if (const Command* command = find_command(argv[2])) {
@@ -272,14 +258,6 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (verb == "oci") return oci_main("moss oci", argc - 1, argv + 1);
-  // "moss container run" and "moss image pull" are the long forms of "moss run" and "moss pull".
-  if ((verb == "container" || verb == "image") && argc > 2) {
-    --argc;
-    ++argv;
-    verb = argv[1];
-    if (verb == "ls" || verb == "list") verb = std::string_view(argv[0]) == "image" ? "images" : "ps";
-    if (verb == "rm" && std::string_view(argv[0]) == "image") verb = "rmi";
-  }
   if (const CommandGroup* group = find_group(verb)) return run_group(*group, argc - 1, argv + 1);
   const Command* command = find_command(verb);
   if (command == nullptr) {

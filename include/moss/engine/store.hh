@@ -70,6 +70,7 @@ class ImageStore {
   Result<std::vector<Image>> list(std::vector<Error>* damaged = nullptr) const;
   /// Bytes of its unpacked layers, as Podman counts an image's size.
   int64_t size(const Image& image) const;
+  int64_t size(const ImageLayer& layer) const;
 
   /// The lower folders of an overlay for a container with this id map, topmost first. Layers that were unpacked for
   /// another map alone are unpacked once more from their blobs.

@@ -153,11 +153,13 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
 
 int64_t ImageStore::size(const Image& image) const {
   int64_t bytes = 0;
-  for (const ImageLayer& layer : image.layers) {
-    const Result<std::string> text = sys::read_file(layer_size_path(path_, layer.diff_id), 64);
-    bytes += (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
-  }
+  for (const ImageLayer& layer : image.layers) bytes += size(layer);
   return bytes;
+}
+
+int64_t ImageStore::size(const ImageLayer& layer) const {
+  const Result<std::string> text = sys::read_file(layer_size_path(path_, layer.diff_id), 64);
+  return (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
 }
 
 namespace {

@@ -1,0 +1,82 @@
+# The same image in Podman's store and in moss's: what the two print about it is the same, byte for byte.
+# as: user
+
+load helpers
+
+setup_file() {
+  need podman
+  make_work
+  image_archive
+  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay
+  export XDG_DATA_HOME=$work/data XDG_RUNTIME_DIR=$work/run
+  mkdir -m 700 "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR"
+  podman load --quiet --input "$work/image.tar"
+  moss load --quiet --input "$work/image.tar"
+  podman tag localhost/alpine example.com/team/other:2
+  moss tag localhost/alpine example.com/team/other:2
+}
+teardown_file() {
+  remove_work
+}
+
+moss() { "${MOSS:-$repo/build/moss}" "$@"; }
+
+# Both with the same words: the same output and exit code.
+same() {
+  local theirs code
+  theirs=$(podman "$@" 2>&1) && code=0 || code=$?
+  run moss "$@"
+  [[ $status == "$code" ]] || fail "exit code $status, not $code: $*" "$output"
+  [[ $output == "$theirs" ]] || fail "$*" "podman: $theirs" "moss:   $output"
+}
+
+@test "images" {
+  same images --noheading --format '{{.ID}} {{.Repository}} {{.Tag}} {{.Size}}'
+  same images
+  same images -n
+  same images --no-trunc
+  same images -q
+  same images -q --no-trunc
+  same images --format 'table {{.ID}} {{.Tag}}'
+  same images --format 'table {{.RepoTags}}\t{{.Size}}'
+  same images --format '{{.ID}}\t{{.Repository}}'
+  same images --format '{{range .}}{{.ID}}{{end}}'
+  same images --format '{{.CreatedAt}}|{{.CreatedTime}}|{{.CreatedSince}}|{{.Dangling}}|{{.Names}}|{{.Labels}}|{{.ReadOnly}}'
+  same images --format '{{json .Names}} {{upper .Repository}} {{join .Names ","}} {{len .Names}} {{printf "%-8s|" .Tag}}'
+  same images --format '{{if .Dangling}}a{{else}}b{{end}}{{with .Tag}}{{.}}{{end}}{{range $i, $n := .Names}}{{$i}}{{$n}}{{end}}'
+  same images --sort tag
+  same images --sort repository
+  same images --filter dangling=true
+  same images --filter dangling=false
+  same images --filter label=nothing
+  same images --filter before=localhost/alpine
+}
+
+@test "history, tree and exists" {
+  same history localhost/alpine
+  same history --no-trunc localhost/alpine
+  same history --quiet localhost/alpine
+  same history --human=false localhost/alpine
+  same history --format json localhost/alpine
+  same history --format '{{.ID}}|{{.Created}}|{{.CreatedAt}}|{{.CreatedSince}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}' localhost/alpine
+  same history --format 'table {{.ID}}\t{{.Size}}' localhost/alpine
+  same image exists localhost/alpine
+  same image exists nothing
+  # Podman counts the manifest and the config in an image's size, which shows in the head alone.
+  [[ $(podman image tree localhost/alpine | sed 3d) == "$(moss image tree localhost/alpine | sed 3d)" ]]
+}
+
+@test "inspect" {
+  same inspect --format '{{.Id}} {{.ID}} {{.Config.Cmd}} {{.Labels}} {{.RepoTags}} {{.RootFS.Layers}} {{json .RootFS}}' localhost/alpine
+  same image inspect --format '{{.Created}} {{.Os}}/{{.Architecture}} {{.Author}}.' localhost/alpine
+  # Every member but those that tell of the store: sizes, its driver, digests of the manifest it made itself.
+  local members='map(del(.Size, .VirtualSize, .GraphDriver, .Digest, .RepoDigests, .NamesHistory, .ManifestType))'
+  diff <(podman inspect localhost/alpine | jq -S "$members") <(moss inspect localhost/alpine | jq -S "$members")
+}
+
+@test "lists of nothing" {
+  same ps --all
+  same ps --all --noheading
+  same ps --format json
+  same ps --all --format '{{.ID}}'
+}
