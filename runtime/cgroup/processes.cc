@@ -162,7 +162,7 @@ Result<Ok> kill_cgroup(const CgroupRecord& record, int signal) {
   const bool was_frozen = TRY(is_cgroup_frozen(record));
   if (!was_frozen && !freeze(*freezer).ok()) return signal_until_known(*folder, signal);
   const Result<std::set<pid_t>> pids = all_processes(*folder);
-  const Result<Ok> done = pids.ok() ? signal_all(*pids, signal) : Result<Ok>(pids.error());
+  Result<Ok> done = pids.ok() ? signal_all(*pids, signal) : Result<Ok>(pids.error());
   // A frozen process of v1 does not even die.
   if (!was_frozen || signal == SIGKILL) TRY(set_frozen(*freezer, false));
   return done;

@@ -30,7 +30,7 @@ Result<Ok> add_mounts(const Container& container, std::vector<oci::Mount> mounts
 Result<Ok> remove_mounts(const Container& container, const std::vector<oci::Mount>& mounts) {
   TRY(must_live(container));
   const Plan plan = TRY(plan_fewer_mounts(mounts));
-  const Result<Ok> done = change(container, plan);
+  Result<Ok> done = change(container, plan);
   if (!done.ok() && done.error().code() == EINVAL)
     return Error(0, done.error().message(), ": nothing is mounted there");
   return done;

@@ -97,6 +97,10 @@ std::string_view remedy(const Step& step, int error) {
   if (std::holds_alternative<SetRlimit>(step) && error == EPERM) return " (above the hard limit of the caller)";
   if (std::holds_alternative<HoldProcFile>(step) && error == ENOENT) return " (this kernel has no such parameter)";
   if (std::holds_alternative<MakeDir>(step) && error == EROFS) return " (the root is read-only)";
+  if (std::holds_alternative<JoinKeyring>(step) && error == EDQUOT) {
+    return " (every container has one, and its user may have no more; raise the sysctl kernel.keys.maxkeys, or give "
+           "--no-new-keyring)";
+  }
   return "";
 }
 

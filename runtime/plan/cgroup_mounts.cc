@@ -98,17 +98,17 @@ void decide_cgroup_mount(Builder& b, const oci::Mount& mount, std::vector<Planne
   const uint64_t attributes = options.set | options.set_below;
   const std::string destination = clean_path(mount.destination);
   const sys::CgroupMode mode = b.host().cgroups;
+  // Of v1 an ordinary user sees the folders it was given, if any, and not from a cgroup namespace of its own.
+  const bool has_v1 = b.is_real_root() || (!b.creates(Namespace::cgroup) && !b.options().cgroup_folders.empty());
   if (mode == sys::CgroupMode::none) {
     b.plan().warnings.push_back("mounts: this host has no cgroups to show");
-  } else if (mode != sys::CgroupMode::v2 && b.is_real_root()) {
+  } else if (mode != sys::CgroupMode::v2 && has_v1) {
     decide_v1(b, destination, attributes, planned);
   } else if (b.creates(Namespace::cgroup)) {
     // The v2 tree may be mounted wherever the kernel has one; of v1 nothing may be seen without privilege.
     if (mode != sys::CgroupMode::v1) planned.push_back(new_filesystem(b, "cgroup2", destination, {}, attributes, true));
   } else if (mode == sys::CgroupMode::v2) {
     planned.push_back(bind_own(b, "", "/sys/fs/cgroup", destination, attributes));
-  } else if (!b.options().cgroup_folders.empty()) {
-    decide_v1(b, destination, attributes, planned);
   } else {
     planned.push_back(copy_of(b, "/sys/fs/cgroup", destination, attributes | kReadOnly));
   }

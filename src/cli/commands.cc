@@ -15,6 +15,9 @@ constexpr Command kContainerCommands[] = {
     {"kill", "[OPTIONS] CONTAINER...", "send containers a signal", define_kill},
     {"wait", "CONTAINER...", "wait for containers to end and print their exit codes", define_wait},
     {"rm", "[OPTIONS] CONTAINER...", "remove containers", define_rm},
+    {"diff", "[OPTIONS] NAME", "show what a container changed, or an image's top layer", define_diff},
+    {"commit", "[OPTIONS] CONTAINER [NAME]", "make an image of a container", define_commit},
+    {"export", "[OPTIONS] CONTAINER", "write a container's files as a tar", define_export},
     {"inspect", "[OPTIONS] NAME...", "show all about containers or images, as JSON", define_inspect},
 };
 
@@ -40,6 +43,7 @@ constexpr Command kSystemCommands[] = {
 // otherwise behind it stands here.
 
 constexpr Command kContainerGroup[] = {
+    {"diff", "[OPTIONS] CONTAINER", "show what a container changed", define_container_diff},
     {"exists", "CONTAINER", "tell by the exit code whether a container is here: 0, or 1 where it is not",
      define_container_exists},
     {"inspect", "[OPTIONS] CONTAINER...", "show all about containers, as JSON", define_container_inspect},
@@ -48,17 +52,29 @@ constexpr Command kContainerGroup[] = {
 };
 
 constexpr Command kImageGroup[] = {
+    {"diff", "[OPTIONS] IMAGE", "show what an image's top layer changes", define_image_diff},
     {"exists", "IMAGE", "tell by the exit code whether an image is here: 0, or 1 where it is not", define_image_exists},
     {"inspect", "[OPTIONS] IMAGE...", "show all about images, as JSON", define_image_inspect},
     {"ls", "[OPTIONS] [NAME]", "list images", define_images},
     {"list", "[OPTIONS] [NAME]", "list images", define_images},
+    {"prune", "[OPTIONS]", "remove images that nobody uses", define_image_prune},
     {"rm", "[OPTIONS] IMAGE...", "remove images", define_rmi},
     {"tree", "[OPTIONS] IMAGE", "show an image's layers, and whose they are too", define_image_tree},
+};
+
+constexpr Command kSystemGroup[] = {
+    {"check", "[OPTIONS]", "prove that images are what they were when they came; repair what is not",
+     define_system_check},
+    {"df", "[OPTIONS]", "show how much space images and containers take", define_system_df},
+    {"info", "[OPTIONS]", "show what this host can do and where things are", define_info},
+    {"prune", "[OPTIONS]", "remove what nobody uses", define_system_prune},
+    {"reset", "[OPTIONS]", "remove everything that moss keeps for you", define_system_reset},
 };
 
 constexpr CommandGroup kGroups[] = {
     {"container", "the verbs for containers, behind their noun", kContainerGroup, kContainerCommands},
     {"image", "the verbs for images, behind their noun", kImageGroup, kImageCommands},
+    {"system", "look after what moss keeps", kSystemGroup, {}},
 };
 
 }  // namespace

@@ -19,12 +19,12 @@ using engine::Image;
 using engine::ImageStore;
 using engine::Paths;
 
-namespace {
-
 Result<IdMap> usual_map() {
   const sys::Host host = TRY(sys::probe_host());
   return TRY(engine::default_id_map(host)).map;
 }
+
+namespace {
 
 bool is_archive(const std::string& name) {
   for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
@@ -157,25 +157,32 @@ void define_rmi(CLI::App& app) {
     bool all = false;
     bool force = false;
     bool ignore = false;
+    bool no_prune = false;
   };
   auto options = std::make_shared<Options>();
   app.add_option("IMAGE", options->names, "name or id");
   add_flag(app, "-a,--all", options->all, "all images");
   add_flag(app, "-f,--force", options->force, "also with several names; remove the containers made from it");
   add_flag(app, "-i,--ignore", options->ignore, "say nothing of an image that is not there");
+  add_flag(app, "--no-prune", options->no_prune, "keep its parents that have no name; moss makes none");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
       ImageStore store(paths.data);
+      if (options->all && !options->names.empty()) return Error(0, "name images or say --all, not both");
       std::vector<std::string> names = options->names;
       if (options->all) {
         for (const Image& image : TRY(store.list())) names.push_back(image.id);
       }
       if (names.empty() && !options->all) return Error(0, "which image? see: moss rmi --help");
       int code = 0;
+      const IdMap map = TRY(usual_map());
       for (const std::string& name : names) {
         std::string user;
-        engine::RemoveOptions remove{.force = options->force || options->all, .map = TRY(usual_map())};
+        engine::RemoveOptions remove{.force = options->force || options->all};
+        // The image is gone when this returns; its files, which may be many, soon.
+        remove.in_background = true;
+        remove.map = map;
         const std::vector<engine::Container> containers = TRY(engine::list_containers(paths));
         if (options->force) {
           const Result<std::optional<Image>> image = store.find(name);

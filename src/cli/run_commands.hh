@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
 
 namespace CLI {
@@ -27,6 +28,13 @@ void define_rm(CLI::App& app);
 // container_list.cc
 void define_ps(CLI::App& app);
 
+// container_files.cc
+void define_diff(CLI::App& app);
+void define_container_diff(CLI::App& app);
+void define_image_diff(CLI::App& app);
+void define_export(CLI::App& app);
+void define_commit(CLI::App& app);
+
 // inspect.cc
 void define_inspect(CLI::App& app);
 void define_image_inspect(CLI::App& app);
@@ -48,6 +56,17 @@ void define_pull(CLI::App& app);
 void define_load(CLI::App& app);
 void define_import(CLI::App& app);
 void define_rmi(CLI::App& app);
+
+void define_image_prune(CLI::App& app);
+
+// store_commands.cc
+void define_system_check(CLI::App& app);
+void define_system_df(CLI::App& app);
+void define_system_prune(CLI::App& app);
+void define_system_reset(CLI::App& app);
+
+/// The id map of the caller's containers, where no option asks for another.
+Result<IdMap> usual_map();
 
 // system.cc
 void define_info(CLI::App& app);

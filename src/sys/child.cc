@@ -127,6 +127,38 @@ Result<Child> fork_child(const std::function<int()>& body) {
   return Child(pid);
 }
 
+bool run_in_background(std::initializer_list<int> keep, const std::function<void()>& body) {
+  // Ascending, so that what lies between can be closed. At most a handful.
+  int kept[8];
+  size_t count = 0;
+  for (const int fd : keep) {
+    size_t at = count++;
+    for (; at > 0 && kept[at - 1] > fd; --at) kept[at] = kept[at - 1];
+    kept[at] = fd;
+  }
+  // Twice, so that it is nobody's to wait for.
+  const pid_t between = ::fork();
+  if (between == 0) {
+    unsigned next = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const auto fd = static_cast<unsigned>(kept[i]);
+      if (fd > next) ::close_range(next, fd - 1, 0);
+      next = fd + 1;
+    }
+    ::close_range(next, ~0U, 0);
+    const pid_t pid = ::fork();
+    if (pid != 0) ::_exit(pid > 0 ? 0 : 1);
+    ::setsid();
+    for (const int signal : {SIGTERM, SIGHUP, SIGINT}) ::signal(signal, SIG_IGN);
+    body();
+    ::_exit(0);
+  }
+  int status = 1;
+  while (between > 0 && ::waitpid(between, &status, 0) < 0 && errno == EINTR) {
+  }
+  return between > 0 && status == 0;
+}
+
 std::optional<std::string> find_program(const std::string& name) {
   for (const char* folder : {"/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/",
                              "/run/wrappers/bin/", "/usr/libexec/podman/", "/usr/lib/podman/"}) {

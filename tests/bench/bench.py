@@ -6,20 +6,18 @@ root filesystem. The figures are minimum and median, and ratios of medians. Writ
 results.svg into the output folder. A peer that is missing or does not work here is named with the reason.
 """
 import argparse
-import hashlib
 import json
 import math
 import os
 import platform
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 
+import images
 import oci
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -241,79 +239,6 @@ def many_at_once(found, count, rounds=3):
     return result
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def push_image(base, name, layer, media_type, diff_id):
-    """Puts a one-layer image into a registry, by the distribution spec's monolithic upload."""
-    def upload(blob):
-        started = urllib.request.urlopen(urllib.request.Request(f"{base}/v2/{name}/blobs/uploads/", method="POST", data=b""))
-        place = started.headers["Location"]
-        digest = "sha256:" + hashlib.sha256(blob).hexdigest()
-        place += ("&" if "?" in place else "?") + "digest=" + digest
-        urllib.request.urlopen(urllib.request.Request(place, method="PUT", data=blob, headers={"Content-Type": "application/octet-stream"}))
-        return {"digest": digest, "size": len(blob)}
-
-    config = json.dumps({"architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()], "os": "linux", "config": {},
-                         "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **upload(config)},
-                "layers": [{"mediaType": media_type, **upload(layer)}]}
-    urllib.request.urlopen(urllib.request.Request(f"{base}/v2/{name}/manifests/latest", method="PUT", data=json.dumps(manifest).encode(),
-                                                  headers={"Content-Type": manifest["mediaType"]}))
-
-
-def pull(args, found, rounds):
-    """Pull and unpack one large gzip layer from a registry on loopback, each time into a store that was never used."""
-    registry = shutil.which("docker-registry") or shutil.which("registry")
-    if not registry:
-        return {"skipped": "docker-registry is not installed"}
-    tar = f"{args.work}/layer.tar"
-    subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "make_layer.py"), tar, str(args.layer_files), str(args.layer_mb)], check=True)
-    with open(tar, "rb") as plain:
-        diff_id = "sha256:" + hashlib.file_digest(plain, "sha256").hexdigest()
-    size = os.path.getsize(tar)
-    subprocess.run(["gzip", "-6", tar], check=True)
-
-    port = free_port()
-    with open(f"{args.work}/registry.yml", "w") as config:
-        config.write(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {args.work}/registry}}}}\n"
-                     f"http: {{addr: '127.0.0.1:{port}'}}\n")
-    server = subprocess.Popen([registry, "serve", f"{args.work}/registry.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        with open(tar + ".gz", "rb") as layer:
-            push_image(f"http://127.0.0.1:{port}", "big", layer.read(), "application/vnd.oci.image.layer.v1.tar+gzip", diff_id)
-        samples, reference = {}, f"127.0.0.1:{port}/big:latest"
-        for i in range(rounds):
-            for contender in found:
-                fresh = f"{args.work}/pull-{contender.name}-{i}"
-                if contender.name == "moss":
-                    one = moss(args, fresh, ["pull", "--quiet", reference])
-                elif contender.name == "podman":
-                    extra = contender.note.split()
-                    variants = podman_variants(args, fresh, ["pull", "-q", "--tls-verify=false", reference])
-                    one = next(v for v in variants if v.note.split() == extra)
-                else:
-                    continue
-                os.makedirs(fresh)
-                samples.setdefault(contender.name, []).append(one.run() / 1000)
-        result = {name: summary(s) for name, s in samples.items()}
-        for figures in result.values():
-            figures["mb_per_s"] = round(size / 1e3 / figures["min"])
-        return {"layer_bytes": size, "ms": result}
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-
-
 def end_podmans_pause(run):
     """Rootless podman leaves a process that holds its user namespace; ours is the one of our runtime folder."""
     try:
@@ -352,10 +277,8 @@ def markdown(results):
                      f"{memory / 1024:.1f} | {results['notes'].get(name, '')} |")
     for name, why in results["missing"].items():
         lines.append(f"| {name} | – | – | – | – | {why} |")
-    pulled = results.get("pull", {}).get("ms", {})
-    if pulled:
-        lines += ["", f"| pull and unpack a layer of {results['pull']['layer_bytes'] / 1e6:.0f} MB from a registry on loopback | min s | median s | MB/s |", "|---|--:|--:|--:|"]
-        lines += [f"| {n} | {f['min'] / 1000:.2f} | {f['median'] / 1000:.2f} | {f['mb_per_s']} |" for n, f in pulled.items()]
+    if results.get("images"):
+        lines += images.markdown(results["images"])
     if results.get("many"):
         lines += ["", "| many runs | one after another, ms | at once, ms | at once / (one after another / cores) |", "|---|--:|--:|--:|"]
         lines += [f"| {f['count']} x {n} | {f['in_turn_ms']:.0f} | {f['at_once_ms']:.0f} | {f['ratio']} |" for n, f in results["many"].items()]
@@ -418,7 +341,8 @@ def main():
     parser.add_argument("--pulls", type=int, default=3)
     parser.add_argument("--layer-mb", type=float, default=400)
     parser.add_argument("--layer-files", type=int, default=27000)
-    parser.add_argument("--stages", default="start,memory,many,pull,oci")
+    parser.add_argument("--drop-caches", help="folder of two fifos: for each line in ask the page cache is emptied, and done answers")
+    parser.add_argument("--stages", default="start,memory,many,images,oci")
     parser.add_argument("--readme", help="only put the results of --out into this file")
     args = parser.parse_args()
     if args.readme:
@@ -436,8 +360,9 @@ def main():
         results["monitor_pss_kib"] = monitor_memory(found)
     if "many" in stages:
         results["many"] = many_at_once(found, args.count)
-    if "pull" in stages:
-        results["pull"] = pull(args, found, args.pulls)
+    if "images" in stages:
+        podman = next((c.note.split() for c in found if c.name == "podman"), None)
+        results["images"] = images.measure(args, podman)
     if "oci" in stages:
         moss_oci = os.path.join(os.path.dirname(args.moss), "moss-oci") if args.moss else None
         results["oci"] = oci.measure(moss_oci, args.work, args.run, f"{args.work}/rootfs", args.seccomp, args.tree_memory, args.runs)

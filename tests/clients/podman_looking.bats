@@ -19,7 +19,7 @@ teardown_file() {
   remove_work
 }
 
-moss() { "${MOSS:-$repo/build/moss}" "$@"; }
+
 
 # Both with the same words: the same output and exit code.
 same() {

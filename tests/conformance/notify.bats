@@ -72,7 +72,7 @@ READY=1"'
   manager "$PWD/manager.sock"
   program 'exit 3'
   create
-  timeout 20 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" start "$id"
+  timeout 60 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" start "$id"
   [[ ! -e heard ]]
   end_manager
 }
@@ -84,7 +84,7 @@ READY=1"'
   start 3>&- 4>&- &
   local starting=$!
   wait_for 10 is_status running
-  timeout 9 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" delete --force "$id"
+  timeout 60 "$OCI_RUNTIME" --root "$BATS_TEST_TMPDIR/state" delete --force "$id"
   wait "$starting" || true
   [[ ! -e state/$id ]]
   end_manager

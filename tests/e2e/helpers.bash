@@ -3,7 +3,9 @@
 #
 # A test has a home, a store and a runtime folder of its own, all below $BATS_TEST_TMPDIR; the store is a copy of one
 # that holds the image `alpine` alone. $MOSS is the binary; `moss ARG...` runs it. After each test every container is
-# removed, and a process, mount or state folder that is left then fails the test.
+# removed, and a process, mount or state folder that is left then fails the test; so does a store that
+# `moss system check` has something to say of. Where a file sets check_store=full, every blob is hashed and every layer
+# unpacked again.
 #
 # A file that makes no container says "# needs: nothing" in its head, one that only root can run "# needs: root", one
 # that takes over 20 s "# speed: slow".
@@ -61,7 +63,7 @@ e2e_teardown() {
   moss rm --force --all --time 0 >/dev/null
   cd /
   local left
-  left=$(leftovers)
+  left=$(leftovers; store_faults)
   as_owner rm -rf "$BATS_TEST_TMPDIR"
   mkdir "$BATS_TEST_TMPDIR" # bats expects it
   [[ -z $left ]] || fail "left behind:" "$left"
@@ -69,6 +71,13 @@ e2e_teardown() {
 
 teardown_file() {
   as_owner rm -rf "$BATS_FILE_TMPDIR/template"
+}
+
+# What is wrong with the test's store; nothing where all is well or there is none.
+store_faults() {
+  local quick=--quick
+  [[ ${check_store-} != full ]] || quick=--quick=false
+  [[ ! -e $XDG_DATA_HOME/moss/index.json ]] || moss system check "$quick" 2>&1 || true
 }
 
 # Processes that still see this test's folders, mounts below them, and state of containers.
@@ -171,9 +180,9 @@ refute_has() {
   [[ $output != *"$1"* ]] || fail "not expected in the output:" "$1" "got:" "$output"
 }
 
-# Waits up to $1 seconds for a command to succeed: wait_for 5 test -e file
+# Waits up to $1 seconds for a command to succeed, or six times as long where the machine is busy: wait_for 5 test -e file
 wait_for() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + 6 * $1))
   shift
   until "$@"; do
     ((SECONDS < end)) || fail "timed out: $*" || return

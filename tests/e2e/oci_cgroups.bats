@@ -21,7 +21,7 @@ running() {
   running
   oci pause c
   has_status c paused
-  run timeout 5 "$MOSS" oci --root state exec c true
+  run timeout 60 "$MOSS" oci --root state exec c true
   assert_status 255
   assert_has paused
   oci resume c
@@ -121,7 +121,7 @@ END
     mkdir "/sys/fs/cgroup$name"
     echo 1 >"/sys/fs/cgroup$name/cgroup.freeze"
   fi
-  run timeout 10 "$MOSS" oci --root state create -b b c </dev/null
+  run timeout 60 "$MOSS" oci --root state create -b b c </dev/null
   rmdir "/sys/fs/cgroup/freezer$name" || rmdir "/sys/fs/cgroup$name"
   assert_status 1
   assert_has "frozen"
@@ -134,7 +134,7 @@ END
   mkdir "$other"
   pid_of c >"$other/cgroup.procs"
   echo FROZEN >"$other/freezer.state"
-  run timeout 20 "$MOSS" oci --root state delete --force c
+  run timeout 60 "$MOSS" oci --root state delete --force c
   echo THAWED >"$other/freezer.state"
   wait_for 5 rmdir "$other"
   assert_success

@@ -43,7 +43,7 @@ END
   bundle b /script
   printf '#!/proc/self/exe\n' >b/rootfs/script
   chmod 755 b/rootfs/script
-  run -127 timeout 10 ./mine oci --root state run -b b c
+  run -127 timeout 60 ./mine oci --root state run -b b c
   # It opens what it can get at, and writes as soon as nobody executes it any more.
   cat >overwrite <<'END'
 echo >/ready
@@ -97,7 +97,7 @@ END
     esac
     EDIT='.process.terminal = true | .mounts |= map(if .destination == "/dev/pts"
       then {destination: "/dev/pts", type: "bind", source: "'"$PWD/pts"'", options: ["rbind"]} else . end)' bundle b sh -c 'echo ran'
-    run timeout 10 "$MOSS" oci --root state run -b b c </dev/null
+    run timeout 60 "$MOSS" oci --root state run -b b c </dev/null
     assert_status 1
     refute_has ran
     assert_has "open the terminal"
@@ -118,7 +118,7 @@ PYTHON
   run python3 caller.py "$MOSS" oci --root state run -b b c
   assert_output 7
   local status=0
-  timeout 20 "$MOSS" oci --root state run -b b c <&- >&- 2>&- || status=$?
+  timeout 60 "$MOSS" oci --root state run -b b c <&- >&- 2>&- || status=$?
   ((status == 7))
   bundle b sh -c 'grep -E "^Sig(Blk|Ign)" /proc/self/status | tr -d "\t\n"'
   run python3 caller.py "$MOSS" oci --root state run -b b c

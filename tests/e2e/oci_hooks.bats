@@ -82,7 +82,7 @@ poststop stopped 0 $(hostname)"
     assert_status 1
     assert_has "$kind hook /bin/sleep"
     assert_has "timed out"
-    ((SECONDS < 10))
+    ((SECONDS < 40))
   done
 }
 

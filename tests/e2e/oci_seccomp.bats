@@ -55,7 +55,7 @@ teardown() {
   agent
   notifying
   bundle b sh -c 'mkdir /made; echo end'
-  run timeout 20 "$MOSS" oci --root state run -b b c
+  run timeout 60 "$MOSS" oci --root state run -b b c
   assert_success
   assert_has "No space left on device"
   assert_has end
@@ -71,25 +71,25 @@ teardown() {
   bundle b sh -c 'mkdir /made 2>/out; exec sleep 100'
   oci create -b b c </dev/null >/dev/null 2>&1
   [[ ! -e state.json ]] # the filter comes with the start
-  timeout 20 "$MOSS" oci --root state start c
+  timeout 60 "$MOSS" oci --root state start c
   wait_for 5 grep -q "No space" b/rootfs/out
   [[ $(jq -r .state.status state.json) == created ]]
   rm state.json
-  run timeout 20 "$MOSS" oci --root state exec c mkdir /other
+  run timeout 60 "$MOSS" oci --root state exec c mkdir /other
   assert_status 1
   assert_has "No space left on device"
   [[ $(jq -r .state.status state.json) == running ]]
   [[ $(jq .pid state.json) != "$(pid_of c)" && $(jq .state.pid state.json) == "$(pid_of c)" ]]
   oci delete --force c
   rm state.json b/rootfs/out
-  timeout 20 "$MOSS" oci --root state run -d -b b c </dev/null >/dev/null 2>&1
+  timeout 60 "$MOSS" oci --root state run -d -b b c </dev/null >/dev/null 2>&1
   wait_for 5 grep -q "No space" b/rootfs/out
 }
 
 @test "without an agent there is no container" {
   notifying
   bundle b true
-  run timeout 20 "$MOSS" oci --root state run -b b c
+  run timeout 60 "$MOSS" oci --root state run -b b c
   assert_status 1
   assert_has "linux.seccomp.listenerPath: connect to $PWD/agent.sock: no such file or directory"
   ((${#lines[@]} == 1))
@@ -101,7 +101,7 @@ teardown() {
   agent no-answer
   notifying
   bundle b sh -c 'mkdir /made; echo end'
-  run timeout -k 1 20 "$MOSS" oci --root state run -b b c
+  run timeout -k 1 60 "$MOSS" oci --root state run -b b c
   assert_success
   assert_has "not implemented" # what the kernel says of a listener that is gone
   assert_has end
@@ -129,7 +129,7 @@ PYTHON
   wait_for 5 test -e first
   [[ $(cat first) == "$(pid_of c)" ]]
   oci start c
-  run timeout 20 "$MOSS" oci --root state exec --pidfd-socket pidfd.sock c sleep 100
+  run timeout 60 "$MOSS" oci --root state exec --pidfd-socket pidfd.sock c sleep 100
   assert_status 137
   has_status c running
   bundle other true

@@ -55,10 +55,10 @@ load helpers
   make_rootfs root
   rm root/etc/passwd
   mkfifo root/etc/passwd
-  run timeout 30 "$MOSS" run --rm --network none --rootfs "$PWD/root" true
+  run timeout 60 "$MOSS" run --rm --network none --rootfs "$PWD/root" true
   ((status != 124))
   rm root/etc/passwd
   ln -s /dev/zero root/etc/passwd
-  run timeout 30 "$MOSS" run --rm --network none --rootfs "$PWD/root" true
+  run timeout 60 "$MOSS" run --rm --network none --rootfs "$PWD/root" true
   ((status != 124))
 }

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
-#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "moss/sys/file.hh"
@@ -14,16 +16,7 @@
 namespace moss::engine {
 namespace {
 
-struct Pipe {
-  Fd reading;
-  Fd writing;
-  Pipe() {
-    int ends[2];
-    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    reading.reset(ends[0]);
-    writing.reset(ends[1]);
-  }
-};
+RingWriter ring() { return RingWriter::create(BlobStream::kRingBytes).value(); }
 
 std::string some_bytes(size_t size) {
   std::string bytes(size, '\0');
@@ -32,12 +25,25 @@ std::string some_bytes(size_t size) {
   return bytes;
 }
 
-std::string read_all(int fd) {
+// What an unpacker would see, in bites that fit nothing else.
+std::string read_all(Fd socket) {
+  RingReader reader = RingReader::open(socket.get()).value();
   std::string out;
-  char buffer[65536];
-  ssize_t got;
-  while ((got = ::read(fd, buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
-  return out;
+  std::span<const uint8_t> unread;
+  while (true) {
+    pollfd wait{.fd = socket.get(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&wait, 1, 10'000), 1);
+    const bool more = reader.take(unread).value();
+    while (unread.size() >= (more ? 70'001U : 1U)) {
+      const auto bite = unread.first(std::min<size_t>(unread.size(), 70'001));
+      // What was read last is still there, in front of what comes.
+      const size_t known = std::min(out.size(), RingReader::kHeadroom);
+      EXPECT_EQ(std::memcmp(bite.data() - known, out.data() + out.size() - known, known), 0);
+      out.append(reinterpret_cast<const char*>(bite.data()), bite.size());
+      unread = unread.subspan(bite.size());
+    }
+    if (!more) return out;
+  }
 }
 
 void wait_for_event(const BlobStream& stream) {
@@ -73,12 +79,13 @@ class BlobStreamTest : public testing::Test {
 
 class BlobStreamOfSize : public BlobStreamTest, public testing::WithParamInterface<size_t> {};
 
-TEST_P(BlobStreamOfSize, TheFileThePipeAndTheDigestAgree) {
+TEST_P(BlobStreamOfSize, TheFileTheUnpackerAndTheDigestAgree) {
   const std::string bytes = some_bytes(GetParam());
-  Pipe pipe;
-  auto stream = BlobStream::start(file(), std::move(pipe.writing), "sha256").value();
+  RingWriter writer = ring();
   std::string passed_on;
-  std::thread reader([&] { passed_on = read_all(pipe.reading.get()); });
+  std::thread reader(
+      [&passed_on, socket = writer.take_reader()]() mutable { passed_on = read_all(std::move(socket)); });
+  auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
   const Result<std::string> digest = offer_all(*stream, bytes);
   stream.reset();
   reader.join();
@@ -92,36 +99,35 @@ INSTANTIATE_TEST_SUITE_P(Sizes, BlobStreamOfSize,
                                          3 * BlobStream::kPieceBytes + 1, 3 * BlobStream::kRingBytes + 12'345));
 
 TEST_F(BlobStreamTest, AReaderThatDoesNotReadStopsTheOffersAndNotForEver) {
-  Pipe pipe;
-  auto stream = BlobStream::start(file(), std::move(pipe.writing), "sha256").value();
+  RingWriter writer = ring();
+  Fd socket = writer.take_reader();
+  auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
   const std::string piece = some_bytes(BlobStream::kPieceBytes);
   size_t taken = 0;
   while (taken < 100 && stream->offer(piece)) ++taken;
-  // The ring, and what the pipe and the thread's own hands hold.
-  EXPECT_LE(taken, 10u);
+  EXPECT_EQ(taken, BlobStream::kRingBytes / BlobStream::kPieceBytes);
   EXPECT_FALSE(stream->result());
-  std::thread reader([&] { read_all(pipe.reading.get()); });
-  wait_for_event(*stream);
-  stream->clear_event();
-  EXPECT_TRUE(stream->offer(piece));
+  std::thread reader([&] { read_all(std::move(socket)); });
+  while (!stream->offer(piece)) {
+    wait_for_event(*stream);
+    stream->clear_event();
+  }
   stream.reset();
   reader.join();
 }
 
 TEST_F(BlobStreamTest, AReaderThatIsGoneDoesNotStopTheFile) {
   const std::string bytes = some_bytes(5'000'000);
-  Pipe pipe;
-  ::signal(SIGPIPE, SIG_IGN);
-  auto stream = BlobStream::start(file(), std::move(pipe.writing), "sha256").value();
-  pipe.reading.reset();
+  RingWriter writer = ring();
+  writer.take_reader().reset();
+  auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
   EXPECT_EQ(offer_all(*stream, bytes).value(), digest_of(bytes).value());
   EXPECT_TRUE(sys::read_file(path_, 64u << 20).value() == bytes);
 }
 
 TEST_F(BlobStreamTest, AFullDiskIsTold) {
-  Pipe pipe;
   Fd full = sys::open_at(AT_FDCWD, "/dev/full", O_WRONLY).value();
-  auto stream = BlobStream::start(std::move(full), std::move(pipe.writing), "sha256").value();
+  auto stream = BlobStream::start(std::move(full), ring(), "sha256").value();
   EXPECT_TRUE(stream->offer("bytes"));
   stream->close();
   wait_for_event(*stream);
@@ -132,12 +138,50 @@ TEST_F(BlobStreamTest, AFullDiskIsTold) {
 }
 
 TEST_F(BlobStreamTest, CanBeGivenUpWhileTheReaderDoesNotRead) {
-  Pipe pipe;
-  auto stream = BlobStream::start(file(), std::move(pipe.writing), "sha256").value();
+  RingWriter writer = ring();
+  const Fd socket = writer.take_reader();
+  auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
   const std::string piece = some_bytes(BlobStream::kPieceBytes);
   while (stream->offer(piece)) {
   }
   stream.reset();
+}
+
+TEST_F(BlobStreamTest, AReaderThatLetsGoOfMoreThanThereWasIsNotWaitedFor) {
+  const std::string bytes = some_bytes(3 * BlobStream::kRingBytes);
+  RingWriter writer = ring();
+  const Fd socket = writer.take_reader();
+  const uint32_t too_many = 0xffffffff;
+  ASSERT_EQ(::send(socket.get(), &too_many, sizeof too_many, 0), static_cast<ssize_t>(sizeof too_many));
+  auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
+  EXPECT_EQ(offer_all(*stream, bytes).value(), digest_of(bytes).value());
+  EXPECT_TRUE(sys::read_file(path_, 64u << 20).value() == bytes);
+}
+
+TEST_F(BlobStreamTest, TheReaderCannotWrite) {
+  RingWriter writer = ring();
+  const Fd socket = writer.take_reader();
+  char byte;
+  iovec part{.iov_base = &byte, .iov_len = 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ASSERT_EQ(::recvmsg(socket.get(), &message, 0), 1);
+  ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
+  int descriptor;
+  std::memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
+  const Fd memory(descriptor);
+  EXPECT_EQ(::mmap(nullptr, BlobStream::kRingBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0), MAP_FAILED);
+  EXPECT_EQ(errno, EPERM);
+  EXPECT_LT(::pwrite(memory.get(), "x", 1, 0), 0);
+  EXPECT_LT(::ftruncate(memory.get(), 0), 0);
+  void* const read_only = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, memory.get(), 0);
+  ASSERT_NE(read_only, MAP_FAILED);
+  EXPECT_LT(::mprotect(read_only, 4096, PROT_READ | PROT_WRITE), 0);
+  ::munmap(read_only, 4096);
 }
 
 }  // namespace

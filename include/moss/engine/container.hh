@@ -185,6 +185,10 @@ struct LogOptions {
 Result<Ok> read_log(const Paths& paths, const Container& container, const LogOptions& options,
                     const std::function<Result<Ok>(bool is_stderr, std::string_view text)>& emit);
 
+/// A moment as --since, --until and filters take it: a date and time, seconds since 1970, or "10m", "2h30m" back from
+/// now. Gives "2026-11-23T01:02:03", in UTC, to be compared as text; nothing for nothing.
+Result<std::string> parse_moment(const std::string& text);
+
 /// "TERM", "SIGTERM", "15", "RTMIN+3" as a number. Error: no such signal.
 Result<int> parse_signal(std::string_view text);
 

@@ -53,7 +53,9 @@ struct Removed {
 struct RemoveOptions {
   bool force = false;                                             ///< also by id where it has several names
   std::function<bool(const std::string& image_id)> is_used = {};  ///< a container is made from it: never deleted
-  IdMap map;                                                      ///< for removing unpacked files of mapped owners
+  bool in_background =
+      false;  ///< what takes long is left to a process that is nobody's child; the image is gone at once
+  IdMap map;  ///< for removing unpacked files of mapped owners
 };
 
 class ImageStore {
@@ -92,6 +94,10 @@ class ImageStore {
 
   /// Removes what killed commands left in staging/, and blobs and layers no image names, unless somebody holds them.
   Result<Ok> collect_garbage(const IdMap& map);
+  /// Removes the store's whole folder, with whatever else is in it, once nobody is at work in it any more. The images
+  /// are gone first, then their files.
+  /// Errors: files of ids that `map` does not have.
+  Result<Ok> destroy(const IdMap& map);
 
  private:
   std::string path_;

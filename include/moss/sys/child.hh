@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,12 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
 /// fork(2) and run `body` in the child, which ends with its return value. For work that needs other credentials or
 /// namespaces than the caller's; the child may allocate, so the caller must have no threads.
 Result<Child> fork_child(const std::function<int()>& body);
+
+/// Runs `body` in a process that is nobody's child to wait for, in a session of its own, with no descriptor of the
+/// caller's but `keep`: whoever reads the caller's output does not wait for it, and no lock is kept by it. Signals that
+/// a shutdown sends first are ignored. `body` may allocate only where the caller has no threads. Returns once it is on
+/// its way; false where none could be made.
+bool run_in_background(std::initializer_list<int> keep, const std::function<void()>& body);
 
 /// The program `name` in the system's own folders (never the caller's PATH), or nothing.
 std::optional<std::string> find_program(const std::string& name);

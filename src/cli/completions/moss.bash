@@ -5,13 +5,22 @@ _moss() {
     mapfile -t COMPREPLY < <(compgen -W "$(moss --help | awk '/^  [a-z]/ { print $1 }')" -- "$word")
     return
   fi
+  case $verb in
+    container | image | system)
+      if ((COMP_CWORD == 2)); then
+        mapfile -t COMPREPLY < <(compgen -W "$(moss "$verb" --help | awk '/^  [a-z]/ { print $1 }')" -- "$word")
+        return
+      fi
+      verb+=" ${COMP_WORDS[2]}" ;;
+  esac
   if [[ $word == -* ]]; then
     local options
-    options=$(moss "$verb" --help 2>/dev/null | awk '/^  -/ { gsub(",", " ", $1); print $1 }')
+    # shellcheck disable=SC2086 # one word or two
+    options=$(moss $verb --help 2>/dev/null | awk '/^  -/ { gsub(",", " ", $1); print $1 }')
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
     return
   fi
-  case $verb in
+  case ${verb##* } in
     exec | logs | stop | kill | wait | rm)
       mapfile -t COMPREPLY < <(compgen -W "$(moss ps -a --noheading 2>/dev/null | awk '{ print $NF }')" -- "$word") ;;
     run | rmi | images | debug)

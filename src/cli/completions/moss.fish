@@ -5,9 +5,11 @@ function __moss_verb
 end
 function __moss_options
     set -l verb (__moss_verb); or return
+    contains -- $verb container image system; and set verb $verb (commandline -opc)[3]
     moss $verb --help 2>/dev/null | awk '/^  -/ { n = split($1, names, ","); for (i = 1; i <= n; ++i) print names[i] }'
 end
 complete -c moss -n 'test -z (__moss_verb)' -f -a "(moss --help | awk '/^  [a-z]/ { print \$1 }')"
+complete -c moss -n 'contains -- (__moss_verb) container image system; and test (count (commandline -opc)) -eq 2' -f -a "(moss (__moss_verb) --help | awk '/^  [a-z]/ { print \$1 }')"
 complete -c moss -n 'string match -q -- "-*" (commandline -ct)' -f -a '(__moss_options)'
 complete -c moss -n 'contains -- (__moss_verb) exec logs stop kill wait rm inspect' -f -a "(moss ps -a --noheading 2>/dev/null | awk '{ print \$NF }')"
 complete -c moss -n 'contains -- (__moss_verb) run rmi images debug inspect' -f -a "(moss images --noheading 2>/dev/null | awk '{ print \$1 \":\" \$2 }')"

@@ -39,7 +39,8 @@ std::optional<LogLine> parse_line(std::string_view line) {
   return parsed;
 }
 
-// "2026-11-23T01:02:03Z" compares as text; "10m", "2h", "30s" count back from now; digits are seconds since 1970.
+}  // namespace
+
 Result<std::string> parse_moment(const std::string& text) {
   using namespace std::chrono;
   if (text.empty()) return text;
@@ -75,6 +76,8 @@ Result<std::string> parse_moment(const std::string& text) {
   return cat(int(date.year()), "-", two(unsigned(date.month())), "-", two(unsigned(date.day())), "T",
              two(time.hours().count()), ":", two(time.minutes().count()), ":", two(time.seconds().count()));
 }
+
+namespace {
 
 class LogReader {
  public:

@@ -1,14 +1,12 @@
-// A ring, a thread, a file and a pipe. See the header.
+// A ring, a thread and a file. See the header.
 #include "blob_stream.hh"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
-#include <cstdlib>
 #include <cstring>
 
 namespace moss::engine {
@@ -20,23 +18,17 @@ constexpr size_t kAlignment = 4096;
 
 }  // namespace
 
-void BlobStream::FreeRing::operator()(char* ring) const { std::free(ring); }
+BlobStream::BlobStream(Fd file, RingWriter ring, Digester digester)
+    : file_(std::move(file)), ring_(std::move(ring)), digester_(std::move(digester)) {}
 
-BlobStream::BlobStream(Fd file, Fd pipe, Digester digester)
-    : file_(std::move(file)), pipe_(std::move(pipe)), digester_(std::move(digester)) {}
-
-Result<std::unique_ptr<BlobStream>> BlobStream::start(Fd file, Fd pipe, std::string_view algorithm) {
+Result<std::unique_ptr<BlobStream>> BlobStream::start(Fd file, RingWriter ring, std::string_view algorithm) {
   Digester digester = TRY(Digester::create(algorithm));
-  std::unique_ptr<BlobStream> stream(new BlobStream(std::move(file), std::move(pipe), std::move(digester)));
+  std::unique_ptr<BlobStream> stream(new BlobStream(std::move(file), std::move(ring), std::move(digester)));
   stream->event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   stream->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!stream->event_ || !stream->stop_event_) return sys_error("make an event");
-  stream->ring_.reset(static_cast<char*>(std::aligned_alloc(kAlignment, kRingBytes)));
-  if (!stream->ring_) return Error(ENOMEM, "make room for a layer's bytes");
   // A filesystem that cannot do it (tmpfs, some network ones) says so here or at the first write.
   stream->direct_ = ::fcntl(stream->file_.get(), F_SETFL, O_DIRECT) == 0;
-  // The thread must not be stopped by a reader that has enough: it goes on to hash and to write.
-  if (::fcntl(stream->pipe_.get(), F_SETFL, O_NONBLOCK) != 0) return sys_error("prepare a pipe");
   stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
   return stream;
 }
@@ -67,17 +59,22 @@ void BlobStream::clear_event() {
 bool BlobStream::offer(std::string_view bytes) {
   assert(bytes.size() <= kMaxOffer);
   size_t start;
+  bool has_room;
   {
     const std::lock_guard lock(mutex_);
+    has_room = kRingBytes - (offered_ - freed()) >= bytes.size();
     // After an error nobody makes room any more; result() tells.
-    refused_ = kRingBytes - (offered_ - taken_) < bytes.size();
-    if (refused_) return false;
+    refused_ = !has_room;
     start = offered_ % kRingBytes;
+  }
+  if (!has_room) {
+    changed_.notify_one();
+    return false;
   }
   // Nobody else touches the free part of the ring.
   const size_t head = std::min(bytes.size(), kRingBytes - start);
-  std::memcpy(ring_.get() + start, bytes.data(), head);
-  std::memcpy(ring_.get(), bytes.data() + head, bytes.size() - head);
+  std::memcpy(ring_.data() + start, bytes.data(), head);
+  std::memcpy(ring_.data(), bytes.data() + head, bytes.size() - head);
   {
     const std::lock_guard lock(mutex_);
     offered_ += bytes.size();
@@ -100,26 +97,45 @@ std::optional<Result<std::string>> BlobStream::result() {
   return result_;
 }
 
+void BlobStream::tell_of_room(uint64_t freed_before) {
+  if (freed() > freed_before && std::exchange(refused_, false)) notify();
+}
+
 void BlobStream::work() {
   std::unique_lock lock(mutex_);
+  const auto has_piece = [&] { return closed_ || offered_ - taken_ >= kPieceBytes; };
+  // All is in the file, and only the unpacker can make room.
+  const auto waits_for_unpacker = [&] { return refused_ && released_ < taken_; };
   while (true) {
-    changed_.wait(lock, [&] { return stop_ || closed_ || offered_ - taken_ >= kPieceBytes; });
+    changed_.wait(lock, [&] { return stop_ || has_piece() || waits_for_unpacker(); });
     if (stop_) return;
+    const uint64_t freed_before = freed();
+    if (!has_piece()) {
+      lock.unlock();
+      ring_.wait_for_release(stop_event_.get());
+      lock.lock();
+      released_ = ring_.released();
+      tell_of_room(freed_before);
+      continue;
+    }
     const uint64_t offset = taken_;
     // Whole pieces, but for the last: so every piece begins at a multiple of its size, in the ring and in the file.
-    const std::string_view piece(ring_.get() + offset % kRingBytes, std::min<size_t>(offered_ - taken_, kPieceBytes));
+    const std::string_view piece(reinterpret_cast<const char*>(ring_.data()) + offset % kRingBytes,
+                                 std::min<size_t>(offered_ - taken_, kPieceBytes));
     if (piece.empty()) break;
     lock.unlock();
+    // The unpacker need not wait: nothing that it makes is kept before the digest is known.
+    ring_.add(piece.size());
     digester_.update(piece);
     Result<Ok> written = write_piece(piece, offset);
-    if (written.ok()) pass_on(piece);
     lock.lock();
     if (!written.ok()) {
       result_ = std::move(written).error();
       return notify();
     }
     taken_ += piece.size();
-    if (std::exchange(refused_, false)) notify();
+    released_ = ring_.released();
+    tell_of_room(freed_before);
   }
   result_ = digester_.finish();
   notify();
@@ -148,22 +164,6 @@ Result<Ok> BlobStream::write_piece(std::string_view piece, uint64_t offset) {
     }
   }
   return Ok{};
-}
-
-// As fast as the reader reads. One that is gone gets no more.
-void BlobStream::pass_on(std::string_view piece) {
-  while (!piece.empty() && pipe_) {
-    const ssize_t put = ::write(pipe_.get(), piece.data(), piece.size());
-    if (put > 0) {
-      piece.remove_prefix(static_cast<size_t>(put));
-    } else if (put < 0 && errno == EAGAIN) {
-      pollfd polled[] = {{.fd = pipe_.get(), .events = POLLOUT}, {.fd = stop_event_.get(), .events = POLLIN}};
-      (void)::poll(polled, 2, -1);
-      if (polled[1].revents != 0) return;
-    } else if (put < 0 && errno != EINTR) {
-      pipe_.reset();
-    }
-  }
 }
 
 }  // namespace moss::engine

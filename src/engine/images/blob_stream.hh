@@ -1,11 +1,13 @@
 // One blob on its way from the network: hashed, written to its file and passed on to whoever unpacks it.
 //
-// A thread of its own takes pieces from a small ring. The file is written past the page cache (O_DIRECT) where the
+// Its bytes lie in a small ring that the unpacker reads from as well (shared_ring.hh). A thread of its own takes pieces
+// from it. The file is written past the page cache (O_DIRECT) where the
 // filesystem can: a blob is not read again until somebody pushes it, and its pages would cost more than its bytes and
 // push out of memory what the user works with. When the ring is full the network waits: nothing queues up in memory,
 // however large a layer and however slow a disk.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -17,17 +19,18 @@
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/digest.hh"
+#include "moss/engine/shared_ring.hh"
 
 namespace moss::engine {
 
 class BlobStream {
  public:
-  /// `file` is empty and open for writing; `pipe` is the unpacker's and may lose its reader at any time: that is the
-  /// unpacker's to tell. Errors: an unknown digest algorithm; no memory.
-  static Result<std::unique_ptr<BlobStream>> start(Fd file, Fd pipe, std::string_view algorithm);
+  /// `file` is empty and open for writing; `ring` is of kRingBytes, and its reader, the unpacker, may go at any time:
+  /// that is the unpacker's to tell. Error: an unknown digest algorithm.
+  static Result<std::unique_ptr<BlobStream>> start(Fd file, RingWriter ring, std::string_view algorithm);
   BlobStream(const BlobStream&) = delete;
   BlobStream& operator=(const BlobStream&) = delete;
-  /// Stops, wherever it is. Only now does whoever reads the pipe see its end: keep the stream until what it says of the
+  /// Stops, wherever it is. Only now does the unpacker see the end: keep the stream until what it says of the
   /// digest is right.
   ~BlobStream();
 
@@ -40,8 +43,8 @@ class BlobStream {
   /// Becomes readable when there is room again, and when the stream has ended. Borrowed.
   int event() const { return event_.get(); }
   void clear_event();
-  /// Once all that came before close() is in the file and the pipe: its digest. At any time: why the file could not be
-  /// written. Nothing while it works.
+  /// Once all that came before close() is in the file and within the unpacker's reach: its digest. At any time: why the
+  /// file could not be written. Nothing while it works.
   std::optional<Result<std::string>> result();
 
   static constexpr size_t kPieceBytes = 1u << 20;
@@ -49,31 +52,28 @@ class BlobStream {
   static constexpr size_t kMaxOffer = kRingBytes / 2;
 
  private:
-  struct FreeRing {
-    void operator()(char* ring) const;
-  };
-
-  BlobStream(Fd file, Fd pipe, Digester digester);
+  BlobStream(Fd file, RingWriter ring, Digester digester);
+  uint64_t freed() const { return std::min(taken_, released_); }
+  void tell_of_room(uint64_t freed_before);
   void work();
   Result<Ok> stop_direct();
   Result<Ok> write_piece(std::string_view piece, uint64_t offset);
-  void pass_on(std::string_view piece);
   void notify() const;
 
   Fd file_;
-  Fd pipe_;
+  RingWriter ring_;  ///< its memory is of whoever offers, the rest of the thread
   Digester digester_;
   Fd event_;
   Fd stop_event_;
-  std::unique_ptr<char, FreeRing> ring_;
   bool direct_ = false;
   std::thread thread_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  uint64_t offered_ = 0;  ///< bytes put into the ring since the start
-  uint64_t taken_ = 0;    ///< bytes that were dealt with
-  bool refused_ = false;  ///< somebody waits for room
+  uint64_t offered_ = 0;   ///< bytes put into the ring since the start
+  uint64_t taken_ = 0;     ///< bytes that are hashed and in the file
+  uint64_t released_ = 0;  ///< bytes that the unpacker does not need any more
+  bool refused_ = false;   ///< somebody waits for room
   bool closed_ = false;
   bool stop_ = false;
   std::optional<Result<std::string>> result_;

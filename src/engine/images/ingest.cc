@@ -33,6 +33,7 @@ Result<Ingest> Ingest::begin(const std::string& store, const IdMap& map, const U
   Ingest ingest(store, map, TRY(UnpackWorker::start(map, unpack_options).context("start unpacking")));
   TRY(reclaim(store, ingest.remover()));
   TRY(settle_unsynced(store, ingest.remover()));
+  wait_for_removals(store);
   ingest.hold_ = TRY(hold_folder(store + "/blobs", Hold::shared));
   Result<Staging> staging = Staging::create(store, ingest.remover());
   if (!staging.ok()) return explain(staging.error(), store);
@@ -74,16 +75,20 @@ Result<Fd> Ingest::create_file(const std::string& name) {
   return file;
 }
 
-Result<UnpackJob> Ingest::unpack(size_t index, int input) {
-  const std::string folder = layer_folder(index);
+Result<Fd> make_layer_folder(int staging, const std::string& folder, const IdMap& map, const std::string& store) {
   const std::string inner = folder + "/fs";
-  if (::mkdirat(staging(), folder.c_str(), 0700) != 0 || ::mkdirat(staging(), inner.c_str(), 0755) != 0) {
-    return explain(sys_error("make a folder for a layer"), store_);
+  if (::mkdirat(staging, folder.c_str(), 0700) != 0 || ::mkdirat(staging, inner.c_str(), 0755) != 0) {
+    return explain(sys_error("make a folder for a layer"), store);
   }
-  const Fd destination = TRY(sys::open_at(staging(), inner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (::geteuid() == 0 && ::fchown(destination.get(), outside_root(map_.uids), outside_root(map_.gids)) != 0) {
+  Fd destination = TRY(sys::open_at(staging, inner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (::geteuid() == 0 && ::fchown(destination.get(), outside_root(map.uids), outside_root(map.gids)) != 0) {
     return sys_error("give the layer's folder to the container's root");
   }
+  return destination;
+}
+
+Result<UnpackJob> Ingest::unpack(size_t index, int input) {
+  const Fd destination = TRY(make_layer_folder(staging(), layer_folder(index), map_, store_));
   return worker_->unpack(input, destination.get());
 }
 

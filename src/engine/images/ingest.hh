@@ -82,6 +82,9 @@ class Ingest {
   bool collect_ = true;
 };
 
+/// Makes `folder`/fs in `staging`, for one layer of this map, and opens the inner one.
+Result<Fd> make_layer_folder(int staging, const std::string& folder, const IdMap& map, const std::string& store);
+
 /// Copies `from` (at its beginning) into the new staging file `name` and computes its digest.
 /// Errors: more than `max_bytes`.
 struct Copied {

@@ -26,9 +26,9 @@ uint64_t short_hash(std::string_view text) {
   return hash;
 }
 
-std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
-
 }  // namespace
+
+std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
 
 std::string blob_path(const std::string& store, const oci::Digest& digest) {
   return cat(store, "/blobs/", digest.algorithm(), "/", digest.hex());
@@ -56,6 +56,8 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
   return sys::exists(path + ".opaque") ? Unpacked::opaque : Unpacked::no;
 }
 
+Result<Ok> write_layout(const std::string& store) { return sys::replace_file(store + "/oci-layout", kLayoutText); }
+
 Result<Ok> make_store(const std::string& store) {
   const auto say = [&](Error error) { return explain(keep_images_elsewhere(std::move(error), store), store); };
   if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0)
@@ -65,8 +67,7 @@ Result<Ok> make_store(const std::string& store) {
     if (Result<Ok> made = sys::make_dirs(store + folder, 0700); !made.ok()) return say(made.error());
   }
   if (!sys::exists(store + "/oci-layout")) {
-    Result<Ok> written = sys::replace_file(store + "/oci-layout", kLayoutText);
-    if (!written.ok()) return say(written.error());
+    if (const Result<Ok> written = write_layout(store); !written.ok()) return say(written.error());
   }
   if (!sys::exists(store + "/index.json")) {
     Result<Ok> edited = edit_index(store, [](oci::Index&) { return Ok{}; });
@@ -222,21 +223,16 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
   return Ok{};
 }
 
-namespace {
-
-struct Referenced {
-  std::set<std::string> blobs;     ///< digests
-  std::set<std::string> diff_ids;  ///< hex
-};
-
-Result<Referenced> find_referenced(const std::string& store) {
+Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
-    const Image image = TRY(read_image(store, entry));
-    referenced.blobs.insert(image.manifest_digest);
-    referenced.blobs.insert(image.manifest.config.digest);
-    for (const ImageLayer& layer : image.layers) {
+    const Result<Image> image = read_image(store, entry);
+    if (!image.ok() && unreadable == Unreadable::refuse) return image.error();
+    if (!image.ok()) continue;
+    referenced.blobs.insert(image->manifest_digest);
+    referenced.blobs.insert(image->manifest.config.digest);
+    for (const ImageLayer& layer : image->layers) {
       referenced.blobs.insert(layer.blob.digest);
       referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
     }
@@ -244,21 +240,21 @@ Result<Referenced> find_referenced(const std::string& store) {
   return referenced;
 }
 
-}  // namespace
-
-Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
-  if (!sys::exists(store + "/blobs")) return Ok{};
+Result<std::optional<Staging>> move_garbage_away(const std::string& store, const TreeRemover& remove,
+                                                 Patience patience) {
+  std::optional<Staging> bin;
+  if (!sys::exists(store + "/blobs")) return bin;
   const auto hold = [&](const std::string& folder) -> Result<std::optional<Fd>> {
     if (patience == Patience::none) return try_hold_folder(folder, Hold::alone);
     return std::optional(TRY(hold_folder(folder, Hold::alone)));
   };
   std::optional<Fd> users = TRY(hold(store));
-  if (!users) return Ok{};
+  if (!users) return bin;
   std::optional<Fd> adders = TRY(hold(store + "/blobs"));
-  if (!adders) return Ok{};
+  if (!adders) return bin;
   // Nobody adds, nobody looks up: what no image names now is named by none later.
-  const Referenced referenced = TRY(find_referenced(store).context("collect garbage; nothing was removed"));
-  std::optional<Staging> bin;
+  const Referenced referenced =
+      TRY(find_referenced(store, Unreadable::refuse).context("collect garbage; nothing was removed"));
   const auto throw_away = [&](const std::string& path, const std::string& name) -> Result<Ok> {
     if (!bin) bin.emplace(TRY(Staging::create(store, remove)));
     if (::rename(path.c_str(), cat(bin->path(), "/", name).c_str()) != 0) return sys_error("move ", path, " away");
@@ -274,9 +270,12 @@ Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, 
     if (referenced.diff_ids.contains(name.substr(0, name.find('.')))) continue;
     TRY(throw_away(cat(store, "/layers/", name), name));
   }
-  // Removing may take long; nobody needs to wait for it.
-  adders.reset();
-  users.reset();
+  return bin;
+}
+
+Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience) {
+  // Removing may take long; by then nobody is kept from anything.
+  const std::optional<Staging> bin = TRY(move_garbage_away(store, remove, patience));
   return Ok{};
 }
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr std::string_view kListDigest = "dev.moss.list.digest";
 constexpr size_t kMaxIndexBytes = 32u << 20;
 
+/// "sha256:<hex>" without what is before the colon.
+std::string_view hex_of(std::string_view digest);
 std::string blob_path(const std::string& store, const oci::Digest& digest);
 /// Part of the names of unpacked layers: which ids a layer's files belong to.
 std::string map_key(const IdMap& map);
@@ -30,6 +33,8 @@ std::string layer_size_path(const std::string& store, const std::string& diff_id
 enum class Unpacked { no, yes, opaque };
 Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key);
 
+/// Writes the file that says that this is an image layout.
+Result<Ok> write_layout(const std::string& store);
 /// Makes the store's folders where they are missing.
 /// Errors: a home that cannot be written to; a store of a later format.
 Result<Ok> make_store(const std::string& store);
@@ -59,9 +64,21 @@ Error explain(Error error, const std::string& store);
 TreeRemover remover_for(const IdMap& map);
 /// Removes what killed commands left: staging folders, half-written copies of index.json, lock files.
 Result<Ok> reclaim(const std::string& store, const TreeRemover& remove);
+/// What the images of the store are made of.
+struct Referenced {
+  std::set<std::string> blobs;     ///< digests
+  std::set<std::string> diff_ids;  ///< hex
+};
+/// Errors: an entry of the index that cannot be followed, unless those are to be skipped.
+enum class Unreadable : bool { refuse, skip };
+Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable);
+
 /// Moves blobs and layers that no image names out of sight, then removes them. While somebody holds the store or its
 /// blobs it waits for them, or does nothing.
 enum class Patience : bool { none, wait };
 Result<Ok> collect_garbage(const std::string& store, const TreeRemover& remove, Patience patience = Patience::none);
+/// The first half of it: gives where everything now lies, for its end to remove. Nothing where there is nothing.
+Result<std::optional<Staging>> move_garbage_away(const std::string& store, const TreeRemover& remove,
+                                                 Patience patience = Patience::none);
 
 }  // namespace moss::engine

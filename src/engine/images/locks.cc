@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <utility>
 #include <vector>
 
+#include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -91,6 +93,37 @@ Result<Staging> Staging::create(const std::string& store, TreeRemover remove) {
 Staging::~Staging() {
   // What cannot be removed now is removed by the next command: the lock goes with this process.
   if (!name_.empty()) (void)remove_(store_ + "/staging", name_);
+}
+
+namespace {
+
+constexpr std::string_view kRemoving = "removing-";
+// Below this much of free space a command that adds an image waits for what others are removing.
+constexpr uint64_t kScarceBytes = 4ULL << 30;
+
+}  // namespace
+
+void Staging::remove_in_background() && {
+  const std::string parent = store_ + "/staging";
+  // Told apart from what is being filled: whoever is short of space waits for these.
+  const std::string name = cat(kRemoving, name_);
+  if (::rename(path().c_str(), cat(parent, "/", name).c_str()) == 0) name_ = name;
+  const TreeRemover& remove = remove_;
+  const std::string& removed = name_;
+  if (sys::run_in_background({dir_.get()}, [&] { (void)remove(parent, removed); })) name_.clear();
+}
+
+void wait_for_removals(const std::string& store) {
+  const std::string parent = store + "/staging";
+  struct statvfs disk;
+  if (::statvfs(parent.c_str(), &disk) != 0 || uint64_t{disk.f_bavail} * disk.f_frsize >= kScarceBytes) return;
+  const Result<std::vector<std::string>> names = sys::list_dir(parent);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!name.starts_with(kRemoving)) continue;
+    const Result<Fd> dir = sys::open_at(AT_FDCWD, cat(parent, "/", name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (dir.ok()) (void)flock_fd(dir->get(), LOCK_SH, name);
+  }
 }
 
 Result<Ok> reclaim_staging(const std::string& store, const TreeRemover& remove) {

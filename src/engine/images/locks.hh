@@ -60,6 +60,10 @@ class Staging {
   Staging& operator=(Staging&&) = delete;
   ~Staging();
 
+  /// Gives it to a process in the background, nobody's child, which removes it and holds its lock until then. For a
+  /// caller without threads; where no process can be made it is removed here.
+  void remove_in_background() &&;
+
   std::string path() const { return cat(store_, "/staging/", name_); }
   int dir() const { return dir_.get(); }
 
@@ -71,6 +75,9 @@ class Staging {
   Fd dir_;
   TreeRemover remove_;
 };
+
+/// Waits for every removal in the background, where the disk is nearly full.
+void wait_for_removals(const std::string& store);
 
 /// Removes every staging folder whose maker is gone. A store without staging/ has nothing to remove.
 Result<Ok> reclaim_staging(const std::string& store, const TreeRemover& remove);

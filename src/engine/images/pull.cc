@@ -1,7 +1,7 @@
 // Pulling: names to registries, documents to layers, layers to files.
 //
 // Each layer goes through one line (blob_stream.hh): bytes from libcurl are hashed, written to a file in staging and
-// given to the pipe of a child that unpacks. So the unpacking is done moments after the last byte, and a line that is
+// read by a child that unpacks. So the unpacking is done moments after the last byte, and a line that is
 // slower than the network slows the network down: nothing piles up in memory.
 #include "moss/engine/pull.hh"
 
@@ -26,7 +26,6 @@ namespace moss::engine {
 
 namespace {
 
-constexpr int kPipeBytes = 1 << 20;
 static_assert(kMaxHttpPiece <= BlobStream::kMaxOffer);
 constexpr int kIdleMs = 1000;
 constexpr int kLockPollMs = 50;
@@ -148,13 +147,9 @@ class LayerPull {
     }
     download.blob_name = cat("blob-", download.index);
     Fd file = TRY(ingest_.create_file(download.blob_name));
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-    const Fd reading(ends[0]);
-    Fd writing(ends[1]);
-    ::fcntl(writing.get(), F_SETPIPE_SZ, kPipeBytes);
-    download.job = TRY(ingest_.unpack(download.index, reading.get()));
-    download.stream = TRY(BlobStream::start(std::move(file), std::move(writing), digest.algorithm()));
+    RingWriter ring = TRY(RingWriter::create(BlobStream::kRingBytes));
+    download.job = TRY(ingest_.unpack(download.index, ring.take_reader().get()));
+    download.stream = TRY(BlobStream::start(std::move(file), std::move(ring), digest.algorithm()));
     tell(Progress::Phase::downloading, download);
     TRY(fetch(download));
     return true;
@@ -222,7 +217,7 @@ class LayerPull {
     return registry_.describe(response, cat("layer ", blob.digest));
   }
 
-  // The end of the pipe is the end of the layer: only what is verified may end.
+  // The end of the ring is the end of the layer: only what is verified may end.
   Result<Ok> verify(Download& download) {
     download.stream->clear_event();
     http_.resume();

@@ -290,7 +290,10 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
       return Ok{};
     }));
   }
-  TRY(collect_garbage(options.map));
+  const TreeRemover remover = remover_for(options.map);
+  TRY(reclaim(path_, remover));
+  std::optional<Staging> bin = TRY(move_garbage_away(path_, remover));
+  if (bin && options.in_background) std::move(*bin).remove_in_background();
   return removed;
 }
 
@@ -298,6 +301,20 @@ Result<Ok> ImageStore::collect_garbage(const IdMap& map) {
   const TreeRemover remove = remover_for(map);
   TRY(reclaim(path_, remove));
   return engine::collect_garbage(path_, remove);
+}
+
+Result<Ok> ImageStore::destroy(const IdMap& map) {
+  if (!sys::exists(path_)) return Ok{};
+  const TreeRemover remove = remover_for(map);
+  {
+    const Fd users = TRY(hold_folder(path_, Hold::alone));
+    std::optional<Fd> adders;
+    if (sys::exists(path_ + "/blobs")) adders = TRY(hold_folder(path_ + "/blobs", Hold::alone));
+    // Killed from here on, the store is empty, and the next command or the next reset takes the rest away.
+    if (::unlink((path_ + "/index.json").c_str()) != 0 && errno != ENOENT) return sys_error("remove ", path_);
+  }
+  const size_t slash = path_.find_last_of('/');
+  return remove(path_.substr(0, slash + 1), path_.substr(slash + 1));
 }
 
 Result<std::string> full_local_name(const std::string& text) {

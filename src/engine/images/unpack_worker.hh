@@ -2,7 +2,7 @@
 //
 // Layers are unpacked inside the container's user namespace, by a process that is started before this one loads libcurl
 // (whose resolver uses threads, and a fork beside threads may hang) and that holds nothing but its socket: no
-// credentials, no other layer's pipe. It forks one child for each layer.
+// credentials, no other layer's input. It forks one child for each layer.
 #pragma once
 
 #include <optional>
@@ -36,7 +36,8 @@ class UnpackWorker {
   /// Starts the process. The caller must have no threads. Errors: as sys::start_in_user_namespace.
   static Result<UnpackWorker> start(const IdMap& map, const UnpackOptions& options);
 
-  /// Unpacks the layer `input` (a pipe or a file at its beginning) into the folder `destination`.
+  /// Unpacks the layer `input` (a file at its beginning, a pipe, or a RingWriter's reader) into the folder
+  /// `destination`.
   Result<UnpackJob> unpack(int input, int destination);
   /// Ends every job that still runs and waits for it, so that nothing is written after.
   Result<Ok> stop_jobs();

@@ -2,16 +2,14 @@
 #include "unsynced.hh"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "layout.hh"
+#include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 
@@ -39,29 +37,6 @@ NoteName parse(std::string_view name) {
 std::vector<std::string> notes(const std::string& store) {
   Result<std::vector<std::string>> names = sys::list_dir(cat(store, kFolder));
   return names.ok() ? std::move(names).value() : std::vector<std::string>();
-}
-
-// What the two processes of sync_in_background() do: system calls only, since the caller may have had threads.
-
-// Whoever reads the caller's output must not wait for us, and none of the caller's locks may be kept: so this is done
-// before the caller goes on.
-void keep_only(int a, int b) {
-  const unsigned low = static_cast<unsigned>(std::min(a, b));
-  const unsigned high = static_cast<unsigned>(std::max(a, b));
-  if (low > 0) ::close_range(0, low - 1, 0);
-  if (high > low + 1) ::close_range(low + 1, high - 1, 0);
-  ::close_range(high + 1, ~0U, 0);
-}
-
-[[noreturn]] void sync_and_forget(int store, const char* note) {
-  ::setsid();
-  // A shutdown sends these and then waits; half a second is what we need.
-  for (const int signal : {SIGTERM, SIGHUP, SIGINT}) ::signal(signal, SIG_IGN);
-  if (::syncfs(store) == 0) {
-    ::unlinkat(store, note, 0);
-    ::unlinkat(store, kFolder.data() + 1, AT_REMOVEDIR);
-  }
-  ::_exit(0);
 }
 
 }  // namespace
@@ -96,19 +71,14 @@ void UnsyncedNote::sync_in_background() {
   const std::string name = std::exchange(name_, {});
   const Fd note = std::move(file_);
   const Result<Fd> store = sys::open_at(AT_FDCWD, store_, O_RDONLY | O_DIRECTORY);
-  // Twice, so that it is nobody's to wait for.
-  const pid_t between = store.ok() ? ::fork() : -1;
-  if (between == 0) {
-    keep_only(store->get(), note.get());
-    if (::fork() == 0) sync_and_forget(store->get(), name.c_str());
-    ::_exit(0);
-  }
-  if (between > 0) {
-    while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  } else if (sync_filesystem(store_).ok()) {
-    ::unlink(cat(store_, "/", name).c_str());
-  }
+  // System calls only, since the caller may have had threads.
+  const auto sync_and_forget = [store = store.ok() ? store->get() : -1, note = name.c_str()] {
+    if (::syncfs(store) != 0) return;
+    ::unlinkat(store, note, 0);
+    ::unlinkat(store, kFolder.data() + 1, AT_REMOVEDIR);
+  };
+  if (store.ok() && sys::run_in_background({store->get(), note.get()}, sync_and_forget)) return;
+  if (sync_filesystem(store_).ok()) ::unlink(cat(store_, "/", name).c_str());
 }
 
 std::set<std::string> lost_manifests(const std::string& store) {

@@ -1,13 +1,10 @@
 // Inflating and hashing on one thread, parsing and writing on the other.
 #include "layer_stream.hh"
 
-#include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace moss::engine {
 
@@ -16,25 +13,19 @@ namespace {
 // Large enough that handing over costs nothing, small enough that the ring stays in the second-level cache.
 constexpr size_t kBufferBytes = 256u << 10;
 constexpr size_t kBuffers = 8;
-constexpr size_t kInputBytes = 256u << 10;
 
 }  // namespace
 
-LayerStream::LayerStream(int input_fd, const UnpackOptions& options, Digester digester)
-    : input_fd_(input_fd),
-      options_(options),
-      input_(2 * kInputHeadroom + kInputBytes),
-      digester_(std::move(digester)) {}
+LayerStream::LayerStream(const UnpackOptions& options, Digester digester)
+    : options_(options), digester_(std::move(digester)) {}
 
 Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const UnpackOptions& options,
                                                        GzipLibrary library) {
   Digester digester = TRY(Digester::create("sha256"));
-  std::unique_ptr<LayerStream> stream(new LayerStream(input_fd, options, std::move(digester)));
-  struct stat status{};
-  if (::fstat(input_fd, &status) != 0) return sys_error("look at the layer's input");
-  stream->input_may_block_ = !S_ISREG(status.st_mode);
+  std::unique_ptr<LayerStream> stream(new LayerStream(options, std::move(digester)));
   stream->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!stream->stop_event_) return sys_error("make an event");
+  stream->input_ = TRY(open_layer_input(input_fd, stream->stop_event_.get()));
 
   // A pipe may give its first bytes one by one.
   constexpr size_t kTellingBytes = 512;
@@ -69,28 +60,11 @@ LayerStream::~LayerStream() {
   thread_.join();
 }
 
-// Adds to the unread input, keeping what is left of it and the headroom in front.
 Result<Ok> LayerStream::refill() {
-  // Twice the headroom: the unread part may itself begin within the first one.
-  uint8_t* const start = input_.data() + 2 * kInputHeadroom;
-  if (unread_.data() != nullptr) {
-    std::memmove(start - kInputHeadroom, unread_.data() - kInputHeadroom, kInputHeadroom + unread_.size());
-  }
-  while (true) {
-    if (input_may_block_) {
-      pollfd polled[] = {{.fd = input_fd_, .events = POLLIN}, {.fd = stop_event_.get(), .events = POLLIN}};
-      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return sys_error("wait for the layer");
-      if (polled[1].revents != 0) return Error(ECANCELED, "read the layer");
-      if (polled[0].revents == 0) continue;
-    }
-    const ssize_t got = ::read(input_fd_, start + unread_.size(), kInputBytes - unread_.size());
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got < 0) return sys_error("read the layer");
-    input_ended_ = got == 0;
-    compressed_bytes_ += static_cast<uint64_t>(got);
-    unread_ = {start, unread_.size() + static_cast<size_t>(got)};
-    return Ok{};
-  }
+  const size_t before = unread_.size();
+  input_ended_ = !TRY(input_->add_to(unread_));
+  compressed_bytes_ += unread_.size() - before;
+  return Ok{};
 }
 
 // Less than asked for only at the end of the layer.
@@ -106,7 +80,7 @@ Result<size_t> LayerStream::fill(std::span<uint8_t> out) {
       if (!inflater_->may_end() || !unread_.empty()) return Error(0, "the layer is cut off");
       break;
     }
-    if (unread_.size() >= kInputBytes) return Error(0, "the layer's compressed data is damaged");
+    if (unread_.size() >= LayerInput::kEnough) return Error(0, "the layer's compressed data is damaged");
     TRY(refill());
   }
   const size_t filled = out.size() - rest.size();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "inflate.hh"
+#include "layer_input.hh"
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/digest.hh"
@@ -42,7 +43,7 @@ class LayerStream {
   uint64_t bytes() const { return bytes_; }
 
  private:
-  LayerStream(int input_fd, const UnpackOptions& options, Digester digester);
+  LayerStream(const UnpackOptions& options, Digester digester);
   Result<Ok> refill();
   Result<size_t> fill(std::span<uint8_t> out);
   Result<Ok> check_limits() const;
@@ -50,15 +51,13 @@ class LayerStream {
   void hash_one(std::unique_lock<std::mutex>& lock);
   void work();
 
-  const int input_fd_;
   const UnpackOptions options_;
 
   // Of the producing side: the thread's while it runs, else the caller's.
   std::unique_ptr<Inflater> inflater_;
-  std::vector<uint8_t> input_;
+  std::unique_ptr<LayerInput> input_;
   std::span<const uint8_t> unread_;
   bool input_ended_ = false;
-  bool input_may_block_ = false;
   uint64_t compressed_bytes_ = 0;
   uint64_t bytes_ = 0;
 
