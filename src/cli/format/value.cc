@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -75,7 +74,8 @@ void append_json_text(std::string& out, std::string_view text) {
 
 std::string number_text(double number) {
   char text[40];
-  if (number == std::floor(number) && std::fabs(number) < 1e15) {
+  // Not std::floor, which would link libm to every start.
+  if (number > -1e15 && number < 1e15 && static_cast<double>(static_cast<int64_t>(number)) == number) {
     ::snprintf(text, sizeof text, "%.0f", number);
   } else {
     ::snprintf(text, sizeof text, "%.17g", number);
