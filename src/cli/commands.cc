@@ -18,6 +18,9 @@ constexpr Command kContainerCommands[] = {
     {"diff", "[OPTIONS] NAME", "show what a container changed, or an image's top layer", define_diff},
     {"commit", "[OPTIONS] CONTAINER [NAME]", "make an image of a container", define_commit},
     {"export", "[OPTIONS] CONTAINER", "write a container's files as a tar", define_export},
+    {"mount", "[OPTIONS] [CONTAINER...]", "mount containers' files, or list what is mounted", define_mount},
+    {"unmount", "[OPTIONS] CONTAINER...", "end what mount did", define_unmount},
+    {"umount", "[OPTIONS] CONTAINER...", "the same as unmount", define_unmount},
     {"inspect", "[OPTIONS] NAME...", "show all about containers or images, as JSON", define_inspect},
 };
 
@@ -57,9 +60,12 @@ constexpr Command kImageGroup[] = {
     {"inspect", "[OPTIONS] IMAGE...", "show all about images, as JSON", define_image_inspect},
     {"ls", "[OPTIONS] [NAME]", "list images", define_images},
     {"list", "[OPTIONS] [NAME]", "list images", define_images},
+    {"mount", "[OPTIONS] [IMAGE...]", "mount images' files, or list what is mounted", define_image_mount},
     {"prune", "[OPTIONS]", "remove images that nobody uses", define_image_prune},
     {"rm", "[OPTIONS] IMAGE...", "remove images", define_rmi},
     {"tree", "[OPTIONS] IMAGE", "show an image's layers, and whose they are too", define_image_tree},
+    {"unmount", "[OPTIONS] IMAGE...", "end what mount did", define_image_unmount},
+    {"umount", "[OPTIONS] IMAGE...", "the same as unmount", define_image_unmount},
 };
 
 constexpr Command kSystemGroup[] = {

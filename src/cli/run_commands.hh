@@ -35,6 +35,12 @@ void define_image_diff(CLI::App& app);
 void define_export(CLI::App& app);
 void define_commit(CLI::App& app);
 
+// mounts.cc
+void define_mount(CLI::App& app);
+void define_unmount(CLI::App& app);
+void define_image_mount(CLI::App& app);
+void define_image_unmount(CLI::App& app);
+
 // inspect.cc
 void define_inspect(CLI::App& app);
 void define_image_inspect(CLI::App& app);

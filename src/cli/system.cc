@@ -9,8 +9,10 @@
 #include "moss/cli/report.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/info.hh"
+#include "moss/engine/mounts.hh"
 #include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
+#include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
@@ -116,7 +118,15 @@ void define_unshare(CLI::App& app) {
       std::vector<char*> argv;
       for (std::string& word : words) argv.push_back(word.data());
       argv.push_back(nullptr);
+      // moss inside looks for its things where it does outside, and mounts in a folder that goes with this process.
+      const engine::Paths paths = TRY(engine::find_paths());
+      TRY(sys::make_dirs(paths.run + "/mounts", 0700));
+      const sys::TemporaryDir mounts = TRY(sys::TemporaryDir::create(paths.run + "/mounts", "unshare-"));
       return sys::run_in_user_namespace(map.map, [&] {
+        const auto parent_of = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
+        ::setenv("XDG_DATA_HOME", parent_of(paths.data).c_str(), 1);
+        ::setenv("XDG_RUNTIME_DIR", parent_of(paths.run).c_str(), 1);
+        ::setenv(engine::kMountsVariable, mounts.path().c_str(), 1);
         ::execvp(argv[0], argv.data());
         const bool absent = errno == ENOENT;
         return fail(sys_error("execute ", words.front()).with_exit_code(absent ? 127 : 126));
