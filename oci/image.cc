@@ -116,6 +116,22 @@ inline constexpr auto fields<ImageConfig> = std::tuple(
     optional("variant", in(&ImageConfig::platform, &Platform::variant)), optional("config", &ImageConfig::config),
     object<kRootfs>("rootfs"), optional("history", &ImageConfig::history));
 
+template <>
+inline constexpr auto fields<Outline> =
+    std::tuple(optional("mediaType", &Outline::media_type), presence("config", &Outline::has_config),
+               presence("layers", &Outline::has_layers), presence("manifests", &Outline::has_manifests),
+               presence("fsLayers", &Outline::has_fs_layers));
+
+// Docker's image spec v1.2 "Combined Image JSON + Filesystem Changeset Format".
+template <>
+inline constexpr auto fields<ArchivedImage> =
+    std::tuple(required("Config", &ArchivedImage::config), optional("RepoTags", &ArchivedImage::tags),
+               optional("Layers", &ArchivedImage::layers));
+
+Result<Outline> decode_outline(std::string_view json) { return decode<Outline>("manifest", json); }
+Result<std::vector<ArchivedImage>> decode_archived_images(std::string_view json) {
+  return decode<std::vector<ArchivedImage>>("manifest.json", json);
+}
 Result<Manifest> decode_manifest(std::string_view json) { return decode<Manifest>("image manifest", json); }
 Result<Index> decode_index(std::string_view json) { return decode<Index>("image index", json); }
 Result<ImageConfig> decode_image_config(std::string_view json) { return decode<ImageConfig>("image config", json); }

@@ -170,7 +170,7 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
   bool next_element() {
     Frame& frame = frames_.back();
     frame.is_between = false;
-    if (++frame.count > kMaxElements) return complain(cat("more than ", kMaxElements, " elements"));
+    if (!count_element(frame)) return false;
     frame.pending = frame.type->append(frame.at);
     frame.pending.rule = frame.rule;
     return true;
@@ -179,7 +179,7 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
   bool map_key(Frame& frame) {
     frame.is_between = false;
     if (frame.key.find('\0') != std::string::npos) return complain("a key with a NUL byte (\\u0000)");
-    if (++frame.count > kMaxElements) return complain(cat("more than ", kMaxElements, " elements"));
+    if (!count_element(frame)) return false;
     frame.pending = frame.type->insert(frame.at, frame.key);
     if (frame.pending.at == nullptr) return complain("given twice");
     frame.pending.rule = frame.rule;
@@ -232,6 +232,12 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
+  bool count_element(Frame& frame) {
+    if (++frame.count > kMaxElements) return complain(cat("more than ", kMaxElements, " elements"));
+    if (++elements_ > kMaxAllElements) return complain(cat("more than ", kMaxAllElements, " elements in the document"));
+    return true;
+  }
+
   bool wrong_type(const Slot& slot, std::string_view found) {
     const bool has_rule = slot.rule != nullptr && slot.type->kind == Kind::integer && slot.rule->integer != nullptr;
     return complain(cat("expected ", has_rule ? slot.rule->expected : slot.type->expected, ", found ", found));
@@ -263,6 +269,7 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
   std::string_view json_;
   Slot root_;
   std::vector<Frame> frames_;
+  size_t elements_ = 0;       ///< of all lists and maps
   size_t skipped_depth_ = 0;  ///< objects and lists open inside something that is passed over
   std::string error_;
 };

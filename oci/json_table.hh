@@ -41,6 +41,8 @@ namespace moss::oci {
 inline constexpr size_t kMaxDepth = 64;
 /// More elements in one list or map than any real document has: a few bytes of JSON each, but a struct of ours each.
 inline constexpr size_t kMaxElements = 100'000;
+/// And all lists and maps of a document together: many of them could hold that much each.
+inline constexpr size_t kMaxAllElements = 200'000;
 
 /// An integer as JSON spells it. "-0" is negative with bits 0, and fits no type.
 struct Integer {
@@ -76,6 +78,7 @@ struct AsItself {};    ///< as its type says
 struct AsKeys {};      ///< a list of texts, written as an object with these keys and empty objects as values
 struct AsConstant {};  ///< no member at all: always the same text
 struct AsRefused {};   ///< no member at all: see Presence::refused
+struct AsPresence {};  ///< a bool here: whether the property is there, whatever it holds. Only for reading
 template <const auto& kTable>
 struct AsObject {};  ///< an object in JSON whose members belong to the same struct here
 
@@ -125,6 +128,11 @@ constexpr Field<AsConstant, std::identity> constant(std::string_view name, const
 /// A property whose presence shows that the document is something else.
 constexpr Field<AsRefused, std::identity> refused(std::string_view name, const char* why) {
   return {name, Presence::refused, std::identity{}, nullptr, why};
+}
+/// Whether a property is there.
+template <typename Get>
+constexpr Field<AsPresence, Get> presence(std::string_view name, Get get) {
+  return {name, Presence::optional, get};
 }
 /// A member of a member: in(&ImageConfig::platform, &Platform::os).
 template <typename Outer, typename Inner>
@@ -233,6 +241,9 @@ inline constexpr auto kEntries = []<size_t... I>(std::index_sequence<I...>) {
                    using Shape = decltype([]<typename S, typename G>(const Field<S, G>&) { return S{}; }(f));
                    if constexpr (std::same_as<Shape, AsConstant> || std::same_as<Shape, AsRefused>) {
                      return {&kCheckedText, nullptr, f.rule};
+                   } else if constexpr (std::same_as<Shape, AsPresence>) {
+                     member = true;
+                     return {};
                    } else if constexpr (std::same_as<Shape, AsKeys>) {
                      return {&kKeysType, &member, f.rule};
                    } else if constexpr (is_object_shape<Shape>) {

@@ -48,6 +48,8 @@ setup_file() {
   wait_for 60 is_synced
 }
 is_synced() { [[ ! -e $XDG_DATA_HOME/moss/unsynced ]]; }
+# The files of a removed image go in the background, after the command.
+is_removed() { ! compgen -G "$XDG_DATA_HOME/moss/staging/removing-*" >/dev/null; }
 
 setup() {
   use_home "$BATS_TEST_TMPDIR"
@@ -62,6 +64,7 @@ teardown() { e2e_teardown; }
 e2e_teardown() {
   moss rm --force --all --time 0 >/dev/null
   cd /
+  wait_for 1 is_removed 2>/dev/null || true # a test may have killed who does it
   local left
   left=$(leftovers; store_faults)
   as_owner rm -rf "$BATS_TEST_TMPDIR"

@@ -16,15 +16,20 @@ inline void must(bool holds, const char* promise) {
   std::abort();
 }
 
+/// Whatever came in, its error fits into a line of a terminal and steers nothing there.
+template <typename R>
+void must_be_short_and_printable(const R& result) {
+  if (result.ok()) return;
+  const std::string error = result.error().to_string();
+  must(error.size() < 2000, "errors stay short");
+  for (const char c : error) must(static_cast<unsigned char>(c) >= 0x20, "errors are printable");
+}
+
 template <typename Decode, typename Encode>
 void round_trip(std::string_view input, Decode decode, Encode encode) {
   const auto first = decode(input);
-  if (!first.ok()) {
-    const std::string error = first.error().to_string();
-    must(error.size() < 2000, "errors stay short");
-    for (const char c : error) must(static_cast<unsigned char>(c) >= 0x20, "errors are printable");
-    return;
-  }
+  must_be_short_and_printable(first);
+  if (!first.ok()) return;
   const std::string written = encode(*first);
   const auto second = decode(written);
   must(second.ok(), "what was written can be read");

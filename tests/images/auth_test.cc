@@ -44,6 +44,11 @@ TEST(TokenUrl, NothingIsSentOverPlainHttp) {
   const Challenge bearer{"bearer", {{"realm", "http://auth.example/token"}}};
   EXPECT_THAT(error_of(token_url(bearer, "s", false)), HasSubstr("which is not https"));
   EXPECT_TRUE(succeeded(token_url(bearer, "s", true)));
+  EXPECT_TRUE(succeeded(token_url({"bearer", {{"realm", "http://127.0.0.1:5001/token"}}}, "s", false)));
+  for (const char* elsewhere :
+       {"http://127.0.0.1:80@auth.example/", "http://127.0.0.1.auth.example/", "http:///127.0.0.1"}) {
+    EXPECT_THAT(error_of(token_url({"bearer", {{"realm", elsewhere}}}, "s", false)), HasSubstr("which is not https"));
+  }
   EXPECT_THAT(error_of(token_url({"bearer", {{"realm", "file:///etc/passwd"}}}, "s", true)),
               HasSubstr("which is not https"));
 }

@@ -297,6 +297,31 @@ TEST_F(Load, AnArchiveLargerThanAllowedIsRefused) {
   EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
 }
 
+TEST_F(Load, AnArchiveThatIsABombIsRefused) {
+  const std::string path =
+      write("bomb.tar.gz", gzip(TarWriter().file("a", std::string(3'000'000, '\0')).file("b", "x").finish()));
+  const engine::UnpackOptions limits{.max_ratio = 100, .ratio_free_bytes = 1'000'000};
+  EXPECT_THAT(error_of(engine::load(store(), path, {.map = single_id(), .unpack = limits})),
+              HasSubstr("a decompression bomb"));
+  EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
+}
+
+TEST_F(Load, ASparseFileInAnArchiveIsNotFilledUp) {
+  // Its size alone decides: the holes of a pebibyte would be written for days.
+  TarHeader huge{.name = "GNUSparseFile.0/f", .size = 512};
+  const std::string records = TarWriter::record("GNU.sparse.major", "1") + TarWriter::record("GNU.sparse.minor", "0") +
+                              TarWriter::record("GNU.sparse.name", "f") +
+                              TarWriter::record("GNU.sparse.realsize", cat(uint64_t{1} << 50));
+  const std::string archive = TarWriter().pax(records).header(huge).body("1\n0\n0\n").finish();
+  EXPECT_THAT(refusal_of(write("sparse.tar", archive)), HasSubstr("holds more than is allowed"));
+}
+
+TEST_F(Load, AnArchiveOfNamesIsRefused) {
+  TarWriter archive;
+  for (int i = 0; i < 3000; ++i) archive.long_name(cat(i, std::string(4000, 'n'))).symlink("x", "y");
+  EXPECT_THAT(refusal_of(write("names.tar", archive.finish())), HasSubstr("the names in the archive are too long"));
+}
+
 TEST_F(Load, AHostileManifestJsonIsRefused) {
   for (const char* text : {"", "{}", "[]", "[1]", R"([{"Config":7}])", R"([{"Config":"x","Layers":"y"}])",
                            R"([{"Config":"x","Layers":[1]}])", R"([{"Config":"none","Layers":[]}])"}) {

@@ -52,6 +52,37 @@ TEST(HostileJson, ListsAndMapsHaveALimit) {
   EXPECT_EQ(error_of(decode_image_config(labels)), "image config: config.Labels.100000: more than 100000 elements");
 }
 
+TEST(HostileJson, AWholeDocumentHasALimitToo) {
+  std::string manifest = R"({"schemaVersion": 2, "config": {"mediaType": "a/b", "digest": "sha256:)" +
+                         repeated("0", 64) + R"(", "size": 0, "urls": [)" + repeated("\"\",", 99'999) +
+                         R"(""], "annotations": {)";
+  for (size_t i = 0; i < 99'999; ++i) manifest += cat('"', i, "\":\"\",");
+  EXPECT_EQ(error_of(decode_manifest(manifest + R"("a":""}}, "layers": [{)")),
+            "image manifest: layers[0]: more than 200000 elements in the document");
+}
+
+TEST(HostileJson, AnOutlineSeesOnlyTheTop) {
+  EXPECT_EQ(value_of(decode_outline(R"({"mediaType": "a/b", "layers": 7, "x": {"manifests": []}})")),
+            (Outline{.media_type = "a/b", .has_layers = true}));
+  EXPECT_EQ(value_of(decode_outline(R"({"config": {}, "manifests": [], "fsLayers": "", "layers": null})")),
+            (Outline{.has_config = true, .has_manifests = true, .has_fs_layers = true}));
+  EXPECT_EQ(value_of(decode_outline("{}")), Outline{});
+  EXPECT_EQ(error_of(decode_outline("[]")), "manifest: expected object, found list");
+  EXPECT_EQ(error_of(decode_outline(R"({"mediaType": "a/b", "mediaType": "c/d"})")),
+            "manifest: mediaType: given twice");
+  EXPECT_EQ(error_of(decode_outline(cat(R"({"layers": )", repeated("[", 1'000'000)))),
+            "manifest: layers: nested deeper than 64 levels");
+}
+
+TEST(HostileJson, DockersListIsALimitedOne) {
+  EXPECT_EQ(value_of(decode_archived_images(R"([{"Config": "c", "RepoTags": null, "Layers": ["l"], "Parent": ""}])")),
+            (std::vector<ArchivedImage>{{.config = "c", .tags = {}, .layers = {"l"}}}));
+  EXPECT_EQ(error_of(decode_archived_images(R"([{"Layers": []}])")), "manifest.json: [0]: Config is missing");
+  EXPECT_EQ(error_of(decode_archived_images("{}")), "manifest.json: expected list, found object");
+  EXPECT_EQ(error_of(decode_archived_images(cat("[", repeated("[", 4'000'000)))),
+            "manifest.json: [0]: expected object, found list");
+}
+
 TEST(HostileJson, WhatIsNotJsonIsToldByPlace) {
   EXPECT_EQ(error_of(decode_config("")), "config.json: not valid JSON at line 1, column 1, where it ends too early");
   EXPECT_EQ(error_of(decode_config("{\n  \"root\": }")),

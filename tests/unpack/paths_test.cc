@@ -162,6 +162,21 @@ TEST_F(LayerPaths, EntriesAreLimited) {
   EXPECT_EQ(unpack(layer, {.single_id = true, .max_entries = 3}).error, "");
 }
 
+TEST_F(LayerPaths, WhatIsKeptInMindIsLimited) {
+  const engine::UnpackOptions options{.single_id = true, .max_kept_bytes = 100'000};
+  TarWriter again, whiteouts, folders, devices;
+  for (int i = 0; i < 1000; ++i) {
+    again.folder("n").file("n");
+    whiteouts.file(".wh.n").file(".wh.a-name-that-is-not-short");
+    folders.folder(cat("d/", i));
+    devices.header({.name = cat("c", std::string(60, 'n'), i), .type = '3', .major = 1, .minor = 3});
+  }
+  for (const TarWriter& tar : {again, whiteouts, folders, devices}) {
+    EXPECT_THAT(unpack(tar.finish(), options).error, HasSubstr("too many folders, whiteouts and devices"));
+  }
+  EXPECT_EQ(unpack(folders.finish()).error, "");
+}
+
 TEST_F(LayerPaths, NamesAreBytes) {
   const Outcome out = unpack(TarWriter()
                                  .file("\xff\xfe raw")

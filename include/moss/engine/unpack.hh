@@ -19,6 +19,8 @@ struct UnpackOptions {
   uint64_t max_ratio = 200;
   uint64_t ratio_free_bytes = 256u << 20;
   uint64_t max_entries = 10'000'000;
+  /// Of what must be kept in mind until the layer's end: its folders, whiteouts and devices. 300,000 folders at least.
+  uint64_t max_kept_bytes = 32u << 20;
 };
 
 struct UnpackedLayer {

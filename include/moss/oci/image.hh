@@ -126,6 +126,24 @@ struct ImageConfig {
   bool operator==(const ImageConfig&) const = default;
 };
 
+/// What shows which kind of document this is: the properties at its top, without what they hold.
+struct Outline {
+  std::string media_type;
+  bool has_config = false;
+  bool has_layers = false;
+  bool has_manifests = false;
+  bool has_fs_layers = false;  ///< Docker's schema 1
+  bool operator==(const Outline&) const = default;
+};
+
+/// One image in the manifest.json of Docker's archives (docker save). Names of files in the archive, as written.
+struct ArchivedImage {
+  std::string config;
+  std::vector<std::string> tags;
+  std::vector<std::string> layers;
+  bool operator==(const ArchivedImage&) const = default;
+};
+
 /// The media types that moss writes or tells apart. media-types.md, and Docker's image manifest version 2 schema 2.
 inline constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v1+json";
@@ -146,6 +164,11 @@ inline constexpr std::string_view kDockerLayerGzip = "application/vnd.docker.ima
 Result<Manifest> decode_manifest(std::string_view json);
 Result<Index> decode_index(std::string_view json);
 Result<ImageConfig> decode_image_config(std::string_view json);
+
+/// Any document that a registry may call a manifest. Refuses only what is no JSON object.
+Result<Outline> decode_outline(std::string_view json);
+/// manifest.json of Docker's archives.
+Result<std::vector<ArchivedImage>> decode_archived_images(std::string_view json);
 
 /// Compact JSON, the same bytes for the same value: fit to be hashed.
 std::string encode_manifest(const Manifest& manifest);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "ingest.hh"
 #include "input.hh"
@@ -23,7 +22,8 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxListBytes = 8u << 20;  // index.json and manifest.json
+constexpr size_t kMaxListBytes = 8u << 20;        // index.json
+constexpr size_t kMaxDockerListBytes = 2u << 20;  // manifest.json: a thousand images have less than half of it
 constexpr size_t kMaxImages = 1000;
 constexpr int64_t kMaxBlobBytes = 1LL << 40;
 constexpr std::string_view kContainerdName = "io.containerd.image.name";
@@ -213,48 +213,21 @@ std::string layer_type(std::string_view start) {
   return std::string(oci::kOciLayerTar);
 }
 
-// One entry of manifest.json.
-struct DockerImage {
-  std::string config;
-  std::vector<std::string> tags;
-  std::vector<std::string> layers;
-};
-
-Result<std::vector<DockerImage>> parse_docker_manifest(const std::string& text) {
-  const auto document = nlohmann::json::parse(text, nullptr, false);
-  if (!document.is_array()) return Error(0, "manifest.json: expected a list of images");
-  const auto strings = [](const nlohmann::json& entry, const char* name) -> Result<std::vector<std::string>> {
-    std::vector<std::string> out;
-    const auto list = entry.find(name);
-    if (list == entry.end() || list->is_null()) return out;
-    if (!list->is_array()) return Error(0, "manifest.json: ", name, ": expected a list");
-    for (const auto& item : *list) {
-      if (!item.is_string()) return Error(0, "manifest.json: ", name, ": expected strings");
-      out.push_back(item.get<std::string>());
-    }
-    return out;
-  };
-  std::vector<DockerImage> images;
-  for (const auto& entry : document) {
-    if (!entry.is_object()) return Error(0, "manifest.json: expected objects");
-    DockerImage image;
-    const auto config = entry.find("Config");
-    if (config == entry.end() || !config->is_string()) return Error(0, "manifest.json: Config: expected a file's name");
-    image.config = config->get<std::string>();
-    image.tags = TRY(strings(entry, "RepoTags"));
-    image.layers = TRY(strings(entry, "Layers"));
+Result<std::vector<oci::ArchivedImage>> read_docker_list(Source& source) {
+  const std::string text = TRY(source.read("manifest.json", kMaxDockerListBytes));
+  std::vector<oci::ArchivedImage> images = TRY(oci::decode_archived_images(text));
+  if (images.empty()) return Error(0, "manifest.json: no image is in there");
+  if (images.size() > kMaxImages) return Error(0, "manifest.json: more than ", kMaxImages, " images");
+  for (const oci::ArchivedImage& image : images) {
     if (image.layers.size() > kMaxLayers) {
       return Error(0, "manifest.json: the image has ", image.layers.size(), " layers; moss takes at most ", kMaxLayers);
     }
-    images.push_back(std::move(image));
-    if (images.size() > kMaxImages) return Error(0, "manifest.json: more than ", kMaxImages, " images");
   }
-  if (images.empty()) return Error(0, "manifest.json: no image is in there");
   return images;
 }
 
 // Docker's archives have no manifest of their own: one is written for what they hold.
-Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, const DockerImage& docker) {
+Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, const oci::ArchivedImage& docker) {
   std::string config = TRY(source.read(docker.config, kMaxConfigBytes));
   std::vector<oci::Descriptor> layers;
   for (const std::string& name : docker.layers) {
@@ -273,8 +246,7 @@ Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, cons
 
 Result<std::vector<Image>> load_docker_archive(Ingest& ingest, Source& source, const LoadOptions& options) {
   std::vector<Image> images;
-  const std::string text = TRY(source.read("manifest.json", kMaxListBytes));
-  for (const DockerImage& docker : TRY(parse_docker_manifest(text))) {
+  for (const oci::ArchivedImage& docker : TRY(read_docker_list(source))) {
     const ResolvedImage image = TRY(describe_docker_image(ingest, source, docker));
     if (options.platform && image.config.platform.architecture != options.platform->architecture) continue;
     std::vector<std::string> names;
@@ -344,8 +316,8 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
     FolderSource layout(ingest, std::move(fd));
     return load_layout(ingest, layout, place.image, options).context("load ", place.path);
   }
-  ArchiveFiles files =
-      TRY(ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes).context("load ", place.path));
+  ArchiveFiles files = TRY(
+      ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes, options.unpack).context("load ", place.path));
   ArchiveSource archive(ingest, std::move(files));
   const bool docker = archive.has("manifest.json");
   if (docker && place.kind != Place::Kind::oci_archive) {

@@ -23,7 +23,8 @@ struct Challenge {
 std::vector<Challenge> parse_challenges(std::string_view header);
 
 /// The address to ask for a token: the realm with service and scope. Pure.
-/// Errors: no realm; a realm that is not https, or not even http where `allow_http` (CVE-2019-10214).
+/// Errors: no realm; a realm that is not https (CVE-2019-10214). Plain http is for this machine's own addresses, and
+/// for others where `allow_http`.
 Result<std::string> token_url(const Challenge& bearer, const std::string& scope, bool allow_http);
 
 /// The token in a token server's answer. Pure.

@@ -47,14 +47,14 @@ struct Blob {
   std::string media_type;
 };
 
-Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
+Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes, const UnpackOptions& limits) {
   Blob blob{.name = "rootfs",
             .content = TRY(copy_to_staging(ingest, input, "rootfs", max_bytes, "sha256")),
             .media_type = ""};
   const std::optional<std::string_view> type = TRY(detect_type(blob.content.file.get()));
   if (!type) {
     if (::lseek(blob.content.file.get(), 0, SEEK_SET) != 0) return sys_error("read what was copied");
-    blob.content = TRY(decompress_to_staging(ingest, blob.content.file.get(), "rootfs.tar", max_bytes));
+    blob.content = TRY(decompress_to_staging(ingest, blob.content.file.get(), "rootfs.tar", max_bytes, limits));
     blob.name = "rootfs.tar";
   }
   blob.media_type = type.value_or(oci::kOciLayerTar);
@@ -63,7 +63,7 @@ Result<Blob> stage_blob(Ingest& ingest, int input, int64_t max_bytes) {
 
 Result<Image> import_layer(Ingest& ingest, int input, oci::ImageConfig config, const std::vector<std::string>& names,
                            const LoadOptions& options) {
-  const Blob blob = TRY(stage_blob(ingest, input, options.max_archive_bytes));
+  const Blob blob = TRY(stage_blob(ingest, input, options.max_archive_bytes, options.unpack));
   const Fd content = TRY(sys::open_at(ingest.staging(), blob.name, O_RDONLY));
   const size_t index = ingest.next_index();
   UnpackJob job = TRY(ingest.unpack(index, content.get()));

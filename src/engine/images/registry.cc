@@ -7,7 +7,7 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxTokenBytes = 1u << 20;
+constexpr size_t kMaxTokenBytes = 256u << 10;
 // A token may run out while layers are fetched; more often than this it is refused for another reason.
 constexpr int kMaxAuthorizations = 20;
 
@@ -93,7 +93,7 @@ Result<Ok> Registry::get_token(const Challenge& bearer) {
   HttpRequest asked;
   asked.allow_http = plain_ || insecure_;
   asked.verify_tls = !insecure_;
-  asked.url = TRY(token_url(bearer, cat("repository:", endpoint_.repository, ":pull"), asked.allow_http));
+  asked.url = TRY(token_url(bearer, cat("repository:", endpoint_.repository, ":pull"), insecure_));
   if (credentials_) asked.authorization = basic_authorization(*credentials_);
   const HttpClient::Body body = TRY(http_->get(asked, kMaxTokenBytes, options_.retries));
   if (body.response.status / 100 != 2) return describe(body.response, "a token");

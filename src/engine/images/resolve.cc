@@ -2,7 +2,6 @@
 #include "resolve.hh"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "moss/engine/digest.hh"
 #include "moss/engine/pull.hh"
@@ -15,14 +14,11 @@ enum class Kind { manifest, index };
 
 // The document decides what it is, not the header it came with: only the document is covered by the digest.
 Result<Kind> classify(std::string_view text) {
-  const auto document = nlohmann::json::parse(text, nullptr, false);
-  if (!document.is_object()) return Error(0, "the manifest is not a JSON object");
-  const auto type_member = document.find("mediaType");
-  const std::string type =
-      type_member != document.end() && type_member->is_string() ? type_member->get<std::string>() : "";
-  const bool lists = document.contains("manifests");
-  const bool layers = document.contains("layers") || document.contains("config");
-  if (document.contains("fsLayers") || type.starts_with("application/vnd.docker.distribution.manifest.v1")) {
+  const oci::Outline document = TRY(oci::decode_outline(text));
+  const std::string& type = document.media_type;
+  const bool lists = document.has_manifests;
+  const bool layers = document.has_layers || document.has_config;
+  if (document.has_fs_layers || type.starts_with("application/vnd.docker.distribution.manifest.v1")) {
     return Error(0, "the image has only Docker's old manifest (schema 1); push it again with a newer client");
   }
   if (lists && layers) return Error(0, "the manifest is also a list of manifests; refused as ambiguous");

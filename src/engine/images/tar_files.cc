@@ -13,8 +13,9 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kReadBytes = 1u << 20;
-constexpr size_t kMaxEntries = 100'000;
+constexpr size_t kMaxEntries = 50'000;
 constexpr size_t kMaxNameBytes = 4096;
+constexpr size_t kMaxAllNameBytes = 8u << 20;
 constexpr int kMaxLinks = 16;
 
 using Reader = std::unique_ptr<archive, decltype(&::archive_read_free)>;
@@ -44,8 +45,17 @@ Result<Reader> open_reader(int fd, Format format) {
   return reader;
 }
 
-// The content of the current entry.
-Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& name, int64_t max_bytes) {
+// A few bytes that become gigabytes are no image, whether a compressor made them or a sparse file.
+Result<Ok> check_ratio(archive* reader, int64_t bytes, const UnpackOptions& limits) {
+  const auto written = static_cast<uint64_t>(bytes);
+  const auto read = static_cast<uint64_t>(::archive_filter_bytes(reader, -1));
+  if (limits.max_ratio == 0 || written <= limits.ratio_free_bytes || written / limits.max_ratio <= read) return Ok{};
+  return Error(EFBIG, "the archive is a decompression bomb: ", read, " bytes became ", written);
+}
+
+// The content of the current entry. `before` bytes came out of the archive already.
+Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& name, int64_t max_bytes,
+                          const UnpackOptions& limits, int64_t before) {
   Copied copied;
   copied.file = TRY(ingest.create_file(name));
   Digester digester = TRY(Digester::create());
@@ -56,6 +66,7 @@ Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& na
     if (got == 0) break;
     copied.bytes += got;
     if (copied.bytes > max_bytes) return Error(EFBIG, "the archive holds more than is allowed");
+    TRY(check_ratio(reader, before + copied.bytes, limits));
     const std::string_view piece(buffer.data(), static_cast<size_t>(got));
     digester.update(piece);
     if (Result<Ok> written = sys::write_all(copied.file.get(), piece, "staging"); !written.ok()) {
@@ -87,10 +98,12 @@ std::optional<std::string> archive_name(std::string_view name) {
   return join(parts, "/");
 }
 
-Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_bytes) {
+Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_bytes, const UnpackOptions& limits) {
   const Reader reader = TRY(open_reader(fd, Format::tar));
   ArchiveFiles out;
   size_t count = 0;
+  size_t name_bytes = 0;
+  int64_t bytes = 0;
   while (true) {
     archive_entry* entry = nullptr;
     const int got = ::archive_read_next_header(reader.get(), &entry);
@@ -103,6 +116,10 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
     const std::optional<std::string> name = archive_name(raw_name);
     // What leads out of the archive cannot be meant by anything inside.
     if (!name || name->empty()) continue;
+    for (const char* text : {raw_name, ::archive_entry_hardlink(entry), ::archive_entry_symlink(entry)}) {
+      name_bytes += text != nullptr ? std::string_view(text).size() : 0;
+    }
+    if (name_bytes > kMaxAllNameBytes) return Error(0, "the names in the archive are too long; refused");
     if (const char* target = ::archive_entry_hardlink(entry)) {
       if (const auto inside = archive_name(target)) out.links_[*name] = *inside;
     } else if (const char* symlink = ::archive_entry_symlink(entry)) {
@@ -110,8 +127,10 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
     } else if (::archive_entry_filetype(entry) == AE_IFREG) {
       // The last of a name counts, as it does for tar(1).
       const std::string staged = cat("entry-", ingest.next_index());
-      const Copied copied = TRY(copy_entry(ingest, reader.get(), staged, max_bytes));
-      max_bytes -= copied.bytes;
+      if (::archive_entry_size(entry) > max_bytes - bytes)
+        return Error(EFBIG, "the archive holds more than is allowed");
+      const Copied copied = TRY(copy_entry(ingest, reader.get(), staged, max_bytes - bytes, limits, bytes));
+      bytes += copied.bytes;
       out.files_[*name] = {staged, copied.digest, copied.bytes};
     }
   }
@@ -128,11 +147,12 @@ const StagedFile* ArchiveFiles::find(const std::string& name) const {
   return nullptr;
 }
 
-Result<Copied> decompress_to_staging(Ingest& ingest, int fd, const std::string& name, int64_t max_bytes) {
+Result<Copied> decompress_to_staging(Ingest& ingest, int fd, const std::string& name, int64_t max_bytes,
+                                     const UnpackOptions& limits) {
   const Reader reader = TRY(open_reader(fd, Format::raw));
   archive_entry* entry = nullptr;
   if (::archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return archive_error(reader.get(), "decompress");
-  return copy_entry(ingest, reader.get(), name, max_bytes);
+  return copy_entry(ingest, reader.get(), name, max_bytes, limits, 0);
 }
 
 }  // namespace moss::engine

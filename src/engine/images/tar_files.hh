@@ -22,8 +22,9 @@ struct StagedFile {
 class ArchiveFiles {
  public:
   /// Reads the whole archive (tar, possibly in gzip, zstd, xz or bzip2) from `fd`, which need not be seekable.
-  /// Errors: not an archive; damaged; more than `max_bytes` of content; too many files.
-  static Result<ArchiveFiles> stage(Ingest& ingest, int fd, int64_t max_bytes);
+  /// Errors: not an archive; damaged; more than `max_bytes` of content, or much more than the compressed bytes can
+  /// honestly hold (max_ratio and ratio_free_bytes of `limits`); too many files or names.
+  static Result<ArchiveFiles> stage(Ingest& ingest, int fd, int64_t max_bytes, const UnpackOptions& limits);
 
   /// The file of that name, through links; nothing where there is none.
   const StagedFile* find(const std::string& name) const;
@@ -37,6 +38,7 @@ class ArchiveFiles {
 std::optional<std::string> archive_name(std::string_view name);
 
 /// Decompresses `fd` (gzip, zstd, xz, bzip2) into the new staging file `name`.
-Result<Copied> decompress_to_staging(Ingest& ingest, int fd, const std::string& name, int64_t max_bytes);
+Result<Copied> decompress_to_staging(Ingest& ingest, int fd, const std::string& name, int64_t max_bytes,
+                                     const UnpackOptions& limits);
 
 }  // namespace moss::engine

@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <cstring>
@@ -141,11 +142,13 @@ class IsalGzip final : public Inflater {
 
 #endif
 
+constexpr int kMaxZstdWindowLog = 25;
+
 class Zstd final : public Inflater {
  public:
   Zstd() : stream_(::ZSTD_createDCtx(), &::ZSTD_freeDCtx) {
-    // 128 MiB, as much as zstd's own command takes without being told: a frame may ask for gigabytes.
-    if (stream_) ::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, 27);
+    // A frame may ask for gigabytes. What tools make of layers needs 8 MiB, the strongest of them 32.
+    if (stream_) ::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
   }
   bool ready() const { return stream_ != nullptr; }
 
@@ -155,6 +158,10 @@ class Zstd final : public Inflater {
       ZSTD_inBuffer source{in.data(), in.size(), 0};
       ZSTD_outBuffer target{out.data(), out.size(), 0};
       const size_t verdict = ::ZSTD_decompressStream(stream_.get(), &target, &source);
+      if (::ZSTD_getErrorCode(verdict) == ZSTD_error_frameParameter_windowTooLarge) {
+        return Error(ENOMEM, "the layer's zstd data needs a window of more than ", 1 << (kMaxZstdWindowLog - 20),
+                     " MiB; push the image again, compressed without --ultra and --long");
+      }
       if (::ZSTD_isError(verdict)) return damaged("zstd", ::ZSTD_getErrorName(verdict));
       in = in.subspan(source.pos);
       out = out.subspan(target.pos);

@@ -112,8 +112,16 @@ Result<int> LayerTree::fd_of(FolderId id) {
   return dir;
 }
 
+Result<Ok> LayerTree::keep(size_t bytes, std::string_view name) {
+  constexpr size_t kNode = 32;  // of a hash table, or what malloc(3) adds
+  kept_bytes_ += bytes + kNode + (name.size() < sizeof(std::string) / 2 ? 0 : name.size() + kNode);
+  if (kept_bytes_ <= options_.max_kept_bytes) return Ok{};
+  return Error(E2BIG, "the layer has too many folders, whiteouts and devices to keep in mind; refused");
+}
+
 // Makes a folder where nothing is.
 Result<LayerTree::FolderId> LayerTree::make_folder(FolderId parent, std::string_view name, mode_t mode) {
+  TRY(keep(sizeof(Folder), name));
   const int dir = TRY(fd_of(parent));
   const std::string name_text(name);
   if (::mkdirat(dir, name_text.c_str(), mode) != 0) return entry_sys_error(cat(path_of(parent), '/', name));
@@ -345,16 +353,16 @@ Result<Ok> LayerTree::add_fifo(const std::string& path, const Metadata& metadata
   return Ok{};
 }
 
-void LayerTree::skip_device(const std::string& path) {
+Result<Ok> LayerTree::skip_device(const std::string& path) {
   ++devices_;
-  skipped_devices_.insert(path);
+  if (skipped_devices_.insert(path).second) TRY(keep(sizeof path, path));
+  return Ok{};
 }
 
 Result<Ok> LayerTree::add_hard_link(const std::string& path, const std::string& target) {
   if (target.empty()) return entry_error(path, "a hard link to /");
   if (skipped_devices_.contains(target)) {
-    skip_device(path);
-    return Ok{};
+    return skip_device(path);
   }
   const Place from = TRY(place(target, Symlinks::follow, Missing::fail).context("unpack ", printable(path)));
   const Place at = TRY(place(path));
@@ -384,6 +392,7 @@ Result<Ok> LayerTree::add_hard_link(const std::string& path, const std::string& 
 
 Result<Ok> LayerTree::add_whiteout(const std::string& path) {
   Place at = TRY(place(path, Symlinks::refuse));
+  TRY(keep(sizeof whiteouts_[0], at.name));
   whiteouts_.emplace_back(at.folder, std::move(at.name));
   return Ok{};
 }

@@ -51,7 +51,7 @@ class LayerTree {
   Result<Ok> add_hard_link(const std::string& path, const std::string& target);
   Result<Ok> add_fifo(const std::string& path, const Metadata& metadata);
   /// A device is left out: nobody but real root can make one. Later hard links to it are left out too.
-  void skip_device(const std::string& path);
+  Result<Ok> skip_device(const std::string& path);
   /// Hides `path` of the layers below.
   Result<Ok> add_whiteout(const std::string& path);
   /// Hides everything that the layers below have in the folder.
@@ -102,6 +102,8 @@ class LayerTree {
   enum class Symlinks { follow, refuse };
   enum class Missing { make, fail };
 
+  /// Counts what is remembered until finish(); a layer could have it grow for ever. Error: beyond max_kept_bytes.
+  Result<Ok> keep(size_t bytes, std::string_view name);
   Key key(FolderId id) const { return {folders_[id].parent, folders_[id].name}; }
   FolderId find(FolderId parent, std::string_view name) const;
   std::string path_of(FolderId id) const;
@@ -132,6 +134,7 @@ class LayerTree {
   std::unordered_set<std::string> skipped_devices_;
   bool whiteouts_as_xattrs_ = false;
 
+  uint64_t kept_bytes_ = 0;
   uint64_t devices_ = 0;
   uint64_t lost_capabilities_ = 0;
   uint64_t lost_xattrs_ = 0;

@@ -182,11 +182,9 @@ class LayerUnpacker {
           return Error(0, "unpack ", printable(path),
                        ": a raw overlayfs whiteout (device 0:0); a layer deletes by \".wh.\" names");
         }
-        tree_.skip_device(path);
-        return Ok{};
+        return tree_.skip_device(path);
       case AE_IFBLK:
-        tree_.skip_device(path);
-        return Ok{};
+        return tree_.skip_device(path);
       default:
         return Error(0, "unpack ", printable(path), ": not a type of file that a layer may have");
     }

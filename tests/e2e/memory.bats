@@ -1,0 +1,84 @@
+# What a pull and a load take of memory, all their processes together, whatever the layer: at most 64 MiB.
+# speed: slow
+
+load helpers
+
+readonly limit_kib=65536
+
+teardown() {
+  [[ -z ${registry_pid-} ]] || kill "$registry_pid"
+  e2e_teardown
+}
+
+# Debian's registry on a free port of loopback, with what is in layout `layout` as app:1.
+start_registry() {
+  command -v docker-registry >/dev/null || skip "docker-registry is not installed"
+  command -v skopeo >/dev/null || skip "skopeo is not installed"
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  cat >registry.yml <<YAML
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $PWD/registry}}
+http: {addr: "127.0.0.1:$port"}
+YAML
+  docker-registry serve registry.yml >registry.log 2>&1 3>&- &
+  registry_pid=$!
+  wait_for 30 eval ": 2>/dev/null </dev/tcp/127.0.0.1/$port"
+  skopeo --insecure-policy copy -q --dest-tls-verify=false oci:layout:test "docker://127.0.0.1:$port/app:1"
+}
+
+# moss ARG... takes at most the limit.
+stays_small() {
+  run --separate-stderr python3 "$repo/tests/bench/peak_memory.py" "$MOSS" "$@"
+  assert_success
+  echo "# $* took $output KiB" >&3
+  ((output > 1000 && output < limit_kib)) || fail "moss $*: $output KiB"
+  moss rmi -af >/dev/null
+  wait_for 60 is_removed
+}
+
+# One image of these layers (tars), compressed by $1: make_compressed_layout COMPRESSOR TAR...
+make_compressed_layout() {
+  local compressor=$1 type=application/vnd.oci.image.layer.v1.tar+$2 layer
+  shift 2
+  make_layout layout '{}' "$@"
+  local manifest
+  manifest=layout/blobs/sha256/$(jq -r '.manifests[0].digest' layout/index.json | cut -d: -f2)
+  jq -c '.layers = []' "$manifest" >changed
+  for layer; do
+    rm "layout/blobs/sha256/$(sha256_of "$layer")"
+    $compressor <"$layer" >part
+    rm "$layer"
+    jq -c --argjson l "$(add_blob layout part "$type")" '.layers += [$l]' changed >changed.new && mv changed.new changed
+  done
+  jq -nc --argjson m "$(add_blob layout changed application/vnd.oci.image.manifest.v1+json)" \
+    '{schemaVersion: 2, manifests: [$m + {annotations: {"org.opencontainers.image.ref.name": "test"}}]}' >layout/index.json
+}
+
+# Of 400 MB with MOSS_TEST_ALL=1.
+@test "one large layer" {
+  if [[ -n ${MOSS_TEST_ALL-} ]]; then
+    python3 "$repo/tests/bench/make_layer.py" layer.tar
+  else
+    python3 "$repo/tests/bench/make_layer.py" layer.tar 5000 100
+  fi
+  make_compressed_layout "gzip -1" gzip layer.tar
+  start_registry
+  rm -rf part
+  stays_small pull -q "127.0.0.1:$port/app:1"
+  stays_small pull -q oci:layout:test
+  tar -C layout -cf archive.tar . && rm -rf layout
+  stays_small load -q -i archive.tar
+}
+
+@test "twenty layers at once" {
+  local i layers=()
+  for ((i = 0; i < 20; i++)); do
+    python3 "$repo/tests/bench/make_layer.py" "$i.tar" 200 4 "$i"
+    layers+=("$i.tar")
+  done
+  make_compressed_layout "zstd -q -3" zstd "${layers[@]}"
+  start_registry
+  stays_small pull -q "127.0.0.1:$port/app:1"
+  stays_small pull -q oci:layout:test
+}

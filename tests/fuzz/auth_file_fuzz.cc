@@ -1,0 +1,14 @@
+// auth.json and Docker's config.json.
+#include "fuzz.hh"
+#include "src/engine/images/auth.hh"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace moss;
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  for (const char* repository : {"docker.io/library/alpine", "quay.io/a/b", "127.0.0.1:5000/app"}) {
+    const auto found = engine::find_credentials(input, repository);
+    must_be_short_and_printable(found);
+    if (found.ok() && *found) must((*found)->find(':') != std::string::npos, "a user and a password");
+  }
+  return 0;
+}
