@@ -6,7 +6,17 @@ load helpers
 setup_file() {
   need podman
   make_work
-  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay
+  # As in podman.bats: without systemd there is no journal and no manager of cgroups.
+  cat >"$work/containers.conf" <<END
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+runtime_supports_json = ["${OCI_RUNTIME##*/}"]
+runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
+END
+  export CONTAINERS_CONF=$work/containers.conf
+  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
+    --runtime "$OCI_RUNTIME"
   export XDG_DATA_HOME=$work/data
   mkdir -m 700 "$XDG_DATA_HOME"
   podman import --quiet --message "some words" --change CMD=sh --change 'ENV A=1' --change LABEL=kind=test "$(rootfs_tarball)" localhost/alpine
@@ -78,4 +88,43 @@ same() {
   same ps --all --noheading
   same ps --format json
   same ps --all --format '{{.ID}}'
+}
+
+# The same work in a container of each, which stays.
+work_in_both() {
+  podman run --network none --name c localhost/alpine sh -c "$1"
+  moss run --network none --name c localhost/alpine sh -c "$1"
+}
+remove_both() {
+  podman rm --force --ignore --time 0 c >/dev/null
+  moss rm --force --time 0 c >/dev/null
+}
+
+# A folder that was removed and made again is deleted for Podman, though it is there; for moss it is changed.
+@test "diff" {
+  remove_both
+  work_in_both 'echo a >/etc/added; echo b >>/etc/motd; rm /etc/issue; mkdir -p /new/deep; touch /new/deep/file
+    rm -r /media; ln -s x /opt/link; chmod 700 /var/log'
+  [[ $(podman diff c | sort -k 2) == "$(moss diff c | sort -k 2)" ]] || fail podman: "$(podman diff c | sort -k 2)" moss: "$(moss diff c | sort -k 2)"
+  remove_both
+}
+
+@test "Podman runs what moss committed, and moss what Podman did" {
+  need skopeo
+  remove_both
+  work_in_both 'echo new >/etc/added; ln /etc/added /etc/second; rm /etc/issue; chown 12:34 /etc/motd; rm -r /srv; mkdir /srv; touch /srv/x'
+  moss commit --quiet c made
+  podman commit --quiet c theirs
+  local look='cat /etc/second; ls /etc/issue 2>&1; stat -c "%u %g" /etc/motd; stat -c %h /etc/added; ls /srv' expected
+  expected=$(moss run --rm --network none made sh -c "$look" 2>&1) || true
+  [[ $expected == *"new"*"No such file"*"12 34"*2*x ]] || fail "$expected"
+  skopeo --insecure-policy copy --quiet "oci:$XDG_DATA_HOME/moss:localhost/made:latest" "oci-archive:$work/made.tar:localhost/made:latest"
+  podman load --quiet --input "$work/made.tar"
+  run podman run --rm --network none localhost/made sh -c "$look"
+  assert_output "$expected"
+  podman save --quiet --format oci-archive --output "$work/theirs.tar" localhost/theirs
+  moss load --quiet --input "$work/theirs.tar"
+  run moss run --rm --network none theirs sh -c "$look"
+  assert_output "$expected"
+  remove_both
 }

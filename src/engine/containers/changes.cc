@@ -30,45 +30,51 @@ constexpr std::array<std::string_view, 10> kOwnPlaces = {
     "/dev",         "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/run", "/run/.containerenv",
     "/run/secrets", "/sys",          "/tmp"};
 
-// Walks the topmost of `layers` and writes "A/path\0" for each change.
+// A folder that was copied up for something in it, and is as it was.
+bool is_unchanged(const struct stat& now, const struct stat& before) {
+  return now.st_mode == before.st_mode && now.st_uid == before.st_uid && now.st_gid == before.st_gid &&
+         now.st_mtim.tv_sec == before.st_mtim.tv_sec && now.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
+}
+
+// Walks the topmost layer and writes "A/path\0" for each change.
 class Comparer {
  public:
   explicit Comparer(int out) : out_(out) {}
 
-  Result<Ok> compare(const Fd& upper, const MergedDir& lower, const std::string& path, size_t depth = 0) {
+  // Whether something directly in the folder came or went.
+  Result<bool> compare(const Fd& upper, const MergedDir& lower, const std::string& path, size_t depth = 0) {
     if (depth > kMaxDepth) return too_deep(path);
+    bool came_or_went = false;
     // A folder that hides what is below it has taken away all that it does not have itself.
     if (is_opaque(upper.get())) {
       const std::vector<std::string> names = TRY(names_in(lower));
       for (const std::string& name : names) {
         struct stat status;
-        if (::fstatat(upper.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) TRY(write('D', path + "/" + name));
+        if (::fstatat(upper.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) continue;
+        came_or_went = true;
+        TRY(write('D', cat(path, "/", name)));
       }
     }
     const std::vector<std::string> names = TRY(names_in(upper.get()));
     for (const std::string& name : names) {
-      const std::string here = path + "/" + name;
+      const std::string here = cat(path, "/", name);
       struct stat status;
       // Gone meanwhile: nothing to tell of it.
       if (::fstatat(upper.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       std::optional<Found> below = look_up(lower, name);
       if (is_whiteout(upper.get(), name, status)) {
         if (below) TRY(write('D', here));
+        came_or_went = came_or_went || below.has_value();
         continue;
       }
-      TRY(write(below ? 'C' : 'A', here));
-      if (!S_ISDIR(status.st_mode)) continue;
-      const Result<Fd> folder = sys::open_at(upper.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      if (!folder.ok()) {
-        // Swapped for something else since.
-        if (folder.error().code() == ENOENT || folder.error().code() == ENOTDIR || folder.error().code() == ELOOP)
-          continue;
-        return Result<Ok>(folder.error()).context("look into ", printable(here));
+      came_or_went = came_or_went || !below;
+      if (!S_ISDIR(status.st_mode)) {
+        TRY(write(below ? 'C' : 'A', here));
+      } else {
+        TRY(compare_folder(upper, name, here, status, below, depth));
       }
-      const MergedDir nothing;
-      TRY(compare(*folder, below ? below->dir : nothing, here, depth + 1));
     }
-    return Ok{};
+    return came_or_went;
   }
 
   Result<Ok> flush() {
@@ -78,6 +84,22 @@ class Comparer {
   }
 
  private:
+  Result<Ok> compare_folder(const Fd& upper, const std::string& name, const std::string& here,
+                            const struct stat& status, const std::optional<Found>& below, size_t depth) {
+    const Result<Fd> folder = sys::open_at(upper.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!folder.ok()) {
+      // Swapped for something else since.
+      const int code = folder.error().code();
+      if (code == ENOENT || code == ENOTDIR || code == ELOOP) return Ok{};
+      return Result<Ok>(folder.error()).context("look into ", printable(here));
+    }
+    const MergedDir nothing;
+    const bool came_or_went = TRY(compare(*folder, below ? below->dir : nothing, here, depth + 1));
+    if (!below) return write('A', here);
+    const bool same = S_ISDIR(below->status.st_mode) && is_unchanged(status, below->status) && !came_or_went;
+    return same ? Ok{} : write('C', here);
+  }
+
   Result<Ok> write(char kind, const std::string& path) {
     text_ += kind;
     text_ += path;
