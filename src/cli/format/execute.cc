@@ -8,7 +8,7 @@ namespace moss::cli::format {
 namespace {
 
 constexpr size_t kMaxOutputBytes = 256u << 20;
-constexpr size_t kMaxSteps = 20'000'000;
+constexpr size_t kMaxSteps = 5'000'000;
 
 enum class Flow { on, break_loop, continue_loop };
 
