@@ -68,10 +68,14 @@ class Parser {
       const bool wanted = TRY(parse_bool(key, value));
       return Fits([wanted](const Image& image) { return image.names.empty() == wanted; });
     }
-    // There are no images here that only serve to build others, and none that may not be written to.
-    if (key == "intermediate" || key == "readonly") {
+    // There are no images here that only serve to build others.
+    if (key == "intermediate") {
       const bool wanted = TRY(parse_bool(key, value));
       return Fits([wanted](const Image&) { return !wanted; });
+    }
+    if (key == "readonly") {
+      const bool wanted = TRY(parse_bool(key, value));
+      return Fits([wanted](const Image& image) { return image.read_only == wanted; });
     }
     if (key == "containers") return containers(value);
     return Error(0, "--filter ", printable(key),

@@ -75,6 +75,7 @@ Value json_of(const Row& row, size_t containers) {
       .set("VirtualSize", row.size)
       .set("Labels", labels.empty() ? Value() : Value(labels))
       .set("Containers", containers);
+  if (image.read_only) json.set("ReadOnly", true);
   if (image.names.empty()) json.set("Dangling", true);
   return json.set("Names", list(image.names))
       .set("Digest", image.manifest_digest)
@@ -99,7 +100,7 @@ Value value_of(const Row& row, const ImagesOptions& options, size_t containers) 
       .set("Size", human_size(row.size))
       .set("VirtualSize", row.size)
       .set("SharedSize", 0)
-      .set("ReadOnly", false)
+      .set("ReadOnly", image.read_only)
       .set("Dangling", image.names.empty())
       .set("Names", image.names)
       .set("RepoTags", image.names)

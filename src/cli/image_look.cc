@@ -41,11 +41,11 @@ std::vector<Step> steps_of(const ImageStore& store, const Image& image) {
   size_t layer = 0;
   for (const oci::History& history : image.config.history) {
     Step step{.history = history};
-    if (!history.empty_layer && layer < image.layers.size()) step.size = store.size(image.layers[layer++]);
+    if (!history.empty_layer && layer < image.layers.size()) step.size = store.size(image, image.layers[layer++]);
     steps.push_back(std::move(step));
   }
   // A config need not tell how each layer came to be.
-  for (; layer < image.layers.size(); ++layer) steps.push_back({.size = store.size(image.layers[layer])});
+  for (; layer < image.layers.size(); ++layer) steps.push_back({.size = store.size(image, image.layers[layer])});
   if (!steps.empty()) steps.back().id = image.id;
   std::reverse(steps.begin(), steps.end());
   return steps;
@@ -125,7 +125,7 @@ class LayerTree {
   // One layer: the `count`th of an image, from the bottom.
   void add(const Image& image, size_t count, const std::string& indent, bool last, std::string& out) const {
     const engine::ImageLayer& layer = image.layers[count - 1];
-    const std::string size = human_size(store_.size(layer), "", 4);
+    const std::string size = human_size(store_.size(image, layer), "", 4);
     out += cat(indent, last ? "\u2514\u2500\u2500 " : "\u251c\u2500\u2500 ", "ID: ", layer.diff_id.substr(7, 12),
                " Size: ", std::string(size.size() < 7 ? 7 - size.size() : 0, ' '), size);
     for (const Image& other : all_) {

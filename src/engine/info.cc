@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "moss/engine/additional_stores.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/network.hh"
 #include "moss/engine/pull.hh"
@@ -90,6 +91,11 @@ Result<std::string> describe_host(bool as_json) {
       {"images", images.size()},
       {"containers", containers.size()},
       {"running", in_state(Status::running)}};
+  if (const Result<std::vector<std::string>> others = additional_stores(); others.ok()) {
+    json["store"]["additionalImageStores"] = *others;
+  } else {
+    degraded.push_back("no images of additional stores: " + others.error().to_string());
+  }
   json["degraded"] = degraded;
   if (as_json) return json.dump(2) + "\n";
   std::string text;

@@ -111,6 +111,10 @@ Result<Image> commit_container(const Paths& paths, const Container& container, c
   const std::optional<Image> base = TRY(store.find("sha256:" + record.image_id));
   if (!base) return Error(0, "the image of container ", record.name, " is gone");
 
+  if (base->read_only && !options.squash) {
+    return Error(0, "the image of container ", record.name,
+                 " is in a read-only store, and its layers are not here; pull ", "it, or commit with --squash");
+  }
   AddLayerOptions add;
   add.name = options.name;
   add.docker_format = options.docker_format;

@@ -355,7 +355,7 @@ Result<Ok> LayerTree::add_fifo(const std::string& path, const Metadata& metadata
 
 Result<Ok> LayerTree::skip_device(const std::string& path) {
   ++devices_;
-  if (skipped_devices_.insert(path).second) TRY(keep(sizeof path, path));
+  if (skipped_devices_.insert(path).second) TRY(keep(sizeof(std::string), path));
   return Ok{};
 }
 
