@@ -440,6 +440,23 @@ bool mentions_in(const std::vector<Node>& nodes, std::string_view name) {
   });
 }
 
+void collect_fields(const Pipeline& pipeline, std::vector<std::string>& out) {
+  for (const Call& call : pipeline.calls) {
+    for (const Word& word : call.words) {
+      if (word.kind == Word::Kind::fields && !word.fields.empty()) out.push_back(word.fields.front());
+      if (!word.group.empty()) collect_fields(word.group.front(), out);
+    }
+  }
+}
+
+void collect_fields(const std::vector<Node>& nodes, std::vector<std::string>& out) {
+  for (const Node& node : nodes) {
+    collect_fields(node.pipeline, out);
+    collect_fields(node.then, out);
+    collect_fields(node.otherwise, out);
+  }
+}
+
 }  // namespace
 
 Template::Template(std::vector<Node> nodes) : nodes_(std::move(nodes)) {}
@@ -450,6 +467,12 @@ Template::~Template() = default;
 Result<Template> Template::parse(std::string_view text) {
   if (text.size() > kMaxTemplateBytes) return Error(0, "template: longer than ", kMaxTemplateBytes, " bytes");
   return Template(TRY(Parser(text).parse()));
+}
+
+std::vector<std::string> Template::first_fields() const {
+  std::vector<std::string> fields;
+  collect_fields(nodes_, fields);
+  return fields;
 }
 
 bool Template::mentions(std::string_view name) const { return mentions_in(nodes_, name); }
