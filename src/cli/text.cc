@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 namespace moss::cli {
@@ -116,9 +115,7 @@ Result<int64_t> parse_moment(std::string_view text) {
   double seconds_ago = 0;
   std::string_view rest = text;
   while (!rest.empty()) {
-    double count = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
-    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    const double count = take_decimal(rest).value_or(-1);
     const bool milliseconds = rest.starts_with("ms");
     const char unit = rest.empty() ? '\0' : rest.front();
     const double factor = milliseconds  ? 0.001
@@ -127,7 +124,7 @@ Result<int64_t> parse_moment(std::string_view text) {
                           : unit == 'h' ? 3600
                           : unit == 'd' ? 86400
                                         : 0;
-    if (error != std::errc{} || factor == 0 || !(count >= 0 && count < 1e12)) return no_time();
+    if (factor == 0 || !(count >= 0 && count < 1e12)) return no_time();
     seconds_ago += count * factor;
     rest.remove_prefix(milliseconds ? 2 : 1);
   }

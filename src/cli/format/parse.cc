@@ -1,7 +1,6 @@
 // From a template's text to its tree, in one pass: a reader that knows its place, and a function for each thing that
 // can stand there.
 #include <algorithm>
-#include <cstdlib>
 
 #include "src/cli/format/tree.hh"
 
@@ -358,15 +357,9 @@ class Parser {
       }
     }
     if (const auto number = parse_number<int64_t>(text)) return Value(*number);
-    // Not std::from_chars, which for a double would link libm to every start.
-    const std::string decimal(text);
-    char* end = nullptr;
-    const double number = std::strtod(decimal.c_str(), &end);
-    const bool is_decimal = decimal.find_first_not_of("0123456789.eE+-") == std::string::npos;
-    if (!is_decimal || decimal.empty() || end != decimal.c_str() + decimal.size()) {
-      return start.error("not a number: ", printable(digits));
-    }
-    return Value(number);
+    const std::optional<double> number = take_decimal(text);
+    if (!number || !text.empty()) return start.error("not a number: ", printable(digits));
+    return Value(*number);
   }
 
   Result<Value> parse_text(char quote) {
