@@ -166,6 +166,18 @@ TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
               HasSubstr("version 1"));
 }
 
+TEST(RegistriesConf, ATablesNameIsOne) {
+  // toml++ takes for granted that it begins as one; in a debug build it ends there, otherwise anything may happen.
+  for (const char* text : {"[[=", "[=]", "[", "[[", " [ [ a ]", "[[$a]]", "[\x1b]", "[[\x7f]]", "[[#", "[\xc3\xa9]"}) {
+    RegistriesConf c;
+    EXPECT_EQ(error_of(merge_registries_conf(c, cat("a = 1\n", text, "\n"), "r.conf")),
+              "r.conf:2: expected a table's name after [")
+        << text;
+  }
+  RegistriesConf c;
+  EXPECT_TRUE(succeeded(merge_registries_conf(c, "  [ \"aliases\" ]\n[[ 'registry' ]]\nprefix = \"a\"", "r.conf")));
+}
+
 TEST(Loopback, IsThisMachineAlone) {
   for (const char* host : {"127.0.0.1:5000", "127.8.9.10", "localhost", "localhost:80", "[::1]:5000", "[::1]"}) {
     EXPECT_TRUE(is_loopback(host)) << host;
