@@ -5,6 +5,7 @@ load registry
 
 teardown() {
   stop_registries
+  end_podman
   e2e_teardown
 }
 
@@ -187,7 +188,6 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
   moss push -q two "$registry/two"
   podman_here pull -q --tls-verify=false "$registry/two" 2>podman.log || skip "podman does not work here: $(tail -n 1 podman.log)"
   podman_here push -q --tls-verify=false "$registry/two" "$registry/theirs"
-  end_podman
   moss pull -q "$registry/theirs"
   run moss run --rm --network none "$registry/theirs"
   assert_output hello

@@ -6,6 +6,7 @@ load registry
 
 teardown() {
   stop_registries
+  end_podman
   [[ -z ${docker-} ]] || { kill "$docker" && wait "$docker" || true; }
   e2e_teardown
 }
@@ -60,7 +61,8 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
     podman_here load -q -i two.tar >/dev/null 2>podman.log || continue
     tried+=$driver
     local id
-    id=$(podman_here images -q --no-trunc localhost/two)
+    podman_here images -q --no-trunc localhost/two >id
+    id=$(cat id)
     moss rmi -f two >/dev/null
     moss pull -q "containers-storage:[$driver@$PWD/podman]two" >out
     [[ $(cat out) == "Loaded image: localhost/two:latest" && sha256:$(moss inspect two | jq -r '.[0].Id') == "$id" ]]
@@ -69,7 +71,6 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
     refuses "no such image" pull -q "containers-storage:[$driver@$PWD/podman]three"
     as_owner rm -rf "$PWD/podman"
   done
-  end_podman
   [[ -n $tried ]] || skip "podman does not work here: $(tail -n 1 podman.log)"
 }
 
