@@ -176,6 +176,7 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
   assert_success
   sk inspect --tls-verify=false --raw "docker://$registry/same" >manifest
   [[ $(jq -r '[.layers[].mediaType] | unique[]' manifest) == application/vnd.oci.image.layer.v1.tar+zstd ]]
+  wait_for 20 is_removed
   run ls "$XDG_DATA_HOME/moss/staging"
   assert_output ""
 }

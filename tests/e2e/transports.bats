@@ -47,6 +47,7 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
   refuses "$layer" pull -q dir:theirs
   jq -c '.layers[0].digest = "sha256:../../../etc/passwd"' theirs/manifest.json >bad && cp bad theirs/manifest.json
   refuses digest pull -q dir:theirs
+  wait_for 20 is_removed
   [[ -z $(find "$XDG_DATA_HOME/moss/blobs" -type f) ]]
 }
 
@@ -116,6 +117,7 @@ EOF
   moss pull -q docker-daemon:there
   run moss run --rm --network none --pull never alpine echo hello
   assert_output hello
+  wait_for 20 is_removed
   [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]
 }
 
