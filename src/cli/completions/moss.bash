@@ -23,7 +23,7 @@ _moss() {
   case ${verb##* } in
     exec | logs | stop | kill | wait | rm)
       mapfile -t COMPREPLY < <(compgen -W "$(moss ps -a --noheading 2>/dev/null | awk '{ print $NF }')" -- "$word") ;;
-    run | rmi | images | debug)
+    run | rmi | images | push | save | debug)
       mapfile -t COMPREPLY < <(compgen -W "$(moss images --noheading 2>/dev/null | awk '{ print $1 ":" $2 }')" -- "$word") ;;
     inspect)
       mapfile -t COMPREPLY < <(compgen -W "$(moss ps -a --noheading 2>/dev/null | awk '{ print $NF }') $(moss images --noheading 2>/dev/null | awk '{ print $1 ":" $2 }')" -- "$word") ;;
