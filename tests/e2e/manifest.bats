@@ -30,7 +30,7 @@ store_picture() { (cd "$XDG_DATA_HOME/moss" && find blobs staging -type f | sort
 
 is_as_before() { [[ $(store_picture) == "$1" ]]; }
 # Its manifest, config and layer.
-only_alpine_is_left() { (($(find "$XDG_DATA_HOME/moss/blobs" -type f | wc -l) == 3)) || fail "$(cat "$XDG_DATA_HOME/moss/index.json")"; }
+only_alpine_is_left() { wait_for 20 is_removed && (($(find "$XDG_DATA_HOME/moss/blobs" -type f | wc -l) == 3)) || fail "$(cat "$XDG_DATA_HOME/moss/index.json")"; }
 
 two_images() {
   image_for own "$(own_arch)"

@@ -5,6 +5,7 @@ load registry
 
 teardown() {
   stop_registries
+  end_podman
   e2e_teardown
 }
 
@@ -175,6 +176,7 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
   assert_success
   sk inspect --tls-verify=false --raw "docker://$registry/same" >manifest
   [[ $(jq -r '[.layers[].mediaType] | unique[]' manifest) == application/vnd.oci.image.layer.v1.tar+zstd ]]
+  wait_for 20 is_removed
   run ls "$XDG_DATA_HOME/moss/staging"
   assert_output ""
 }
@@ -187,7 +189,6 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
   moss push -q two "$registry/two"
   podman_here pull -q --tls-verify=false "$registry/two" 2>podman.log || skip "podman does not work here: $(tail -n 1 podman.log)"
   podman_here push -q --tls-verify=false "$registry/two" "$registry/theirs"
-  end_podman
   moss pull -q "$registry/theirs"
   run moss run --rm --network none "$registry/theirs"
   assert_output hello

@@ -52,17 +52,23 @@ make_certificate() {
 # skopeo that looks at no policy, and takes the certificate.
 sk() { skopeo --insecure-policy "$@"; }
 
-# Podman with a store below the test's folder, and storage driver $driver.
+# Podman with a store below the test's folder, and storage driver $driver; end_podman is for when it is done.
 # In a mount namespace of its own, as Podman of root leaves a mount behind.
 podman_here() {
   local private=()
   ((EUID != 0)) || private=(unshare --mount --propagation private)
-  "${private[@]}" podman --root "$PWD/podman" --runroot "$PWD/podman-run" --storage-driver "$driver" "$@"
+  # Podman wants this path short.
+  : "${podman_run:=$(mktemp -d /tmp/podman.XXXXXX)}"
+  "${private[@]}" podman --root "$PWD/podman" --runroot "$podman_run" --storage-driver "$driver" "$@"
 }
-# Podman of an ordinary user leaves a process.
+
+# Podman of an ordinary user leaves a process, which holds its mounts.
 end_podman() {
   local pid
-  pid=$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" 2>/dev/null) || return 0
-  kill -KILL "$pid"
-  wait_for 10 test ! -e "/proc/$pid"
+  if pid=$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" 2>/dev/null); then
+    kill -KILL "$pid"
+    wait_for 10 test ! -e "/proc/$pid"
+  fi
+  [[ -z ${podman_run-} ]] || as_owner rm -rf "$podman_run"
+  podman_run=
 }

@@ -6,6 +6,7 @@ load registry
 
 teardown() {
   stop_registries
+  end_podman
   [[ -z ${docker-} ]] || { kill "$docker" && wait "$docker" || true; }
   e2e_teardown
 }
@@ -46,6 +47,7 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
   refuses "$layer" pull -q dir:theirs
   jq -c '.layers[0].digest = "sha256:../../../etc/passwd"' theirs/manifest.json >bad && cp bad theirs/manifest.json
   refuses digest pull -q dir:theirs
+  wait_for 20 is_removed
   [[ -z $(find "$XDG_DATA_HOME/moss/blobs" -type f) ]]
 }
 
@@ -60,7 +62,8 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
     podman_here load -q -i two.tar >/dev/null 2>podman.log || continue
     tried+=$driver
     local id
-    id=$(podman_here images -q --no-trunc localhost/two)
+    podman_here images -q --no-trunc localhost/two >id
+    id=$(cat id)
     moss rmi -f two >/dev/null
     moss pull -q "containers-storage:[$driver@$PWD/podman]two" >out
     [[ $(cat out) == "Loaded image: localhost/two:latest" && sha256:$(moss inspect two | jq -r '.[0].Id') == "$id" ]]
@@ -69,7 +72,6 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
     refuses "no such image" pull -q "containers-storage:[$driver@$PWD/podman]three"
     as_owner rm -rf "$PWD/podman"
   done
-  end_podman
   [[ -n $tried ]] || skip "podman does not work here: $(tail -n 1 podman.log)"
 }
 
@@ -116,6 +118,7 @@ EOF
   run moss run --rm --network none --pull never alpine echo hello
   assert_output hello
   wait_for 20 is_removed
+  [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]
 }
 
 @test "an archive goes through a pipe from store to store" {

@@ -354,7 +354,7 @@ Result<std::string> remove_from_list(ImageStore& store, const std::string& list,
 }
 
 Result<std::string> remove_list(ImageStore& store, const std::string& list, const RemoveOptions& options) {
-  const std::string name = entry_name(TRY(get_list(store, list)).entry);
+  std::string name = entry_name(TRY(get_list(store, list)).entry);
   TRY(store.remove(name, options));
   return name;
 }

@@ -112,7 +112,7 @@ class BlobUploads {
   // What an answer leads to: a function of this class.
   using Handler = Result<Ok> (BlobUploads::*)(Upload&, const HttpResponse&);
 
-  Result<Ok> start(Upload& upload, HttpRequest request, Handler handler) {
+  Result<Ok> start(Upload& upload, const HttpRequest& request, Handler handler) {
     upload.state = Upload::State::busy;
     return http_.start(
         request, [](const HttpResponse&, std::string_view) { return Taken::yes; },
@@ -228,7 +228,7 @@ class BlobUploads {
     HttpRequest request = TRY(place_request(upload, "PATCH", false));
     attach(upload, request, bytes);
     request.headers.push_back(cat("Content-Range: ", upload.sent, "-", upload.sent + bytes - 1));
-    return start(upload, std::move(request), &BlobUploads::piece_sent);
+    return start(upload, request, &BlobUploads::piece_sent);
   }
 
   Result<Ok> piece_sent(Upload& upload, const HttpResponse& response) {
@@ -247,7 +247,7 @@ class BlobUploads {
   Result<Ok> end(Upload& upload) {
     HttpRequest request = TRY(place_request(upload, "PUT", true));
     if (upload.sent < upload.size()) attach(upload, request, upload.size() - upload.sent);
-    return start(upload, std::move(request), &BlobUploads::ended);
+    return start(upload, request, &BlobUploads::ended);
   }
 
   Result<Ok> ended(Upload& upload, const HttpResponse& response) {
