@@ -76,7 +76,7 @@ Result<DiskUsage> disk_usage(const Paths& paths, const IdMap& map) {
     bool used = false;
   };
   std::map<std::string, Layer> layers;
-  for (Image& image : TRY(store.list_own())) {
+  for (Image& image : TRY(store.list_parts())) {
     ImageUsage one{.image = std::move(image)};
     for (const Container& container : containers) one.containers += container.record.image_id == one.image.id ? 1 : 0;
     std::set<std::string> own;  // the same layer may stand twice in an image

@@ -41,7 +41,7 @@ Result<Pruned> prune_images(const Paths& paths, bool all, const PruneFilter& fil
   ImageStore store(paths.data);
   Pruned pruned;
   const DiskUsage before = TRY(disk_usage(paths, map));
-  for (const Image& image : TRY(store.list_own())) {
+  for (const Image& image : TRY(store.list_parts())) {
     if (!all && !image.names.empty()) continue;
     if (!filter.matches(image.config.created, image.config.config.labels)) continue;
     // Asked while nobody can look the image up: whoever did has recorded its use by then.
@@ -53,11 +53,22 @@ Result<Pruned> prune_images(const Paths& paths, bool all, const PruneFilter& fil
                             [&](const Container& container) { return container.record.image_id == image_id; });
       return is_used;
     };
-    const Result<Removed> removed = store.remove(image.id, {.force = true, .is_used = used_by_some, .map = map});
+    const RemoveOptions how{.force = true, .is_used = used_by_some, .map = map};
+    const Result<Removed> removed = store.remove(image.id, how);
     if (removed.ok()) {
       pruned.ids.insert(pruned.ids.end(), removed->deleted.begin(), removed->deleted.end());
-    } else if (!is_used) {
+      continue;
+    }
+    if (is_used || used_by_some(image.id)) continue;
+    // In a list it has the list's name, and goes with it.
+    for (const std::string& name : image.names) (void)store.remove(name, how);
+    const Result<std::vector<Image>> left = store.list_parts();
+    const bool is_left =
+        !left.ok() || std::any_of(left->begin(), left->end(), [&](const Image& other) { return other.id == image.id; });
+    if (is_left) {
       pruned.errors.push_back(removed.error());
+    } else {
+      pruned.ids.push_back(image.id);
     }
   }
   const DiskUsage after = TRY(disk_usage(paths, map));

@@ -139,6 +139,22 @@ make_image() {
   moss load --quiet --input "$name.layout" >/dev/null
 }
 
+# Alpine and a file with the word $2, as an image $1 that says it is for architecture $2.
+image_for() {
+  mkdir -p "$1.files" && echo "$2" >"$1.files/arch" && tar -cf "$1.tar" -C "$1.files" arch
+  zcat "$(rootfs_tarball)" >alpine.tar
+  rm -rf "$1.layout"
+  make_layout "$1.layout" '{"Cmd":["cat","/arch"]}' alpine.tar "$1.tar"
+  local config manifest
+  manifest=$1.layout/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$1.layout/index.json")
+  jq -c --arg a "$2" '.architecture = $a' "$1.layout/blobs/sha256/$(jq -r '.config.digest[7:]' "$manifest")" >"$1.config"
+  config=$(add_blob "$1.layout" "$1.config" application/vnd.oci.image.config.v1+json)
+  jq -c --argjson c "$config" '.config = $c' "$manifest" >"$1.manifest"
+  jq -nc --argjson m "$(add_blob "$1.layout" "$1.manifest" application/vnd.oci.image.manifest.v1+json)" --arg n "localhost/$1:latest" \
+    '{schemaVersion:2,manifests:[$m + {annotations:{"org.opencontainers.image.ref.name":$n}}]}' >"$1.layout/index.json"
+  moss load -q -i "$1.layout" --platform "linux/$2" >/dev/null
+}
+
 # Alpine's root filesystem in folder $1, owned by the caller.
 make_rootfs() {
   mkdir -p "$1"

@@ -263,3 +263,37 @@ make_small() {
   MOSS_ADDITIONAL_STORES=$PWD/none refuses "MOSS_ADDITIONAL_STORES: read $PWD/none/index.json" images
   MOSS_ADDITIONAL_STORES=none refuses "none is no absolute path" images
 }
+
+@test "the images of a list are checked, counted and pruned with it" {
+  image_for other s390x
+  moss manifest create l alpine other >/dev/null
+  moss rmi alpine other >/dev/null
+  run moss system check --max 0s
+  assert_success
+  assert_output ""
+  run moss system df --format '{{.Total}}'
+  [[ ${lines[0]} == 2 ]] || fail "$output"
+  # A blob of the other machine's image.
+  local blob
+  blob=$XDG_DATA_HOME/moss/blobs/sha256/$(sha256_of other.tar)
+  printf X | dd of="$blob" bs=1 seek=520 conv=notrunc status=none
+  run moss system check
+  assert_status 125
+  assert_has "holds something else"
+  run moss system check --repair
+  assert_success
+  run moss system check --max 0s
+  assert_output ""
+}
+
+@test "prune takes a list and all its images" {
+  image_for other s390x
+  moss manifest create l alpine other >/dev/null
+  moss rmi alpine other >/dev/null
+  run moss image prune --force --all
+  assert_success
+  run moss system check --max 0s
+  assert_output ""
+  run find "$XDG_DATA_HOME/moss/blobs" -type f
+  assert_output ""
+}

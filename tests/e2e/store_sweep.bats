@@ -4,6 +4,7 @@
 #
 # A process that dies between two system calls leaves what it would have left before the second, and only those that change
 # something make a difference. So each is killed at those: files made, written, renamed, removed, synced; locks; children.
+# By default at every sixth of them; with MOSS_TEST_ALL=1 at all.
 
 load helpers
 check_store=full
@@ -48,8 +49,10 @@ changes_of() {
       if (name == "write" && /^write\([012],/) next
       if (name ~ /^(openat|write|pwrite64|rename.*|mkdir.*|unlink.*|rmdir|fsync|syncfs|ftruncate|fchown|flock|clone.*|fork|vfork|sendmsg|link.*|symlink.*)$/)
         print name, count[name]
-    }' trace
+    }' trace | awk -v step="$every" 'NR % step == 1 % step'
 }
+every=6 few=2
+[[ -z ${MOSS_TEST_ALL-} ]] || every=1 few=10
 
 
 # Kills "moss $*" at each change, with a fresh store each time, `before` done in it.
@@ -73,7 +76,7 @@ kill_everywhere() {
     wait_for 20 is_synced
     wait_for 5 nothing_is_left || fail "killed at $name $number: the next command leaves:" "$output"
   done <calls
-  ((points > 10)) || fail "only $points calls to kill it at: $(<calls)"
+  ((points > few)) || fail "only $points calls to kill it at: $(<calls)"
 }
 nothing_is_left() {
   run moss system check
@@ -124,7 +127,7 @@ kill_repair() {
     assert_output ""
     [[ $(moss images -q | wc -l) == 1 ]] || fail "killed at $name $number: lost an image"
   done <calls
-  ((points > 10)) || fail "only $points calls to kill it at"
+  ((points > few)) || fail "only $points calls to kill it at"
 }
 
 @test "whichever call of load fails for want of space, it is told and nothing is left" {
@@ -151,17 +154,19 @@ kill_repair() {
     wait_for 20 is_synced
     wait_for 5 nothing_is_left || fail "$name $number fails: left:" "$output"
   done <calls
-  ((failed > 10)) || fail "only $failed calls failed"
+  ((failed > few)) || fail "only $failed calls failed"
 }
 
 # What a power cut may do to the store as it lies there: nothing that was not synced is on the disk. Each file that the
 # template has not is filled with zeros, unless its image is named and no note says that it is not synced yet.
 cut_power() {
-  local note
+  local note name lost=
   for note in "$XDG_DATA_HOME"/moss/unsynced/*; do
-    mv "$note" "${note%/*}/11111111-2222-3333-4444-555555555555.${note#*.}" 2>/dev/null || true # synced by now, or there was none
+    # A note of another boot. Where it has just gone, all is on the disk.
+    name=${note##*/}
+    ! mv "$note" "${note%/*}/11111111-2222-3333-4444-555555555555.${name#*.}" 2>/dev/null || lost=yes
   done
-  if [[ -e $XDG_DATA_HOME/moss/unsynced ]] || ! grep -q localhost/one "$XDG_DATA_HOME/moss/index.json"; then
+  if [[ -n $lost ]] || ! grep -q localhost/one "$XDG_DATA_HOME/moss/index.json"; then
     as_owner bash -c 'cd "$1/moss" && comm -13 <(cd "$2/moss" && find blobs layers -type f | sort) <(find blobs layers -type f | sort) |
       while read -r file; do head -c "$(stat -c %s "$file")" /dev/zero >"$file"; done' bash "$XDG_DATA_HOME" "$BATS_FILE_TMPDIR/template/data"
   fi
@@ -190,5 +195,5 @@ cut_power() {
     run moss images --quiet
     ((${#lines[@]} == 2)) || fail "cut at $name $number: images: $output"
   done <calls
-  ((points > 10 && cuts > 3)) || fail "only $points calls, $cuts of them with a note: $(<calls)"
+  ((points > few && cuts > 0)) || fail "only $points calls, $cuts of them with a note: $(<calls)"
 }

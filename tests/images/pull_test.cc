@@ -158,7 +158,7 @@ TEST_F(Pull, ATruncatedBlobIsRefusedAndNothingIsLeft) {
 
 TEST_F(Pull, KilledAtAnyTimeTheNextOneIsWhole) {
   push(big_layout(3, 2'000'000), "big:latest");
-  for (int delay_ms = 2; delay_ms < 200; delay_ms += 14) {
+  for (int64_t delay_ms = 2; delay_ms < 200; delay_ms += 14) {
     sys::Child puller = start_puller(cat(host(), "/big"));
     const timespec pause{.tv_sec = 0, .tv_nsec = delay_ms * 1'000'000};
     ::nanosleep(&pause, nullptr);

@@ -77,6 +77,8 @@ class ImageStore {
   Result<std::vector<Image>> list(std::vector<Error>* damaged = nullptr) const;
   /// Those of this store alone.
   Result<std::vector<Image>> list_own(std::vector<Error>* damaged = nullptr) const;
+  /// The same, with those images of lists that are for other machines: whatever takes space.
+  Result<std::vector<Image>> list_parts() const;
   /// Bytes of its unpacked layers, as Podman counts an image's size.
   int64_t size(const Image& image) const;
   int64_t size(const Image& image, const ImageLayer& layer) const;

@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "moss/sys/file.hh"
+#include "toml_headers.hh"
 
 namespace moss::engine {
 
@@ -36,7 +37,9 @@ Result<std::vector<std::string>> named_by_storage_conf() {
   std::vector<std::string> stores;
   const std::string path = storage_conf();
   if (path.empty()) return stores;
-  const toml::parse_result parsed = toml::parse(TRY(sys::read_file(path, kMaxConfBytes)), path);
+  const std::string text = TRY(sys::read_file(path, kMaxConfBytes));
+  TRY(check_toml_headers(text, path));
+  const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
     return Error(0, path, ":", parsed.error().source().begin.line, ": ",
                  std::string_view(parsed.error().description()));

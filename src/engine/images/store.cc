@@ -192,6 +192,24 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
   return images;
 }
 
+Result<std::vector<Image>> ImageStore::list_parts() const {
+  std::vector<Image> images = TRY(list_own());
+  for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+    if (!is_list(entry.media_type)) continue;
+    Result<std::vector<Image>> parts = images_of_list(path_, entry);
+    // What is damaged is told by who lists images, and by system check.
+    if (!parts.ok()) continue;
+    for (Image& part : *parts) {
+      const bool known =
+          std::any_of(images.begin(), images.end(), [&](const Image& other) { return other.id == part.id; });
+      if (known) continue;
+      part.names = {entry_name(entry)};
+      images.push_back(std::move(part));
+    }
+  }
+  return images;
+}
+
 Result<std::vector<Image>> ImageStore::list_own(std::vector<Error>* damaged) const {
   const oci::Index index = TRY(read_index(path_));
   std::vector<const oci::Descriptor*> entries;  // each manifest once
