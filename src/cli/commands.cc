@@ -20,6 +20,9 @@ constexpr Command kContainerCommands[] = {
 
 constexpr Command kImageCommands[] = {
     {"pull", "[OPTIONS] IMAGE...", "fetch images from a registry or a file", define_pull},
+    {"search", "[OPTIONS] TERM", "look for images in registries", define_search},
+    {"login", "[OPTIONS] [REGISTRY]", "log in to a registry", define_login},
+    {"logout", "[OPTIONS] [REGISTRY]", "forget a login", define_logout},
     {"load", "[OPTIONS]", "load images from an archive", define_load},
     {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
     {"images", "[OPTIONS] [NAME]", "list images", define_images},

@@ -24,21 +24,14 @@ Result<IdMap> usual_map() {
   return TRY(engine::default_id_map(host)).map;
 }
 
-namespace {
-
-bool is_archive(const std::string& name) {
-  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
-    if (name.starts_with(transport)) return true;
-  }
-  return false;
-}
-
-Result<int> load_from(const std::string& source, bool quiet, const std::string& platform) {
+Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
+                        const std::string& signature_policy) {
   const Paths paths = TRY(engine::find_paths());
   ImageStore store(paths.data);
   ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
   engine::LoadOptions options{.map = TRY(usual_map())};
   if (!platform.empty()) options.platform = TRY(engine::parse_platform(platform).context("--platform"));
+  options.signature_policy = signature_policy;
   options.progress = [&](const engine::Progress& progress) { display.show(progress); };
   for (const Image& image : TRY(engine::load(store, source, options))) {
     for (const std::string& name : image.names) print(cat("Loaded image: ", name, "\n"));
@@ -47,78 +40,25 @@ Result<int> load_from(const std::string& source, bool quiet, const std::string& 
   return 0;
 }
 
-}  // namespace
-
-void define_pull(CLI::App& app) {
-  struct Options {
-    std::vector<std::string> names;
-    bool quiet = false;
-    std::string platform;
-    std::string arch;
-    std::string os;
-    std::optional<bool> tls_verify;
-    std::string auth_file;
-    std::string credentials;
-    int retries = 3;
-  };
-  auto options = std::make_shared<Options>();
-  app.add_option("IMAGE", options->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
-  add_flag(app, "-q,--quiet", options->quiet, "print only the image's id");
-  add_option(app, "--platform", options->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
-  add_option(app, "--arch", options->arch, "the same by architecture");
-  add_option(app, "--os", options->os, "the same by operating system");
-  add_option(app, "--tls-verify", options->tls_verify,
-             "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--authfile", options->auth_file, "credentials of registries, as podman login writes them");
-  add_option(app, "--creds", options->credentials, "USER:PASSWORD");
-  add_option(app, "--retry", options->retries, "how often a failed download is tried again (3)");
-  app.callback([options] {
-    finish_with([&]() -> Result<int> {
-      if (options->names.empty()) return Error(0, "which image? see: moss pull --help");
-      if (!options->arch.empty() || !options->os.empty()) {
-        if (!options->platform.empty()) return Error(0, "--platform and --arch or --os exclude each other");
-        options->platform = cat(options->os.empty() ? "linux" : options->os, "/",
-                                options->arch.empty() ? engine::host_platform().architecture : options->arch);
-      }
-      const Paths paths = TRY(engine::find_paths());
-      ImageStore store(paths.data);
-      for (const std::string& name : options->names) {
-        if (is_archive(name)) {
-          TRY(load_from(name, options->quiet, options->platform));
-          continue;
-        }
-        ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
-        engine::PullOptions pull{.map = TRY(usual_map())};
-        if (!options->platform.empty())
-          pull.platform = TRY(engine::parse_platform(options->platform).context("--platform"));
-        pull.tls_verify = options->tls_verify;
-        pull.auth_file = options->auth_file;
-        pull.credentials = options->credentials;
-        pull.retries = options->retries;
-        pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
-        print(TRY(engine::pull(store, name, pull)).id + "\n");
-      }
-      return 0;
-    });
-  });
-}
-
 void define_load(CLI::App& app) {
   struct Options {
     std::string input = "-";
     bool quiet = false;
     std::string platform;
+    std::string signature_policy;
   };
   auto options = std::make_shared<Options>();
   add_option(app, "-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   add_option(app, "--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
+  add_option(app, "--signature-policy", options->signature_policy,
+             "a policy.json in place of the user's or the system's");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       if (options->input == "-" && ::isatty(STDIN_FILENO) == 1) {
         return Error(0, "load from where? give a file with -i, or pipe one in");
       }
-      return load_from(options->input, options->quiet, options->platform);
+      return load_images(options->input, options->quiet, options->platform, options->signature_policy);
     });
   });
 }
@@ -241,7 +181,7 @@ void define_rmi(CLI::App& app) {
       if (options->all && !options->names.empty()) return Error(0, "name images or say --all, not both");
       std::vector<std::string> names = options->names;
       if (options->all) {
-        for (const Image& image : TRY(store.list())) names.push_back(image.id);
+        for (const Image& image : TRY(store.list_own())) names.push_back(image.id);
       }
       if (names.empty() && !options->all) return Error(0, "which image? see: moss rmi --help");
       int code = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "src/cli/command.hh"
 
@@ -45,25 +46,74 @@ const char* word(Phase phase) {
   }
 }
 
+// A program's word for it.
+const char* status(Phase phase) {
+  switch (phase) {
+    case Phase::trying:
+      return "trying";
+    case Phase::config:
+      return "config";
+    case Phase::exists:
+      return "exists";
+    case Phase::waiting:
+      return "waiting";
+    case Phase::downloading:
+      return "downloading";
+    case Phase::unpacking:
+      return "unpacking";
+    case Phase::done:
+      return "done";
+    case Phase::unchanged:
+      return "unchanged";
+    case Phase::storing:
+      return "storing";
+    case Phase::warning:
+      return "warning";
+  }
+  return "";
+}
+
+std::string time_left(int64_t seconds) {
+  if (seconds < 60) return cat(seconds, "s");
+  if (seconds < 3600) return cat(seconds / 60, "m", seconds % 60, "s");
+  return cat(seconds / 3600, "h", seconds % 3600 / 60, "m");
+}
+
 bool is_layer(const engine::Progress& progress) {
   return !progress.digest.empty() && progress.phase != Phase::trying && progress.phase != Phase::config &&
-         progress.phase != Phase::storing;
+         progress.phase != Phase::storing && progress.phase != Phase::unchanged;
 }
 
 }  // namespace
 
 ProgressDisplay::ProgressDisplay(Style style)
-    : silent_(style == Style::silent),
+    : style_(style),
       bars_(::isatty(STDERR_FILENO) == 1 && std::string_view(::getenv("TERM") ? ::getenv("TERM") : "dumb") != "dumb") {}
 
-ProgressDisplay::~ProgressDisplay() {
-  if (!silent_ && bars_ && !order_.empty()) draw();
+ProgressDisplay::~ProgressDisplay() { finish(); }
+
+void ProgressDisplay::finish() {
+  if (style_ == Style::automatic && bars_ && !order_.empty()) draw();
+  order_.clear();
+  progress_.clear();
+  rates_.clear();
+  drawn_lines_ = 0;
 }
 
 void ProgressDisplay::show(const engine::Progress& progress) {
-  if (silent_) return;
+  if (style_ == Style::silent) return;
+  if (style_ == Style::json) {
+    print(progress_line(progress));
+    return;
+  }
   if (progress.phase == Phase::trying) {
     put(cat("Trying to pull ", printable(progress.name), "...\n"));
+    return;
+  }
+  if (progress.phase == Phase::warning) {
+    put(cat("Warning: ", printable(progress.name), "\n"));
+    // The bars go on below it.
+    drawn_lines_ = 0;
     return;
   }
   if (!is_layer(progress)) return;
@@ -80,8 +130,31 @@ void ProgressDisplay::show(const engine::Progress& progress) {
     }
     return;
   }
+  if (progress.phase == Phase::downloading) rates_.try_emplace(progress.digest, Rate{now_ms(), progress.done});
   if (!changed && now_ms() - last_drawn_ms_ < 50) return;
   draw();
+}
+
+std::string ProgressDisplay::draw_line(const engine::Progress& progress, size_t columns) const {
+  constexpr size_t kBesideTheBar = 70;
+  const std::string name = short_digest(progress.digest) + " ";
+  if (progress.phase != Phase::downloading || progress.total <= 0 || columns <= 50) return name + word(progress.phase);
+  std::string line = name;
+  if (columns > kBesideTheBar) {
+    const auto width = static_cast<int64_t>(columns - kBesideTheBar);
+    const int64_t filled = std::clamp<int64_t>(progress.done * width / progress.total, 0, width);
+    line += cat("[", std::string(static_cast<size_t>(filled), '='),
+                std::string(static_cast<size_t>(width - filled), ' '), "] ");
+  }
+  line += cat(human_size(progress.done), " / ", human_size(progress.total));
+  const auto rate = rates_.find(progress.digest);
+  const int64_t took_ms = rate != rates_.end() ? now_ms() - rate->second.since_ms : 0;
+  // A first moment says nothing about the rest.
+  if (took_ms < 500 || progress.done <= rate->second.from) return line;
+  const int64_t per_second = (progress.done - rate->second.from) * 1000 / took_ms;
+  line += cat(" ", human_size(per_second), "/s");
+  if (per_second > 0) line += cat(" ", time_left((progress.total - progress.done) / per_second), " left");
+  return line;
 }
 
 void ProgressDisplay::draw() {
@@ -90,21 +163,27 @@ void ProgressDisplay::draw() {
   const unsigned columns = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80u;
   std::string text = drawn_lines_ > 0 ? cat("\x1b[", drawn_lines_, "A") : std::string();
   for (const std::string& digest : order_) {
-    const engine::Progress& progress = progress_[digest];
-    std::string line = short_digest(digest) + " ";
-    if (progress.phase == Phase::downloading && progress.total > 0 && columns > 50) {
-      const int64_t width = static_cast<int64_t>(columns) - 44;
-      const int64_t filled = std::clamp<int64_t>(progress.done * width / progress.total, 0, width);
-      line +=
-          cat("[", std::string(static_cast<size_t>(filled), '='), std::string(static_cast<size_t>(width - filled), ' '),
-              "] ", human_size(progress.done), " / ", human_size(progress.total));
-    } else {
-      line += word(progress.phase);
-    }
+    const std::string line = draw_line(progress_[digest], columns);
     text += cat("\r\x1b[2K", std::string_view(line).substr(0, columns - 1), "\n");
   }
   drawn_lines_ = order_.size();
   put(text);
+}
+
+std::string progress_line(const engine::Progress& progress) {
+  nlohmann::ordered_json line = {{"status", status(progress.phase)}};
+  if (!progress.name.empty()) line["name"] = progress.name;
+  if (!progress.digest.empty()) line["id"] = progress.digest;
+  if (progress.total > 0) {
+    line["current"] = progress.done;
+    line["total"] = progress.total;
+  }
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string pulled_line(const std::string& name, const std::string& id) {
+  const nlohmann::ordered_json line = {{"status", "pulled"}, {"name", name}, {"id", id}};
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace moss::cli

@@ -27,8 +27,17 @@ void define_wait(CLI::App& app);
 void define_rm(CLI::App& app);
 void define_inspect(CLI::App& app);
 
-// images.cc
+// login.cc
+void define_login(CLI::App& app);
+void define_logout(CLI::App& app);
+
+// pull.cc
 void define_pull(CLI::App& app);
+
+// search.cc
+void define_search(CLI::App& app);
+
+// images.cc
 void define_load(CLI::App& app);
 void define_import(CLI::App& app);
 void define_images(CLI::App& app);
@@ -49,6 +58,10 @@ Result<IdMap> usual_map();
 void define_info(CLI::App& app);
 void define_version(CLI::App& app);
 void define_unshare(CLI::App& app);
+
+/// Loads a file's images and prints their names: what `load` does, and `pull` of a file. The exit code.
+Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
+                        const std::string& signature_policy);
 
 /// ["a", "b"] as words.
 Result<std::vector<std::string>> parse_json_words(const std::string& text);

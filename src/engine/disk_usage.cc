@@ -76,14 +76,14 @@ Result<DiskUsage> disk_usage(const Paths& paths, const IdMap& map) {
     bool used = false;
   };
   std::map<std::string, Layer> layers;
-  for (Image& image : TRY(store.list())) {
+  for (Image& image : TRY(store.list_own())) {
     ImageUsage one{.image = std::move(image)};
     for (const Container& container : containers) one.containers += container.record.image_id == one.image.id ? 1 : 0;
     std::set<std::string> own;  // the same layer may stand twice in an image
     for (const ImageLayer& layer : one.image.layers) {
       if (!own.insert(layer.diff_id).second) continue;
       Layer& known = layers[layer.diff_id];
-      if (known.images++ == 0) known.bytes = store.size(layer) + layer.blob.size;
+      if (known.images++ == 0) known.bytes = store.size(one.image, layer) + layer.blob.size;
       known.used = known.used || one.containers > 0;
     }
     usage.images.push_back(std::move(one));

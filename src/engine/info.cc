@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "moss/engine/additional_stores.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/network.hh"
 #include "moss/engine/store.hh"
@@ -73,6 +74,11 @@ Result<std::string> describe_host(bool as_json) {
                    {"running", std::count_if(containers.begin(), containers.end(), [](const Container& container) {
                       return container.state.status == Status::running;
                     })}};
+  if (const Result<std::vector<std::string>> others = additional_stores(); others.ok()) {
+    json["store"]["additionalImageStores"] = *others;
+  } else {
+    degraded.push_back("no images of additional stores: " + others.error().to_string());
+  }
   json["degraded"] = degraded;
   if (as_json) return json.dump(2) + "\n";
   std::string text;

@@ -41,7 +41,7 @@ Result<Pruned> prune_images(const Paths& paths, bool all, const PruneFilter& fil
   ImageStore store(paths.data);
   Pruned pruned;
   const DiskUsage before = TRY(disk_usage(paths, map));
-  for (const Image& image : TRY(store.list())) {
+  for (const Image& image : TRY(store.list_own())) {
     if (!all && !image.names.empty()) continue;
     if (!filter.matches(image.config.created, image.config.config.labels)) continue;
     // Asked while nobody can look the image up: whoever did has recorded its use by then.

@@ -22,13 +22,17 @@ Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
 
 namespace {
 
-// Reads to the end of `fd`, at most `max_bytes`. `expected` is a guess that saves a second read.
-Result<std::string> read_to_end(int fd, std::string_view name, size_t max_bytes, size_t expected) {
+// Reads to the end of `fd`, at most `max_bytes`. `expected` is a guess; of a regular file fewer bytes than were asked
+// for are the last, so that a right guess saves the second read.
+enum class Kind : bool { stream, regular };
+Result<std::string> read_to_end(int fd, std::string_view name, size_t max_bytes, size_t expected,
+                                Kind kind = Kind::stream) {
   std::string data;
   size_t used = 0;
   while (true) {
     data.resize(used + std::max<size_t>(expected > used ? expected - used + 1 : 0, 4096));
-    const ssize_t got = ::read(fd, data.data() + used, data.size() - used);
+    const size_t room = data.size() - used;
+    const ssize_t got = ::read(fd, data.data() + used, room);
     if (got < 0) {
       if (errno == EINTR) continue;
       return sys_error("read ", name);
@@ -36,6 +40,7 @@ Result<std::string> read_to_end(int fd, std::string_view name, size_t max_bytes,
     if (got == 0) break;
     used += static_cast<size_t>(got);
     if (used > max_bytes) return Error(EFBIG, "read ", name, ": larger than ", max_bytes, " bytes");
+    if (kind == Kind::regular && static_cast<size_t>(got) < room) break;
   }
   data.resize(used);
   return data;
@@ -53,7 +58,7 @@ Result<std::string> read_fd(int fd, std::string_view name, size_t max_bytes) {
   if (!S_ISREG(status.st_mode)) return Error(0, "read ", name, ": not a regular file");
   const auto size = static_cast<size_t>(status.st_size);
   if (size > max_bytes) return Error(EFBIG, "read ", name, ": larger than ", max_bytes, " bytes");
-  return read_to_end(fd, name, max_bytes, size);
+  return read_to_end(fd, name, max_bytes, size, Kind::regular);
 }
 
 Result<std::string> read_file_at(int dir, const std::string& path, size_t max_bytes) {

@@ -189,3 +189,78 @@ is_removed() { [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]; }
   assert_has "prune"
   refuses "unknown command image run" image run alpine
 }
+
+# Alpine's store becomes an additional one, and the own is empty.
+make_additional_store() {
+  mv "$XDG_DATA_HOME/moss" shared
+  before=$(as_owner sh -c 'cd shared && find . -printf "%P %y %m %s %T@ %C@\n" | sort | sha256sum')
+}
+additional_store_is_untouched() {
+  [[ $(as_owner sh -c 'cd shared && find . -printf "%P %y %m %s %T@ %C@\n" | sort | sha256sum') == "$before" ]] ||
+    fail "the additional store was written to"
+}
+
+@test "images of an additional store are found, listed, inspected and run, and it is never written to" {
+  make_additional_store
+  export MOSS_ADDITIONAL_STORES=$PWD/shared
+  run moss images --quiet
+  ((${#lines[@]} == 1)) || fail "$output"
+  moss inspect alpine >/dev/null
+  run moss run --rm --network none --pull never alpine cat /etc/alpine-release
+  assert_success
+  # For other ids it is unpacked into the own store, from the blobs of the other, and stays there.
+  run moss run --rm --network none --pull never --userns keep-id alpine stat -c %u /bin
+  assert_output 0
+  moss load -q -i "$(make_small small)" >/dev/null
+  moss rmi small >/dev/null
+  [[ -n $(layer_folder) ]]
+  run moss system check --max 0s
+  assert_output ""
+  run moss info --format json
+  [[ $(jq -r '.store.additionalImageStores[0]' <<<"$output") == "$PWD/shared" ]]
+  additional_store_is_untouched
+}
+
+# A layout with one small image; prints its path.
+make_small() {
+  echo 1 >file && tar -cf small.tar file
+  make_layout "$PWD/$1.layout" '{}' small.tar
+  sed -i "s|ref.name\":\"test\"|ref.name\":\"localhost/$1:latest\"|" "$1.layout/index.json"
+  echo "$PWD/$1.layout"
+}
+
+@test "images of an additional store cannot be removed, and count for nothing" {
+  make_additional_store
+  export MOSS_ADDITIONAL_STORES=$PWD/shared
+  refuses "image localhost/alpine:latest is in the additional store $PWD/shared, which is read-only" rmi alpine
+  run moss rmi --all
+  assert_success
+  run moss image prune --all --force
+  assert_output ""
+  run moss system df --format '{{.Total}}'
+  assert_output $'0\n0\n0'
+  # The own one of a name comes first.
+  moss import -q -c CMD=own "$(rootfs_tarball)" alpine >/dev/null
+  [[ $(moss inspect alpine | jq -r '.[0].Config.Cmd[-1]') == own ]]
+  additional_store_is_untouched
+}
+
+@test "storage.conf names additional stores, and Podman's own are left to it" {
+  make_additional_store
+  mkdir -p "$XDG_CONFIG_HOME/containers" podman/overlay-images
+  printf '[storage]\ndriver = "overlay"\n[storage.options]\nadditionalimagestores = [ "%s/podman", "%s/shared/" ]\n' "$PWD" "$PWD" \
+    >"$XDG_CONFIG_HOME/containers/storage.conf"
+  run moss images --quiet
+  ((${#lines[@]} == 1)) || fail "$output"
+  echo 'additionalimagestores = 5' >other.conf
+  export CONTAINERS_STORAGE_CONF=$PWD/other.conf
+  run moss images --quiet
+  assert_output ""
+  printf '[storage.options]\nadditionalimagestores = 5\n' >other.conf
+  refuses "other.conf: additionalimagestores: expected a list of folders" images
+  printf '[storage' >other.conf
+  refuses "other.conf:1: " images
+  unset CONTAINERS_STORAGE_CONF
+  MOSS_ADDITIONAL_STORES=$PWD/none refuses "MOSS_ADDITIONAL_STORES: read $PWD/none/index.json" images
+  MOSS_ADDITIONAL_STORES=none refuses "none is no absolute path" images
+}

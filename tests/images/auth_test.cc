@@ -1,7 +1,8 @@
-// Challenges, tokens, stored credentials.
+// Challenges and tokens.
 #include "src/engine/images/auth.hh"
 
 #include "image_fixture.hh"
+#include "moss/base/base64.hh"
 
 namespace moss::engine {
 
@@ -40,6 +41,11 @@ TEST(TokenUrl, AsksForServiceAndScope) {
   EXPECT_EQ(*url, "https://auth.example/token?a=b&service=my%20registry&scope=repository%3Aa%2Fb%3Apull");
 }
 
+TEST(TokenUrl, ALoginAsksForNothing) {
+  const Challenge bearer{"bearer", {{"realm", "https://auth.io/t"}, {"service", "s"}}};
+  EXPECT_EQ(token_url(bearer, "", false).value(), "https://auth.io/t?service=s");
+}
+
 TEST(TokenUrl, NothingIsSentOverPlainHttp) {
   const Challenge bearer{"bearer", {{"realm", "http://auth.example/token"}}};
   EXPECT_THAT(error_of(token_url(bearer, "s", false)), HasSubstr("which is not https"));
@@ -64,22 +70,11 @@ TEST(Token, NeverEndsAHeaderLine) {
   EXPECT_EQ(error_of(parse_token("<html>")), "the token server's answer holds no token");
 }
 
-TEST(Credentials, TheLongestKeyThatLeadsThereIsTaken) {
-  // "u1:host", "u2:org", "u3:hub"
-  const std::string file = R"({"auths":{"quay.io":{"auth":"dTE6aG9zdA=="},"quay.io/org":{"auth":"dTI6b3Jn"},
-                               "https://index.docker.io/v1/":{"auth":"dTM6aHVi"},"empty.io":{}}})";
-  EXPECT_EQ(find_credentials(file, "quay.io/other/app").value(), "u1:host");
-  EXPECT_EQ(find_credentials(file, "quay.io/org/app").value(), "u2:org");
-  EXPECT_EQ(find_credentials(file, "quay.io/organisation/app").value(), "u1:host");
-  EXPECT_EQ(find_credentials(file, "docker.io/library/alpine").value(), "u3:hub");
-  EXPECT_EQ(find_credentials(file, "quay.io.evil.example/x").value(), std::nullopt);
-  EXPECT_EQ(find_credentials(file, "empty.io/x").value(), std::nullopt);
-}
-
-TEST(Credentials, BecomeABasicAuthorization) {
-  EXPECT_EQ(basic_authorization("Aladdin:open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-  EXPECT_EQ(basic_authorization("a:bc"), "Basic YTpiYw==");
-  EXPECT_EQ(basic_authorization("a:b"), "Basic YTpi");
+TEST(Base64, GoesThereAndBack) {
+  EXPECT_EQ(basic_authorization({"Aladdin", "open sesame"}), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+  for (const char* text : {"", "a", "ab", "abc", "abcd"}) EXPECT_EQ(base64_decode(base64_encode(text)), text);
+  EXPECT_EQ(base64_encode("a:b"), "YTpi");
+  EXPECT_EQ(base64_decode("a b"), std::nullopt);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+import urllib.parse
 
 LAYOUT = sys.argv[1]
 seen = {}
@@ -49,6 +50,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             seen[key] = seen.get(key, 0) + 1
             return seen[key]
 
+    # OAuth2 of a token server: only who shows the token of a login gets one for a repository.
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        wanted = {"grant_type": "refresh_token", "refresh_token": "remember me+", "service": "s",
+                  "scope": "repository:oauth/app:pull"}
+        if all(form.get(name) == [value] for name, value in wanted.items()):
+            return self.answer(200, json.dumps({"access_token": "refreshed"}).encode())
+        return self.answer(401, b"{}")
+
     def do_GET(self):
         authorization = self.headers.get("Authorization", "-").replace(" ", "_")
         line = f"GET {self.path} {authorization} {self.headers.get('Range', '-')}\n"
@@ -65,6 +75,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         _, _, mode, _, kind, what = parts
         is_layer = kind == "blobs" and what == layer_digest
         try_number = self.count((mode, kind, what))
+        if mode == "oauth" and authorization != "Bearer_refreshed":
+            return self.answer(401, b"{}", WWW_Authenticate=f'Bearer realm="http://127.0.0.1:{ports[0]}/token",service="s"')
         if mode in ("token", "basic") and authorization == "-":
             challenge = (
                 'Basic realm="x"' if mode == "basic" else f'Bearer realm="http://127.0.0.1:{ports[0]}/token",service="s"'
@@ -74,6 +86,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(401, b"{}", WWW_Authenticate='Bearer realm="gopher://127.0.0.1/token"')
         if mode.isdigit():
             return self.answer(int(mode), b"{}")
+        if mode == "quota":
+            text = "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading."
+            body = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": text}]}).encode()
+            return self.answer(429, body, Retry_After="3600")
         if mode == "busy" and try_number == 1:
             return self.answer(429, b"{}", Retry_After="0")
         if mode == "loop":

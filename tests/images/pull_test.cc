@@ -16,6 +16,7 @@ namespace moss::test {
 namespace {
 
 using engine::Image;
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::ElementsAreArray;
@@ -228,6 +229,18 @@ TEST_F(PullFromAMock, ATokenIsFetchedAndShown) {
                                         StartsWith("/v2/token/app/manifests/latest Bearer_t0ken")}));
 }
 
+TEST_F(PullFromAMock, AnIdentityTokenIsShownToTheTokenServer) {
+  const std::string file = base() + "/auth.json";
+  const auto write = [&](const std::string& token) {
+    ASSERT_TRUE(
+        succeeded(sys::replace_file(file, cat(R"({"auths":{")", host(), R"(":{"identitytoken":")", token, R"("}}})"))));
+  };
+  write("forged");
+  EXPECT_THAT(outcome("oauth", {.auth_file = file}), HasSubstr("invalid username/password"));
+  write("remember me+");
+  EXPECT_EQ(outcome("oauth", {.auth_file = file}), "no error");
+}
+
 TEST_F(PullFromAMock, CredentialsGoToTheRegistryAndNotWhereItRedirects) {
   EXPECT_EQ(outcome("basic", {.credentials = "me:secret"}), "no error");
   const std::vector<std::string> asked = requests();
@@ -236,7 +249,8 @@ TEST_F(PullFromAMock, CredentialsGoToTheRegistryAndNotWhereItRedirects) {
 }
 
 TEST_F(PullFromAMock, WithoutCredentialsALoginIsSuggested) {
-  EXPECT_THAT(outcome("basic"), HasSubstr("unauthorized; the image does not exist or needs a login (--creds"));
+  EXPECT_THAT(outcome("basic"),
+              HasSubstr("unauthorized; the image does not exist or needs a login: moss login 127.0.0.1"));
 }
 
 TEST_F(PullFromAMock, ARealmThatIsNotHttpIsNotAsked) {
@@ -246,12 +260,30 @@ TEST_F(PullFromAMock, ARealmThatIsNotHttpIsNotAsked) {
 TEST_F(PullFromAMock, EachStatusSaysWhatToDo) {
   EXPECT_THAT(outcome("403"), HasSubstr("denied"));
   EXPECT_THAT(outcome("404"), HasSubstr("manifest unknown"));
-  EXPECT_THAT(outcome("429", {.retries = 0}), HasSubstr("too many requests (429); wait, or log in"));
+  EXPECT_THAT(outcome("429", {.retries = 0}),
+              HasSubstr("too many requests (429); wait and pull again, or log in for a higher limit: moss login"));
   EXPECT_THAT(outcome("503", {.retries = 0}), HasSubstr("the registry is in trouble (503); try again later"));
   EXPECT_THAT(outcome("418"), HasSubstr("the registry answered 418"));
 }
 
 TEST_F(PullFromAMock, ABusyRegistryIsAskedAgain) { EXPECT_EQ(outcome("busy"), "no error"); }
+
+TEST_F(PullFromAMock, AUsedUpQuotaIsToldAtOnceInTheRegistrysWords) {
+  EXPECT_THAT(outcome("quota"), AllOf(HasSubstr("(429); wait 60 minutes and pull again, or log in"),
+                                      HasSubstr("it says: You have reached your pull rate limit.")));
+  EXPECT_THAT(requests(), SizeIs(1));
+}
+
+TEST_F(PullFromAMock, AnUnchangedImageIsOneRequest) {
+  ASSERT_TRUE(succeeded(pull(cat(host(), "/plain/app"))));
+  const size_t before = requests().size();
+  std::vector<engine::Progress> progress;
+  const auto again =
+      pull(cat(host(), "/plain/app"), {.progress = [&](const engine::Progress& p) { progress.push_back(p); }});
+  ASSERT_TRUE(succeeded(again));
+  EXPECT_THAT(requests(), SizeIs(before + 1));
+  EXPECT_EQ(progress.back().phase, engine::Progress::Phase::unchanged);
+}
 
 TEST_F(PullFromAMock, RedirectsEnd) { EXPECT_THAT(outcome("loop", {.retries = 0}), HasSubstr("too many redirects")); }
 
@@ -295,10 +327,21 @@ TEST(RetryDelays, GrowAndListen) {
   EXPECT_EQ(engine::retry_delay_ms(response, 1), 300);
   EXPECT_EQ(engine::retry_delay_ms(response, 3), 2700);
   EXPECT_EQ(engine::retry_delay_ms(response, 1000), 30'000);
+  EXPECT_EQ(engine::retry_delay_ms(response, 2, 1000), 3000);
   response.headers["retry-after"] = "2";
   EXPECT_EQ(engine::retry_delay_ms(response, 1), 2000);
   response.headers["retry-after"] = "999999";
   EXPECT_EQ(engine::retry_delay_ms(response, 1), 30'000);
+  response.headers["retry-after"] = "Thu, 01 Jan 1970 00:01:40 GMT";
+  EXPECT_EQ(engine::retry_after_seconds(response, 90), 10);
+  EXPECT_EQ(engine::retry_after_seconds(response, 200), 0);
+  response.headers["retry-after"] = "soon";
+  EXPECT_EQ(engine::retry_after_seconds(response, 90), std::nullopt);
+}
+
+TEST(PullPolicies, AreNamedAsPodmanDoes) {
+  EXPECT_EQ(engine::parse_pull_policy("newer").value(), engine::PullPolicy::newer);
+  EXPECT_THAT(error_of(engine::parse_pull_policy("x")), HasSubstr("expected always, missing, newer or never"));
 }
 
 }  // namespace

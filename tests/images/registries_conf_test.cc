@@ -46,6 +46,14 @@ TEST(ShortNames, AnEmptySearchListSaysWhatToWrite) {
               HasSubstr("write docker.io/library/alpine"));
 }
 
+TEST(ShortNames, AmbiguityIsAnErrorWhereItIsForbidden) {
+  const std::string mode = "short-name-mode = 'enforcing'\n";
+  EXPECT_THAT(error_of(resolve_short_name(conf({mode + "unqualified-search-registries = ['a.io', 'b.io']"}), "x")),
+              HasSubstr("may mean an image of a.io or b.io; write a.io/x"));
+  EXPECT_THAT(resolve_short_name(conf({mode + "unqualified-search-registries = ['a.io']"}), "x").value(),
+              ElementsAre("a.io/x"));
+}
+
 TEST(RegistriesConf, LaterFilesReplaceWhatTheyName) {
   const auto c =
       conf({"unqualified-search-registries = ['a.io']\n[aliases]\nx = 'a.io/x'\ny = 'a.io/y'\n[[registry]]\nprefix = "
@@ -81,6 +89,38 @@ TEST(RegistriesConf, AStarStandsForEveryHostBelow) {
   EXPECT_THAT(places(c, "badexample.com/x"), ElementsAre(Endpoint{"badexample.com", "x", false}));
 }
 
+TEST(RegistriesConf, AStarMayHaveAPathBehindIt) {
+  const auto c = conf({"[[registry]]\nprefix = '*.example.com/a'\nlocation = 'in.side/b'"});
+  EXPECT_THAT(places(c, "x.example.com/a/app"), ElementsAre(Endpoint{"in.side", "b/app", false}));
+  EXPECT_THAT(places(c, "x.example.com.example.com/a/app"), ElementsAre(Endpoint{"in.side", "b/app", false}));
+  EXPECT_THAT(places(c, "x.example.com/ab"), ElementsAre(Endpoint{"x.example.com", "ab", false}));
+  EXPECT_THAT(places(c, "y.io/x.example.com/a"), ElementsAre(Endpoint{"y.io", "x.example.com/a", false}));
+}
+
+TEST(RegistriesConf, MirrorsForTagsAreNotForDigests) {
+  const auto c =
+      conf({"[[registry]]\nlocation = 'a.io'\n[[registry.mirror]]\nlocation = 'm.io'\npull-from-mirror = 'tag-only'"});
+  EXPECT_THAT(places(c, "a.io/x", true), ElementsAre(Endpoint{"a.io", "x"}));
+  EXPECT_THAT(places(c, "a.io/x"), ElementsAre(Endpoint{"m.io", "x", false, true}, Endpoint{"a.io", "x"}));
+}
+
+TEST(RegistriesConf, ADigestOnlyRegistryHasNoMirrorsForTags) {
+  const auto c =
+      conf({"[[registry]]\nlocation = 'a.io'\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = 'm.io'"});
+  EXPECT_THAT(places(c, "a.io/x"), ElementsAre(Endpoint{"a.io", "x"}));
+  EXPECT_THAT(places(c, "a.io/x", true), ElementsAre(Endpoint{"m.io", "x", false, true}, Endpoint{"a.io", "x"}));
+}
+
+TEST(RegistriesConf, ALoginIsKeptUnderTheNameThatUsersKnow) {
+  EXPECT_EQ(places({}, "docker.io/library/alpine").at(0).login(), "docker.io");
+  EXPECT_EQ(places({}, "quay.io/x").at(0).login(), "quay.io");
+}
+
+TEST(RegistriesConf, NamesItsCredentialHelpers) {
+  EXPECT_THAT(conf({"credential-helpers = ['containers-auth.json', 'pass']"}).credential_helpers,
+              ElementsAre("containers-auth.json", "pass"));
+}
+
 TEST(RegistriesConf, MirrorsComeBeforeTheLocation) {
   const auto c = conf({R"(
 [[registry]]
@@ -93,12 +133,12 @@ insecure = true
 pull-from-mirror = "digest-only"
 )"});
   EXPECT_THAT(places(c, "docker.io/library/alpine"),
-              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false},
+              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false, true},
                           Endpoint{"registry-1.docker.io", "library/alpine", false}));
-  EXPECT_THAT(
-      places(c, "docker.io/library/alpine", true),
-      ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false}, Endpoint{"mirror.two", "library/alpine", true},
-                  Endpoint{"registry-1.docker.io", "library/alpine", false}));
+  EXPECT_THAT(places(c, "docker.io/library/alpine", true),
+              ElementsAre(Endpoint{"mirror.one", "hub/library/alpine", false, true},
+                          Endpoint{"mirror.two", "library/alpine", true, true},
+                          Endpoint{"registry-1.docker.io", "library/alpine", false}));
 }
 
 TEST(RegistriesConf, ABlockedRegistryIsNotAsked) {
@@ -113,6 +153,15 @@ TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
   EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['https://a.io']", "r.conf")),
             "r.conf:1: unqualified-search-registries: expected host names, without http://");
   EXPECT_THAT(error_of(merge_registries_conf(c, "a = = 1", "r.conf")), HasSubstr("r.conf:1: "));
+  const std::string registry = "[[registry]]\nlocation = 'a.io'\n";
+  const std::string mirror = "[[registry.mirror]]\nlocation = 'm.io'\npull-from-mirror = ";
+  EXPECT_EQ(error_of(merge_registries_conf(c, registry + mirror + "'sometimes'", "r.conf")),
+            "r.conf:3: pull-from-mirror: expected all, digest-only or tag-only");
+  EXPECT_THAT(error_of(merge_registries_conf(c, registry + "mirror-by-digest-only = true\n" + mirror + "'all'", "r")),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of(merge_registries_conf(c, "[[registry]]\nprefix = 'a.*.io'", "r")), HasSubstr("begins with"));
+  EXPECT_EQ(error_of(merge_registries_conf(c, "short-name-mode = 'strict'", "r.conf")),
+            "r.conf:1: short-name-mode: expected enforcing, permissive or disabled");
   EXPECT_THAT(error_of(merge_registries_conf(c, "[registries.search]\nregistries = ['a']", "r.conf")),
               HasSubstr("version 1"));
 }

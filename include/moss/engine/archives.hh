@@ -17,6 +17,7 @@ struct LoadOptions {
   int64_t max_archive_bytes = 64LL << 30;  ///< of the archive after decompression
   UnpackOptions unpack;
   ProgressCallback progress = {};
+  std::string signature_policy = {};  ///< --signature-policy; see trust.hh
 };
 
 /// Loads every image of a source and gives them in its order:
@@ -24,6 +25,7 @@ struct LoadOptions {
 ///   DIR                                     an OCI layout
 ///   docker-archive:FILE  oci-archive:FILE[:NAME]  oci:DIR[:NAME]
 /// Names inside are kept; an image without one is known by its id. Digests, sizes and diff ids are verified.
+/// Errors: refused by policy.json.
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options);
 
 struct ImportOptions {

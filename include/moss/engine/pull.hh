@@ -23,6 +23,7 @@ struct Progress {
     downloading,  ///< `done` of `total` bytes; unpacking goes on beside it
     unpacking,    ///< all bytes are here, not all files
     done,         ///< the layer is unpacked
+    unchanged,    ///< the registry has what is here; nothing was fetched
     storing,      ///< the last sync before the image is there
     warning,      ///< `name` says what of a layer could not be kept (devices, file capabilities)
   };
@@ -34,19 +35,34 @@ struct Progress {
 };
 using ProgressCallback = std::function<void(const Progress&)>;
 
+/// When a registry is asked about an image.
+enum class PullPolicy {
+  always,   ///< even where the image is here; what is unchanged is not fetched again
+  missing,  ///< where it is not here
+  newer,    ///< as always; where the registry has nothing to say, the one that is here will do
+  never,
+};
+/// "always", "missing", "newer", "never". Pure. Errors: another word.
+Result<PullPolicy> parse_pull_policy(std::string_view text);
+
 struct PullOptions {
   IdMap map;                              ///< the containers' usual one; layers are unpacked for it at once
   std::optional<oci::Platform> platform;  ///< empty: the host's; see parse_platform
   std::optional<bool> tls_verify;         ///< --tls-verify; false also allows plain HTTP
   std::string auth_file;                  ///< --authfile
   std::string credentials;                ///< --creds: "user:password"
+  std::string cert_dir = {};              ///< --cert-dir
+  std::string signature_policy = {};      ///< --signature-policy; see trust.hh
+  PullPolicy policy = PullPolicy::always;
   int retries = 3;
+  int retry_delay_ms = 300;  ///< before the first try; three times that before the next. Retry-After overrides it
   int connections = 4;
   UnpackOptions unpack;
   ProgressCallback progress = {};
 };
 
 /// Pulls `name` (short, full, or by digest; "docker://" in front is allowed) and gives the image. All or nothing.
+/// An image that is here and unchanged costs one request.
 /// Errors: one line that names the image, the registry and what to do.
 Result<Image> pull(ImageStore& store, const std::string& name, const PullOptions& options);
 

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ struct Image {
   oci::Manifest manifest;
   oci::ImageConfig config;
   std::vector<ImageLayer> layers;  ///< lowest first
+  std::string store;               ///< the folder of the store it lies in
+  bool read_only = false;          ///< of an additional store: it can be used, and not be changed
 };
 
 /// What rmi did, in the order to print it.
@@ -65,14 +68,18 @@ class ImageStore {
   const std::string& path() const { return path_; }
 
   /// The image a user's word means: a full name; a short one (localhost/, docker.io/library/, then any registry's); an
-  /// id or the beginning of one. Nothing where there is none.
+  /// id or the beginning of one. What is not in this store is looked for in the additional ones
+  /// (moss/engine/additional_stores.hh). Nothing where there is none.
   /// Errors: not a name; an id's beginning that several images share; a damaged store (the file is named).
   Result<std::optional<Image>> find(const std::string& name) const;
-  /// All of them, the last pulled first. What cannot be read is left out and its error put into `damaged`.
+  /// All of them, the last pulled first, then those of additional stores. What cannot be read is left out and its error
+  /// put into `damaged`.
   Result<std::vector<Image>> list(std::vector<Error>* damaged = nullptr) const;
+  /// Those of this store alone.
+  Result<std::vector<Image>> list_own(std::vector<Error>* damaged = nullptr) const;
   /// Bytes of its unpacked layers, as Podman counts an image's size.
   int64_t size(const Image& image) const;
-  int64_t size(const ImageLayer& layer) const;
+  int64_t size(const Image& image, const ImageLayer& layer) const;
 
   /// The lower folders of an overlay for a container with this id map, topmost first. Layers that were unpacked for
   /// another map alone are unpacked once more from their blobs.
@@ -100,7 +107,10 @@ class ImageStore {
   Result<Ok> destroy(const IdMap& map);
 
  private:
+  Result<std::optional<Image>> find_own(const std::string& word) const;
+
   std::string path_;
+  mutable std::map<std::string, int64_t> sizes_;  ///< of layers, as they were when somebody asked first
 };
 
 /// The image as `podman inspect` prints it: one JSON object.

@@ -12,6 +12,7 @@
 
 #include "ingest.hh"
 #include "input.hh"
+#include "moss/engine/trust.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/path.hh"
 #include "names.hh"
@@ -311,6 +312,11 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
   }
   if (!folder && place.kind == Place::Kind::oci_folder) return Error(ENOTDIR, "load ", place.path);
 
+  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
+  const auto judge = [&](const char* transport) {
+    return policy.check(file_image(transport, place.path, place.image), {}).context("load ", place.path);
+  };
+  if (folder) TRY(judge("oci"));
   Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("load ", place.path));
   if (folder) {
     FolderSource layout(ingest, std::move(fd));
@@ -321,9 +327,11 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
   ArchiveSource archive(ingest, std::move(files));
   const bool docker = archive.has("manifest.json");
   if (docker && place.kind != Place::Kind::oci_archive) {
+    TRY(judge("docker-archive"));
     return load_docker_archive(ingest, archive, options).context("load ", place.path);
   }
   if (place.kind != Place::Kind::docker_archive && archive.has("index.json")) {
+    TRY(judge("oci-archive"));
     return load_layout(ingest, archive, place.image, options).context("load ", place.path);
   }
   return Error(0, "load ", place.path,

@@ -4,10 +4,16 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <signal.h>
-#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <list>
+
+#include "moss/sys/file.hh"
+#include "registries_conf.hh"
 
 namespace moss::engine {
 
@@ -15,9 +21,12 @@ namespace {
 
 constexpr int kMaxRedirects = 10;
 constexpr long kConnectTimeoutMs = 20'000;
-constexpr long kStallSeconds = 60;  // a transfer that gives less than a byte a second for so long is dead
+constexpr long kStallSeconds = 60;       // a transfer that gives less than a byte a second for so long is dead
+constexpr long kSlowStoreSeconds = 300;  // the same where something is sent: a registry may copy it before it answers
 constexpr size_t kMaxHeaders = 200;
+constexpr size_t kMaxComplaintBytes = 4u << 10;
 constexpr size_t kMaxHeaderBytes = 16u << 10;
+constexpr const char* kAuthorities = "/etc/ssl/certs";
 
 // The part of libcurl that is used here, found at run time.
 struct Curl {
@@ -94,6 +103,14 @@ bool is_transient(CURLcode code) {
   }
 }
 
+constexpr int kMaxDelaySeconds = 30;
+
+// A registry that says "in an hour", or that a quota is used up, is not asked again in a moment.
+bool may_answer_soon(const HttpResponse& response) {
+  if (retry_after_seconds(response, ::time(nullptr)).value_or(0) > kMaxDelaySeconds) return false;
+  return response.complaint.find("pull rate limit") == std::string::npos;
+}
+
 bool is_transient_status(int status) {
   return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -113,6 +130,7 @@ struct Transfer {
   curl_slist* header_list = nullptr;
   int redirects = 0;
   bool paused = false;
+  int64_t sent = 0;  ///< bytes of the body
   char reason[CURL_ERROR_SIZE] = "";
 };
 
@@ -135,7 +153,11 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   auto& transfer = *static_cast<Transfer*>(raw);
   const int status = transfer.response.status;
   // The text of an error or a redirect is nobody's content.
-  if (status / 100 != 2) return size * count;
+  if (status / 100 != 2) {
+    std::string& complaint = transfer.response.complaint;
+    complaint.append(data, std::min(size * count, kMaxComplaintBytes - std::min(complaint.size(), kMaxComplaintBytes)));
+    return size * count;
+  }
   switch (transfer.sink(transfer.response, {data, size * count})) {
     case Taken::yes:
       return size * count;
@@ -147,6 +169,64 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   }
   transfer.response.stopped = true;
   return 0;
+}
+
+int64_t body_bytes(const HttpRequest& request) {
+  return request.body_file >= 0 ? request.body_bytes : static_cast<int64_t>(request.body.size());
+}
+
+size_t on_read(char* to, size_t size, size_t count, void* raw) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  const HttpRequest& request = transfer.request;
+  const auto want =
+      static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size * count), body_bytes(request) - transfer.sent));
+  if (want == 0) return 0;
+  if (request.body_file < 0) {
+    std::memcpy(to, request.body.data() + transfer.sent, want);
+  } else {
+    const ssize_t got = ::pread(request.body_file, to, want, request.body_offset + transfer.sent);
+    if (got <= 0) return CURL_READFUNC_ABORT;
+    transfer.sent += got;
+    if (request.sent) request.sent(transfer.sent);
+    return static_cast<size_t>(got);
+  }
+  transfer.sent += static_cast<int64_t>(want);
+  return want;
+}
+
+// libcurl sends a body anew where a kept connection turns out to be closed.
+int on_seek(void* raw, curl_off_t offset, int origin) {
+  auto& transfer = *static_cast<Transfer*>(raw);
+  if (origin != SEEK_SET || offset < 0 || offset > body_bytes(transfer.request)) return CURL_SEEKFUNC_FAIL;
+  transfer.sent = offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+// Debian's folder of authorities, which libcurl there looks into besides the one file of all of them. The names are
+// hashes, as OpenSSL's c_rehash makes them.
+bool has_hashed_authorities() {
+  static const bool has = [] {
+    const Result<std::vector<std::string>> names = sys::list_dir(kAuthorities);
+    return names.ok() && std::any_of(names->begin(), names->end(),
+                                     [](const std::string& name) { return name.size() == 10 && name.ends_with(".0"); });
+  }();
+  return has;
+}
+
+// Where we differ from libcurl, as other container tools do: this machine is never reached through a proxy, and
+// HTTP_PROXY counts too (libcurl fears that a web server's client set it).
+std::optional<std::string> own_choice_of_proxy(const std::string& url) {
+  const std::string origin = url_origin(url);
+  if (is_loopback(std::string_view(origin).substr(std::min(origin.size(), origin.find("://") + 3)))) return "";
+  const char* upper = ::getenv("HTTP_PROXY");
+  const bool counts = upper != nullptr && ::getenv("http_proxy") == nullptr && ::getenv("REQUEST_METHOD") == nullptr;
+  if (counts && url.starts_with("http://")) return upper;
+  return std::nullopt;
+}
+
+// What a redirect may make of a request: one with a body goes to the new place as it is, or nowhere.
+bool may_redirect(const HttpRequest& request, int status) {
+  return request.method == "GET" || request.method == "HEAD" || status == 307 || status == 308;
 }
 
 }  // namespace
@@ -179,7 +259,8 @@ void HttpClient::State::launch(Transfer& transfer) {
   }
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  const bool sends = transfer.request.method != "GET" && transfer.request.method != "HEAD";
+  set(easy, CURLOPT_LOW_SPEED_TIME, sends ? kSlowStoreSeconds : kStallSeconds);
   set(easy, CURLOPT_BUFFERSIZE, static_cast<long>(kMaxHttpPiece));
   set(easy, CURLOPT_USERAGENT, "moss");
   set(easy, CURLOPT_ERRORBUFFER, transfer.reason);
@@ -190,6 +271,37 @@ void HttpClient::State::launch(Transfer& transfer) {
   set(easy, CURLOPT_PRIVATE, &transfer);
   set(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify_tls ? 1L : 0L);
   set(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify_tls ? 2L : 0L);
+  if (transfer.request.method == "HEAD") set(easy, CURLOPT_NOBODY, 1L);
+  if (sends) {
+    transfer.sent = 0;
+    set(easy, CURLOPT_UPLOAD, 1L);
+    set(easy, CURLOPT_CUSTOMREQUEST, transfer.request.method.c_str());
+    set(easy, CURLOPT_UPLOAD_BUFFERSIZE, static_cast<long>(kMaxHttpPiece));
+    set(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(body_bytes(transfer.request)));
+    set(easy, CURLOPT_READFUNCTION, on_read);
+    set(easy, CURLOPT_READDATA, &transfer);
+    set(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    set(easy, CURLOPT_SEEKDATA, &transfer);
+  }
+  // Authorities by their hash, one at a time as they are needed: to read all of them takes 20 ms.
+  if (has_hashed_authorities()) {
+    set(easy, CURLOPT_CAINFO, nullptr);
+    set(easy, CURLOPT_CAPATH, kAuthorities);
+  }
+  if (const Certificates* certificates = transfer.request.certificates.get()) {
+    if (const std::string& pem = certificates->authorities; !pem.empty()) {
+      curl_blob blob{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_NOCOPY};
+      set(easy, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (!certificates->client_certificate.empty()) {
+      set(easy, CURLOPT_SSLCERT, certificates->client_certificate.c_str());
+      set(easy, CURLOPT_SSLKEY, certificates->client_key.c_str());
+    }
+  }
+  // Else libcurl reads http_proxy, https_proxy, all_proxy and no_proxy by itself.
+  if (const std::optional<std::string> proxy = own_choice_of_proxy(transfer.request.url)) {
+    set(easy, CURLOPT_PROXY, proxy->c_str());
+  }
   curl_slist* list = nullptr;
   for (const std::string& header : transfer.request.headers) list = curl->slist_append(list, header.c_str());
   if (!transfer.request.authorization.empty()) {
@@ -223,11 +335,17 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
     if (!next.starts_with("https://") && !(next.starts_with("http://") && transfer.request.allow_http && !was_https)) {
       transfer.response.failure = cat("the server redirects to ", printable(next), ", which is not https");
       transfer.response.status = 0;
+    } else if (!may_redirect(transfer.request, status)) {
+      transfer.response.failure = cat("the server redirects what is sent to ", printable(next), " (", status, ")");
+      transfer.response.status = 0;
     } else if (++transfer.redirects > kMaxRedirects) {
       transfer.response.failure = "too many redirects";
       transfer.response.status = 0;
     } else {
-      if (url_origin(next) != url_origin(transfer.request.url)) transfer.request.authorization.clear();
+      if (url_origin(next) != url_origin(transfer.request.url)) {
+        transfer.request.authorization.clear();
+        transfer.request.certificates = for_another_host(transfer.request.certificates);
+      }
       transfer.request.url = next;
       launch(transfer);
       return;
@@ -236,16 +354,18 @@ void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
     transfer.response.failure = *transfer.reason != '\0' ? transfer.reason : curl->easy_strerror(code);
     transfer.response.transient = !transfer.response.stopped && is_transient(code);
     transfer.response.not_tls = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_COULDNT_CONNECT;
+    transfer.response.unresolved = code == CURLE_COULDNT_RESOLVE_HOST;
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
       transfer.response.failure +=
-          "; install the registry's CA (Debian: /usr/local/share/ca-certificates and update-ca-certificates)";
+          "; put the registry's CA into /etc/containers/certs.d/HOST/ca.crt or "
+          "~/.config/containers/certs.d/HOST/ca.crt";
     }
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT) {
       transfer.response.failure +=
           "; look at the registry's name and your network, or bring the image as a file: moss load -i FILE";
     }
   } else {
-    transfer.response.transient = is_transient_status(status);
+    transfer.response.transient = is_transient_status(status) && may_answer_soon(transfer.response);
   }
   const auto self =
       std::find_if(transfers.begin(), transfers.end(), [&](const auto& t) { return t.get() == &transfer; });
@@ -333,7 +453,8 @@ Result<Ok> HttpClient::poll(std::span<pollfd> others, int timeout_ms) {
   return Ok{};
 }
 
-Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_bytes, int retries) {
+Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_bytes, int retries,
+                                         int first_delay_ms) {
   for (int attempt = 1;; ++attempt) {
     Body body;
     bool done = false;
@@ -351,22 +472,36 @@ Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_
     while (!done) TRY(poll({}, 1000));
     if (too_large) return Error(EFBIG, "get ", printable(request.url), ": larger than ", max_bytes, " bytes");
     if (!body.response.transient || attempt > retries) return body;
-    const int delay_ms = retry_delay_ms(body.response, attempt);
+    const int delay_ms = retry_delay_ms(body.response, attempt, first_delay_ms);
     const timespec pause{.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1'000'000L};
     ::nanosleep(&pause, nullptr);
   }
 }
 
-int retry_delay_ms(const HttpResponse& response, int attempt) {
-  constexpr int kMaxSeconds = 30;
-  if (const auto after = response.headers.find("retry-after"); after != response.headers.end()) {
-    if (const auto seconds = parse_number<int>(after->second); seconds && *seconds >= 0) {
-      return std::min(*seconds, kMaxSeconds) * 1000;
-    }
+int retry_delay_ms(const HttpResponse& response, int attempt, int delay_ms) {
+  if (const std::optional<int64_t> seconds = retry_after_seconds(response, ::time(nullptr))) {
+    return static_cast<int>(std::min<int64_t>(*seconds, kMaxDelaySeconds)) * 1000;
   }
-  int delay_ms = 300;
-  for (int i = 1; i < attempt; ++i) delay_ms = std::min(delay_ms * 3, kMaxSeconds * 1000);
-  return delay_ms;
+  int64_t wait_ms = delay_ms;
+  for (int i = 1; i < attempt; ++i) wait_ms = std::min<int64_t>(wait_ms * 3, kMaxDelaySeconds * 1000);
+  return static_cast<int>(wait_ms);
+}
+
+std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t now) {
+  const auto after = response.headers.find("retry-after");
+  if (after == response.headers.end()) return std::nullopt;
+  if (const auto seconds = parse_number<int64_t>(after->second)) {
+    return *seconds >= 0 ? seconds : std::nullopt;
+  }
+  std::tm parts{};
+  const char* end = ::strptime(after->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return std::max<int64_t>(::timegm(&parts) - now, 0);
+}
+
+std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates) {
+  if (!certificates || certificates->client_certificate.empty()) return certificates;
+  return std::make_shared<Certificates>(Certificates{.authorities = certificates->authorities});
 }
 
 std::string url_origin(std::string_view url) {

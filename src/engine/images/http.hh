@@ -9,22 +9,33 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "certificates.hh"
 #include "moss/base/result.hh"
 
 namespace moss::engine {
 
 struct HttpRequest {
+  std::string method = "GET";
   std::string url;
   std::vector<std::string> headers;  ///< "Name: value"
   std::string authorization;         ///< the header's value; sent to the URL's own host and no other
   bool allow_http = false;           ///< plain HTTP will do
   bool verify_tls = true;
+  /// Whom TLS believes and what it shows; a redirect to another host is not shown the client's certificate.
+  std::shared_ptr<const Certificates> certificates = {};
   int64_t from_byte = 0;  ///< asks for the rest of something
+  /// What is sent along with POST, PUT and PATCH: a text, or a part of a file, which is borrowed until the end.
+  std::string body;
+  int body_file = -1;
+  int64_t body_offset = 0;
+  int64_t body_bytes = 0;
+  std::function<void(int64_t bytes)> sent = {};  ///< told how much of the body went out so far
 };
 
 /// What came back.
@@ -32,10 +43,12 @@ struct HttpResponse {
   int status = 0;                              ///< 0 where nothing came back
   std::map<std::string, std::string> headers;  ///< names in lower case; the last one of a name
   std::string url;                             ///< after redirects
-  std::string failure;     ///< why there is no status, or why the body broke off, in libcurl's words
-  bool transient = false;  ///< the same request may work in a moment
-  bool not_tls = false;    ///< the other end does not speak TLS or there is none
-  bool stopped = false;    ///< the sink had enough
+  std::string failure;      ///< why there is no status, or why the body broke off, in libcurl's words
+  bool transient = false;   ///< the same request may work in a moment
+  bool not_tls = false;     ///< the other end does not speak TLS or there is none
+  bool unresolved = false;  ///< there is no host of that name
+  bool stopped = false;     ///< the sink had enough
+  std::string complaint;    ///< the beginning of a body that came with another status than 2xx
 };
 
 /// What a sink does with a piece of a 2xx body.
@@ -45,6 +58,8 @@ enum class Taken {
   stop,   ///< the transfer ends
 };
 using HttpSink = std::function<Taken(const HttpResponse& response, std::string_view bytes)>;
+
+inline constexpr int kRetryDelayMs = 300;
 
 class HttpClient {
  public:
@@ -70,7 +85,7 @@ class HttpClient {
     std::string bytes;
   };
   /// Errors: larger than `max_bytes`.
-  Result<Body> get(const HttpRequest& request, size_t max_bytes, int retries);
+  Result<Body> get(const HttpRequest& request, size_t max_bytes, int retries, int delay_ms = kRetryDelayMs);
 
  private:
   struct State;
@@ -81,8 +96,15 @@ class HttpClient {
 /// The most bytes that a sink is given at a time.
 inline constexpr size_t kMaxHttpPiece = 512u << 10;
 
-/// How long to wait before try number `attempt` (from 1): what Retry-After says, within reason, else 0.3, 0.9, 2.7 s.
-int retry_delay_ms(const HttpResponse& response, int attempt);
+/// How long to wait before try number `attempt` (from 1): what Retry-After says, else `delay_ms`, three times that and
+/// so on (0.3, 0.9, 2.7 s), at most 30 s.
+int retry_delay_ms(const HttpResponse& response, int attempt, int delay_ms = kRetryDelayMs);
+
+/// The seconds that Retry-After asks for, by number or by date. `now` is a time(2). Pure.
+std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t now);
+
+/// The same without what only its own host may see.
+std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates);
 
 /// "https://host:port" of a URL: what must stay the same for credentials to go along. Pure.
 std::string url_origin(std::string_view url);

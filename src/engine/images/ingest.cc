@@ -187,11 +187,16 @@ Result<Image> Ingest::commit(const ResolvedImage& image, const std::vector<std::
                                  .os = image.config.platform.os,
                                  .variant = image.config.platform.variant};
   if (!image.list_digests.empty()) entry.annotations[std::string(kListDigest)] = image.list_digests.front();
-  TRY(edit_index(store_, [&](oci::Index& index) -> Result<Ok> {
+  const Result<Ok> edited = edit_index(store_, [&](oci::Index& index) -> Result<Ok> {
     if (names.empty()) set_name(index, entry, "");
     for (const std::string& name : names) set_name(index, entry, name);
     return Ok{};
-  }));
+  });
+  if (!edited.ok()) {
+    // It is renamed before its folder is synced: only that may have failed.
+    if (note) note->leave();
+    return edited.error();
+  }
   if (note) note->sync_in_background();
   const ImageStore store(store_);
   const std::optional<Image> found = TRY(store.find(names.empty() ? image.manifest.config.digest : names.front()));

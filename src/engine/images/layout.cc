@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "resolve.hh"
@@ -121,17 +122,28 @@ Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(o
 }
 
 Result<Image> read_image(const std::string& store, const oci::Descriptor& entry) {
+  return read_image(store, AT_FDCWD, entry);
+}
+
+Result<Image> read_image(const std::string& store, int blobs, const oci::Descriptor& entry) {
+  const auto read = [&](const oci::Digest& digest, const std::string& path, size_t max_bytes) -> Result<std::string> {
+    if (blobs == AT_FDCWD) return sys::read_file(path, max_bytes);
+    Result<std::string> text = sys::read_file_at(blobs, cat(digest.algorithm(), "/", digest.hex()), max_bytes);
+    // Somebody whose words are shown knows it by its whole path.
+    return text.ok() ? text : sys::read_file(path, max_bytes);
+  };
   Image image;
   const oci::Digest manifest = TRY(oci::Digest::parse(entry.digest).context(store, "/index.json"));
   const std::string manifest_path = blob_path(store, manifest);
-  const std::string manifest_text = TRY(sys::read_file(manifest_path, kMaxManifestBytes));
+  const std::string manifest_text = TRY(read(manifest, manifest_path, kMaxManifestBytes));
   image.manifest = TRY(oci::decode_manifest(manifest_text).context(manifest_path));
   const oci::Digest config = TRY(oci::Digest::parse(image.manifest.config.digest).context(manifest_path));
   const std::string config_path = blob_path(store, config);
-  const std::string config_text = TRY(sys::read_file(config_path, kMaxConfigBytes));
+  const std::string config_text = TRY(read(config, config_path, kMaxConfigBytes));
   image.config = TRY(oci::decode_image_config(config_text).context(config_path));
   image.layers = TRY(match_layers(image.manifest, image.config).context(manifest_path));
   image.id = config.hex();
+  image.store = store;
   image.manifest_digest = manifest.text();
   if (std::string name = entry_name(entry); !name.empty()) image.names.push_back(std::move(name));
   if (const auto list = entry.annotations.find(std::string(kListDigest)); list != entry.annotations.end()) {
@@ -225,6 +237,18 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
 
 Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
+  // What was unpacked here from the blobs of additional stores. Where those cannot be told, it is nobody's: it is
+  // unpacked again when it is needed.
+  const Result<std::vector<std::string>> others = additional_stores();
+  for (const std::string& other : others.ok() ? *others : std::vector<std::string>()) {
+    const Result<oci::Index> index = read_index(other);
+    if (!index.ok()) continue;
+    for (const oci::Descriptor& entry : index->manifests) {
+      const Result<Image> image = read_image(other, entry);
+      if (!image.ok()) continue;
+      for (const ImageLayer& layer : image->layers) referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
+    }
+  }
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
     const Result<Image> image = read_image(store, entry);

@@ -45,6 +45,8 @@ Result<oci::Index> read_index(const std::string& store);
 Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit);
 /// The image an entry of the index stands for, with that entry's name alone.
 Result<Image> read_image(const std::string& store, const oci::Descriptor& entry);
+/// The same for whoever reads many: `blobs` is the store's folder blobs/, open.
+Result<Image> read_image(const std::string& store, int blobs, const oci::Descriptor& entry);
 /// The entry's name; empty where it has none.
 std::string entry_name(const oci::Descriptor& entry);
 /// Gives an image's entry `name`, taking it from another. Without names it is an entry of its own.

@@ -21,6 +21,7 @@
 #include "registries_conf.hh"
 #include "registry.hh"
 #include "resolve.hh"
+#include "signatures.hh"
 
 namespace moss::engine {
 
@@ -206,7 +207,7 @@ class LayerPull {
     if (response.status == 401 && TRY(registry_.authorize(response))) return fetch(download);
     // An answer that ends early without an error is one of HTTP's ways to break off.
     if ((response.transient || whole) && download.attempt < options_.retries) {
-      download.resume_at_ms = now_ms() + retry_delay_ms(response, ++download.attempt);
+      download.resume_at_ms = now_ms() + retry_delay_ms(response, ++download.attempt, options_.retry_delay_ms);
       download.state = Download::State::pausing;
       return Ok{};
     }
@@ -280,8 +281,9 @@ class LayerPull {
 // Where one full name may be had, tried in turn; the last one's error counts.
 class Puller {
  public:
-  Puller(Ingest& ingest, HttpClient& http, const RegistriesConf& conf, const PullOptions& options)
-      : ingest_(ingest), http_(http), conf_(conf), options_(options) {}
+  Puller(ImageStore& store, Ingest& ingest, HttpClient& http, const RegistriesConf& conf, const TrustPolicy& policy,
+         const PullOptions& options)
+      : store_(store), ingest_(ingest), http_(http), conf_(conf), policy_(policy), options_(options) {}
 
   Result<Image> pull(const std::string& repository, const ImageName& name) {
     std::optional<Error> last;
@@ -298,8 +300,12 @@ class Puller {
     Registry registry = TRY(Registry::connect(http_, endpoint, repository,
                                               {.tls_verify = options_.tls_verify,
                                                .auth_file = options_.auth_file,
+                                               .cert_dir = options_.cert_dir,
                                                .credentials = options_.credentials,
-                                               .retries = options_.retries}));
+                                               .credential_helpers = conf_.credential_helpers,
+                                               .retries = options_.retries,
+                                               .retry_delay_ms = options_.retry_delay_ms,
+                                               .probe = false}));
     const std::string& wanted = name.digest.empty() ? name.tag : name.digest;
     std::string text = TRY(registry.get_manifest(wanted, kMaxManifestBytes));
     if (!name.digest.empty()) {
@@ -308,11 +314,21 @@ class Puller {
       if (found != name.digest)
         return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
     }
+    // Who may be trusted is asked before anything else is read. A list that nobody signed may hold an image that is.
+    ImageTrust trust(policy_, http_, registry, options_.retries, cat(repository, name.suffix()));
+    TRY(trust.judge(text));
+    if (std::optional<Image> same = TRY(unchanged(cat(repository, name.suffix()), text))) {
+      TRY(trust.confirm(same->manifest_digest));
+      if (options_.progress) options_.progress({.phase = Progress::Phase::unchanged, .digest = same->manifest_digest});
+      ingest_.abandon(true);
+      return std::move(*same);
+    }
     const ResolvedImage image =
         TRY(resolve_image(std::move(text), options_.platform, [&](const oci::Descriptor& blob, size_t max_bytes) {
           return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes)
                                    : get_config(registry, blob, max_bytes);
         }));
+    TRY(trust.confirm(image.descriptor.digest));
     LayerPull layers(ingest_, http_, registry, options_, image.layers);
     Result<Ok> pulled = layers.run();
     if (!pulled.ok()) {
@@ -322,6 +338,31 @@ class Puller {
     }
     if (options_.progress) options_.progress({.phase = Progress::Phase::storing});
     return ingest_.commit(image, {cat(repository, name.suffix())});
+  }
+
+  // The image of that name, where the document that the registry has for it now is the one it was pulled by.
+  Result<std::optional<Image>> unchanged(const std::string& name, std::string_view text) {
+    const std::string digest = TRY(digest_of(text));
+    std::optional<Image> image = TRY(store_.find(name));
+    const auto has = [](const std::vector<std::string>& list, const std::string& what) {
+      return std::find(list.begin(), list.end(), what) != list.end();
+    };
+    if (!image || !has(image->names, name)) return std::optional<Image>();
+    if (image->manifest_digest != digest) {
+      // From that list, but perhaps for another platform.
+      const oci::Platform wanted = options_.platform.value_or(host_platform());
+      const oci::Platform& found = image->config.platform;
+      if (!has(image->digests, digest) || found.os != wanted.os || found.architecture != wanted.architecture ||
+          (found.variant != wanted.variant && !wanted.variant.empty())) {
+        return std::optional<Image>();
+      }
+    } else if (options_.platform && (image->config.platform.os != options_.platform->os ||
+                                     image->config.platform.architecture != options_.platform->architecture)) {
+      return std::optional<Image>();
+    }
+    // Layers that were unpacked for another map are unpacked for this one. Damaged ones are for the long way to tell.
+    if (!store_.prepare_layers(*image, options_.map).ok()) return std::optional<Image>();
+    return image;
   }
 
   Result<std::string> get_config(Registry& registry, const oci::Descriptor& blob, size_t max_bytes) {
@@ -335,24 +376,29 @@ class Puller {
            blob.media_type == oci::kDockerManifest || blob.media_type == oci::kDockerIndex;
   }
 
+  ImageStore& store_;
   Ingest& ingest_;
   HttpClient& http_;
   const RegistriesConf& conf_;
+  const TrustPolicy& policy_;
   const PullOptions& options_;
 };
 
 }  // namespace
 
-Result<Image> pull(ImageStore& store, const std::string& text, const PullOptions& options) {
+namespace {
+
+Result<Image> pull_from_registries(ImageStore& store, const std::string& text, const PullOptions& options) {
   const ImageName name = TRY(parse_image_name(text));
   const RegistriesConf conf = TRY(read_registries_conf());
+  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
   std::vector<std::string> repositories{name.repository};
   if (name.is_short) repositories = TRY(resolve_short_name(conf, name.repository));
 
   // The unpacking process first: libcurl brings threads.
   Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("pull ", text));
   HttpClient http = TRY(HttpClient::create());
-  Puller puller(ingest, http, conf, options);
+  Puller puller(store, ingest, http, conf, policy, options);
   std::vector<std::string> complaints;
   for (const std::string& repository : repositories) {
     if (options.progress) options.progress({.phase = Progress::Phase::trying, .name = cat(repository, name.suffix())});
@@ -362,6 +408,30 @@ Result<Image> pull(ImageStore& store, const std::string& text, const PullOptions
     complaints.push_back(image.error().to_string());
   }
   return Error(0, "pull ", text, ": no registry had it: ", join(complaints, "; "));
+}
+
+}  // namespace
+
+Result<Image> pull(ImageStore& store, const std::string& text, const PullOptions& options) {
+  std::optional<Image> here;
+  if (options.policy != PullPolicy::always) here = TRY(store.find(text));
+  if (options.policy == PullPolicy::missing && here) return std::move(*here);
+  if (options.policy == PullPolicy::never) {
+    if (here) return std::move(*here);
+    return Error(0, "no image ", printable(text), " here, and the policy is never to ask a registry; moss pull ",
+                 printable(text));
+  }
+  Result<Image> pulled = pull_from_registries(store, text, options);
+  if (!pulled.ok() && here && options.policy == PullPolicy::newer) return std::move(*here);
+  return pulled;
+}
+
+Result<PullPolicy> parse_pull_policy(std::string_view text) {
+  if (text == "always") return PullPolicy::always;
+  if (text == "missing" || text == "ifnotpresent" || text == "IfNotPresent") return PullPolicy::missing;
+  if (text == "newer" || text == "ifnewer") return PullPolicy::newer;
+  if (text == "never") return PullPolicy::never;
+  return Error(0, "pull policy \"", printable(text), "\": expected always, missing, newer or never");
 }
 
 oci::Platform host_platform() {

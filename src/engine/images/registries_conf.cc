@@ -1,6 +1,8 @@
 // registries.conf and short names. See the header.
 #include "registries_conf.hh"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -15,6 +17,8 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxConfBytes = 4u << 20;
+// Docker's hub answers under another name than the one it is called by.
+constexpr const char* kDockerHub = "registry-1.docker.io";
 
 std::string at_line(const std::string& file, const toml::node& node) {
   return cat(file, ":", node.source().begin.line);
@@ -67,6 +71,14 @@ Result<RegistryRule> read_rule(const toml::table& table, const std::string& file
   rule.mirror_by_digest_only = TRY(member_or(table, "mirror-by-digest-only", false, file));
   if (rule.prefix.empty()) rule.prefix = rule.location;
   if (rule.prefix.empty()) return Error(0, at_line(file, table), ": registry: expected a prefix or a location");
+  // A star in the middle of a host stands for nothing.
+  const size_t star = rule.prefix.find('*');
+  if (star != std::string::npos && (!rule.prefix.starts_with("*.") || rule.prefix.find('*', 1) != std::string::npos)) {
+    return Error(0, at_line(file, table), ": registry: a prefix with a star begins with \"*.\": *.example.com");
+  }
+  if (rule.location.find('*') != std::string::npos && rule.location != rule.prefix) {
+    return Error(0, at_line(file, table), ": registry: a location has no star");
+  }
   if (const toml::array* mirrors = TRY(array_member(table, "mirror", file))) {
     for (const toml::node& node : *mirrors) {
       const toml::table* mirror = node.as_table();
@@ -76,6 +88,13 @@ Result<RegistryRule> read_rule(const toml::table& table, const std::string& file
       read.insecure = TRY(member_or(*mirror, "insecure", false, file));
       read.pull_from = TRY(member_or<std::string>(*mirror, "pull-from-mirror", "all", file));
       if (read.location.empty()) return Error(0, at_line(file, node), ": mirror: expected a location");
+      if (read.pull_from.empty()) read.pull_from = "all";
+      if (read.pull_from != "all" && read.pull_from != "digest-only" && read.pull_from != "tag-only") {
+        return Error(0, at_line(file, node), ": pull-from-mirror: expected all, digest-only or tag-only");
+      }
+      if (rule.mirror_by_digest_only && mirror->contains("pull-from-mirror")) {
+        return Error(0, at_line(file, node), ": pull-from-mirror and mirror-by-digest-only exclude each other");
+      }
       rule.mirrors.push_back(std::move(read));
     }
   }
@@ -85,19 +104,25 @@ Result<RegistryRule> read_rule(const toml::table& table, const std::string& file
 // How many characters of the repository the rule's prefix covers; 0 where it is not for it.
 size_t match_length(const RegistryRule& rule, std::string_view repository) {
   const std::string_view prefix = rule.prefix;
+  const auto ends_a_part = [&](size_t length) {
+    return repository.size() == length || std::string_view("/:@").find(repository[length]) != std::string_view::npos;
+  };
   if (prefix.starts_with("*.")) {
-    const std::string_view host = repository.substr(0, repository.find('/'));
-    return host.ends_with(prefix.substr(1)) && host.size() > prefix.size() - 1 ? host.size() : 0;
+    // "*.example.com/a" is for "x.y.example.com/a/b": what the star stands for is all host.
+    for (size_t at = repository.find(prefix.substr(1), 1); at != std::string_view::npos;
+         at = repository.find(prefix.substr(1), at + 1)) {
+      const size_t length = at + prefix.size() - 1;
+      if (repository.substr(0, at).find('/') == std::string_view::npos && ends_a_part(length)) return length;
+    }
+    return 0;
   }
   if (!repository.starts_with(prefix)) return 0;
-  const bool whole = repository.size() == prefix.size() ||
-                     std::string_view("/:@").find(repository[prefix.size()]) != std::string_view::npos;
-  return whole ? prefix.size() : 0;
+  return ends_a_part(prefix.size()) ? prefix.size() : 0;
 }
 
-Endpoint make_endpoint(const std::string& full, bool insecure) {
+Endpoint make_endpoint(const std::string& full, bool insecure, bool is_mirror) {
   const auto [host, repository] = cut(full, '/');
-  return {std::string(host), std::string(repository.value_or("")), insecure};
+  return {std::string(host), std::string(repository.value_or("")), insecure, is_mirror};
 }
 
 }  // namespace
@@ -114,6 +139,24 @@ Result<Ok> merge_registries_conf(RegistriesConf& conf, std::string_view toml_tex
   }
   if (const toml::array* search = TRY(array_member(root, "unqualified-search-registries", file))) {
     conf.search = TRY(read_search(*search, file));
+  }
+  if (const toml::array* helpers = TRY(array_member(root, "credential-helpers", file))) {
+    conf.credential_helpers.clear();
+    for (const toml::node& node : *helpers) {
+      const std::optional<std::string> name = node.value_exact<std::string>();
+      if (!name) return Error(0, at_line(file, node), ": credential-helpers: expected names");
+      conf.credential_helpers.push_back(*name);
+    }
+  }
+  if (const std::optional<std::string> mode = TRY(member<std::string>(root, "short-name-mode", file))) {
+    using ShortNames = RegistriesConf::ShortNames;
+    if (*mode != "permissive" && *mode != "enforcing" && *mode != "disabled") {
+      return Error(0, at_line(file, *root.get("short-name-mode")),
+                   ": short-name-mode: expected enforcing, permissive or disabled");
+    }
+    conf.short_names = *mode == "permissive"  ? ShortNames::permissive
+                       : *mode == "enforcing" ? ShortNames::enforcing
+                                              : ShortNames::disabled;
   }
   if (const toml::array* registries = TRY(array_member(root, "registry", file))) {
     for (const toml::node& node : *registries) {
@@ -163,6 +206,11 @@ Result<RegistriesConf> read_registries_conf() {
       if (name.ends_with(".conf")) TRY(merge_file(cat(folder, "/", name)));
     }
   }
+  // What Podman's users chose when it asked them.
+  const char* cache_variable = std::getenv("XDG_CACHE_HOME");
+  const std::string cache = cache_variable != nullptr && *cache_variable != '\0' ? cache_variable : home + "/.cache";
+  const bool root = ::geteuid() == 0 && (cache_variable == nullptr || *cache_variable == '\0');
+  TRY(merge_file((root ? "/var/cache" : cache) + "/containers/short-name-aliases.conf"));
   return conf;
 }
 
@@ -179,24 +227,26 @@ Result<std::vector<Endpoint>> endpoints(const RegistriesConf& conf, const std::s
   }
   std::vector<Endpoint> out;
   if (best == nullptr) {
-    out.push_back(make_endpoint(repository, false));
+    out.push_back(make_endpoint(repository, false, false));
   } else {
     if (best->blocked) return Error(0, "registry ", best->prefix, " is blocked in registries.conf");
     const std::string rest = repository.substr(best_length);
     for (const Mirror& mirror : best->mirrors) {
       if (!by_digest && (best->mirror_by_digest_only || mirror.pull_from == "digest-only")) continue;
       if (by_digest && mirror.pull_from == "tag-only") continue;
-      out.push_back(make_endpoint(mirror.location + rest, mirror.insecure));
+      out.push_back(make_endpoint(mirror.location + rest, mirror.insecure, true));
     }
-    const bool rewrite = !best->location.empty() && !best->prefix.starts_with("*.");
-    out.push_back(make_endpoint(rewrite ? best->location + rest : repository, best->insecure));
+    // "*.example.com" as a location is the prefix once more.
+    const bool rewrite = !best->location.empty() && !best->location.starts_with("*.");
+    out.push_back(make_endpoint(rewrite ? best->location + rest : repository, best->insecure, false));
   }
   for (Endpoint& endpoint : out) {
-    // Docker's hub answers under another name than the one it is called by.
-    if (endpoint.host == "docker.io") endpoint.host = "registry-1.docker.io";
+    if (endpoint.host == "docker.io") endpoint.host = kDockerHub;
   }
   return out;
 }
+
+std::string Endpoint::login() const { return host == kDockerHub ? "docker.io" : host; }
 
 Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, const std::string& repository) {
   if (const auto alias = conf.aliases.find(repository); alias != conf.aliases.end()) {
@@ -206,6 +256,10 @@ Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, 
   if (search.empty()) {
     return Error(0, repository, " names no registry and registries.conf searches none; write docker.io/library/",
                  repository);
+  }
+  if (search.size() > 1 && conf.short_names == RegistriesConf::ShortNames::enforcing) {
+    return Error(0, repository, " may mean an image of ", join(search, " or "), "; write ", search.front(), "/",
+                 repository, " or add an alias (short-name-mode is \"enforcing\" in registries.conf)");
   }
   std::vector<std::string> out;
   for (const std::string& host : search) {

@@ -30,6 +30,8 @@ struct RegistryRule {
 struct RegistriesConf {
   std::optional<std::vector<std::string>> search;  ///< unqualified-search-registries; nothing where no file says
   std::map<std::string, std::string> aliases;      ///< short name to full repository
+  std::vector<std::string> credential_helpers;     ///< empty: the files alone
+  enum class ShortNames { permissive, enforcing, disabled } short_names = ShortNames::permissive;
   std::vector<RegistryRule> rules;
 };
 
@@ -46,6 +48,9 @@ struct Endpoint {
   std::string host;        ///< "quay.io", "127.0.0.1:5000"
   std::string repository;  ///< below the host
   bool insecure = false;   ///< plain HTTP and bad certificates are allowed
+  bool is_mirror = false;  ///< not the place the user named: --creds are not for it
+  /// What its login is kept under; the host but for Docker's hub.
+  std::string login() const;
   bool operator==(const Endpoint&) const = default;
 };
 
@@ -55,7 +60,7 @@ Result<std::vector<Endpoint>> endpoints(const RegistriesConf& conf, const std::s
 
 /// The full repositories a short one ("alpine", "org/app") may mean, in the order to try: its alias alone, or each
 /// search registry's; docker.io where nothing is configured. Pure.
-/// Errors: the configuration searches nowhere.
+/// Errors: the configuration searches nowhere, or several places while short-name-mode is "enforcing".
 Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, const std::string& repository);
 
 /// Hosts that only this machine can be: 127.0.0.0/8, ::1 and localhost, with or without a port. Pure.

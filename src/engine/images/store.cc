@@ -5,10 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <map>
+#include <system_error>
+#include <thread>
 
 #include "ingest.hh"
 #include "layout.hh"
+#include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "names.hh"
@@ -107,6 +112,18 @@ Result<std::string> default_store_path() {
 }
 
 Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
+  if (std::optional<Image> own = TRY(find_own(word))) return own;
+  for (const std::string& path : TRY(additional_stores())) {
+    if (path == path_) continue;
+    std::optional<Image> image = TRY(ImageStore(path).find_own(word).context("additional store ", path));
+    if (!image) continue;
+    image->read_only = true;
+    return image;
+  }
+  return std::optional<Image>();
+}
+
+Result<std::optional<Image>> ImageStore::find_own(const std::string& word) const {
   const oci::Index index = TRY(read_index(path_));
   const std::string_view hex = word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word);
   const bool is_id = may_be_id(hex);
@@ -124,25 +141,84 @@ Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
   return find_by_id(path_, index, hex);
 }
 
+namespace {
+
+// Two documents for each: decoding them is what a long list takes, so it is shared among the processors. Nobody is left
+// when this returns, so that the caller may fork.
+std::vector<std::optional<Result<Image>>> read_images(const std::string& store,
+                                                      const std::vector<const oci::Descriptor*>& entries) {
+  constexpr size_t kWorthAThread = 64;
+  const Result<Fd> blobs = sys::open_at(AT_FDCWD, store + "/blobs", O_PATH | O_DIRECTORY);
+  const int folder = blobs.ok() ? blobs->get() : AT_FDCWD;
+  std::vector<std::optional<Result<Image>>> images(entries.size());
+  std::atomic<size_t> next = 0;
+  const auto read_some = [&] {
+    for (size_t i = next++; i < entries.size(); i = next++) images[i] = read_image(store, folder, *entries[i]);
+  };
+  std::vector<std::thread> helpers;
+  const size_t most = std::min<size_t>(std::thread::hardware_concurrency(), 4);
+  while (helpers.size() + 1 < most && (helpers.size() + 1) * kWorthAThread < entries.size()) {
+    try {
+      helpers.emplace_back(read_some);
+    } catch (const std::system_error&) {
+      break;
+    }
+  }
+  read_some();
+  for (std::thread& helper : helpers) helper.join();
+  return images;
+}
+
+}  // namespace
+
 Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
-  const oci::Index index = TRY(read_index(path_));
-  std::vector<Image> images;
-  for (const oci::Descriptor& entry : index.manifests) {
-    const auto known = std::find_if(images.begin(), images.end(),
-                                    [&](const Image& image) { return image.manifest_digest == entry.digest; });
-    if (known != images.end()) {
-      add_entry(*known, entry);
+  std::vector<Image> images = TRY(list_own(damaged));
+  for (const std::string& path : TRY(additional_stores())) {
+    if (path == path_) continue;
+    Result<std::vector<Image>> others = ImageStore(path).list_own(damaged).context("additional store ", path);
+    if (!others.ok()) {
+      if (damaged != nullptr) damaged->push_back(others.error());
       continue;
     }
-    Result<Image> image = read_image(path_, entry);
+    for (Image& image : *others) {
+      const bool known =
+          std::any_of(images.begin(), images.end(), [&](const Image& other) { return other.id == image.id; });
+      if (known) continue;
+      image.read_only = true;
+      images.push_back(std::move(image));
+    }
+  }
+  return images;
+}
+
+Result<std::vector<Image>> ImageStore::list_own(std::vector<Error>* damaged) const {
+  const oci::Index index = TRY(read_index(path_));
+  std::vector<const oci::Descriptor*> entries;  // each manifest once
+  std::map<std::string_view, size_t> by_manifest;
+  for (const oci::Descriptor& entry : index.manifests) {
+    if (by_manifest.emplace(entry.digest, entries.size()).second) entries.push_back(&entry);
+  }
+  std::vector<std::optional<Result<Image>>> read = read_images(path_, entries);
+  std::vector<Image> images;
+  images.reserve(entries.size());
+  std::vector<std::optional<size_t>> place(entries.size());
+  std::map<std::string, size_t> by_id;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const size_t which = by_manifest.at(entry.digest);
+    if (place[which]) {
+      add_entry(images[*place[which]], entry);
+      continue;
+    }
+    if (!read[which]) continue;
+    Result<Image> image = *std::exchange(read[which], std::nullopt);
     if (image.ok()) {
       // One config under two manifests (pulled and loaded, say) is one image.
-      const auto same =
-          std::find_if(images.begin(), images.end(), [&](const Image& other) { return other.id == image->id; });
-      if (same == images.end()) {
+      const auto [same, is_new] = by_id.emplace(image->id, images.size());
+      place[which] = same->second;
+      if (is_new) {
         images.push_back(std::move(image).value());
       } else {
-        add_entry(*same, entry);
+        add_entry(images[same->second], entry);
       }
     } else if (damaged != nullptr) {
       damaged->push_back(image.error());
@@ -153,21 +229,26 @@ Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
 
 int64_t ImageStore::size(const Image& image) const {
   int64_t bytes = 0;
-  for (const ImageLayer& layer : image.layers) bytes += size(layer);
+  for (const ImageLayer& layer : image.layers) bytes += size(image, layer);
   return bytes;
 }
 
-int64_t ImageStore::size(const ImageLayer& layer) const {
-  const Result<std::string> text = sys::read_file(layer_size_path(path_, layer.diff_id), 64);
-  return (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+int64_t ImageStore::size(const Image& image, const ImageLayer& layer) const {
+  // Images share layers.
+  const auto known = sizes_.find(layer.diff_id);
+  if (known != sizes_.end()) return known->second;
+  const Result<std::string> text = sys::read_file(layer_size_path(image.store, layer.diff_id), 64);
+  const int64_t bytes = (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+  sizes_.emplace(layer.diff_id, bytes);
+  return bytes;
 }
 
 namespace {
 
 // Unpacks one layer from its blob for a map it was not yet unpacked for.
-Result<Ok> unpack_again(Ingest& ingest, size_t index, const ImageLayer& layer) {
+Result<Ok> unpack_again(Ingest& ingest, size_t index, const std::string& store, const ImageLayer& layer) {
   const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
-  const std::string path = blob_path(ingest.store(), digest);
+  const std::string path = blob_path(store, digest);
   const Fd blob = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
   UnpackJob job = TRY(ingest.unpack(index, blob.get()));
   const UnpackedLayer unpacked = TRY(wait_for(job).context("unpack ", path));
@@ -181,15 +262,27 @@ Result<std::vector<std::string>> ImageStore::prepare_layers(const Image& image, 
   std::vector<std::string> lower;
   std::vector<size_t> missing;
   // From the top, as overlayfs wants them; what an opaque layer hides is not needed at all.
-  for (size_t i = image.layers.size(); i-- > 0;) {
-    const std::string& diff_id = image.layers[i].diff_id;
-    const Unpacked found = find_layer(path_, diff_id, key);
-    if (found == Unpacked::no) missing.push_back(i);
-    lower.push_back(cat(layer_path(path_, diff_id, key), found == Unpacked::opaque ? ".opaque/fs" : "/fs"));
-    if (found == Unpacked::opaque) break;
-  }
+  const auto look = [&] {
+    lower.clear();
+    missing.clear();
+    for (size_t i = image.layers.size(); i-- > 0;) {
+      const std::string& diff_id = image.layers[i].diff_id;
+      const std::string* store = &path_;
+      Unpacked found = find_layer(path_, diff_id, key);
+      if (found == Unpacked::no && image.read_only) {
+        // Unpacked there for the same ids: as good as one of our own.
+        store = &image.store;
+        found = find_layer(image.store, diff_id, key);
+      }
+      if (found == Unpacked::no) missing.push_back(i);
+      lower.push_back(cat(layer_path(*store, diff_id, key), found == Unpacked::opaque ? ".opaque/fs" : "/fs"));
+      if (found == Unpacked::opaque) break;
+    }
+  };
+  look();
   if (missing.empty()) return lower;
 
+  TRY(make_store(path_));
   // One at a time for each image and map: whoever comes second finds the work done.
   const NameLock lock = TRY(NameLock::acquire(path_, cat(image.id, ".", key)));
   {
@@ -198,17 +291,13 @@ Result<std::vector<std::string>> ImageStore::prepare_layers(const Image& image, 
     for (const size_t i : missing) {
       // The same layer may stand twice in an image, or be unpacked by now.
       if (ingest.has_layer(image.layers[i].diff_id)) continue;
-      TRY(unpack_again(ingest, i, image.layers[i]));
+      TRY(unpack_again(ingest, i, image.store, image.layers[i]));
     }
     TRY(ingest.publish());
   }
-  lower.clear();
-  for (size_t i = image.layers.size(); i-- > 0;) {
-    const std::string& diff_id = image.layers[i].diff_id;
-    const Unpacked found = find_layer(path_, diff_id, key);
-    if (found == Unpacked::no) return Error(0, "layer ", diff_id, " is gone; was the image removed just now?");
-    lower.push_back(cat(layer_path(path_, diff_id, key), found == Unpacked::opaque ? ".opaque/fs" : "/fs"));
-    if (found == Unpacked::opaque) break;
+  look();
+  if (!missing.empty()) {
+    return Error(0, "layer ", image.layers[missing.front()].diff_id, " is gone; was the image removed just now?");
   }
   return lower;
 }
@@ -219,7 +308,17 @@ Result<Fd> ImageStore::hold() const {
   return fd;
 }
 
+namespace {
+
+Error is_read_only(const Image& image) {
+  return Error(0, "image ", image.names.empty() ? image.id.substr(0, 12) : image.names.front(),
+               " is in the additional store ", image.store, ", which is read-only");
+}
+
+}  // namespace
+
 Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
+  if (image.read_only) return is_read_only(image);
   const std::string full = TRY(full_local_name(name));
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
     const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), [&](const oci::Descriptor& other) {
@@ -246,13 +345,17 @@ Result<Ok> ImageStore::untag(const std::string& word) {
 
 Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions& options) {
   const auto not_known = [&] { return Error(0, word, ": image not known").with_exit_code(1); };
-  if (!sys::exists(path_ + "/index.json")) return not_known();
+  if (!sys::exists(path_ + "/index.json")) {
+    const std::optional<Image> other = TRY(find(word));
+    return other ? is_read_only(*other) : not_known();
+  }
   Removed removed;
   {
     // Alone: whoever looks an image up has by now either recorded its use, which is_used sees, or will not find it.
     const Fd users = TRY(hold_folder(path_, Hold::alone));
     std::optional<Image> image = TRY(find(word));
     if (!image) return not_known();
+    if (image->read_only) return is_read_only(*image);
     std::vector<std::string> manifests;
     for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
       const Result<Image> other = read_image(path_, entry);

@@ -24,8 +24,8 @@
 
 namespace moss::engine {
 
-/// The note of one image that is about to be added. Whatever goes wrong before sync_in_background(), the image must not
-/// be in the index: the note goes with this value.
+/// The note of one image that is about to be added. It goes with this value, unless it was given away by leave() or
+/// sync_in_background(): until then the image must not be in the index.
 class UnsyncedNote {
  public:
   /// Durable when this returns.
@@ -34,6 +34,9 @@ class UnsyncedNote {
       : store_(std::move(other.store_)), name_(std::exchange(other.name_, {})), file_(std::move(other.file_)) {}
   UnsyncedNote& operator=(UnsyncedNote&&) = delete;
   ~UnsyncedNote();
+
+  /// The index may have the image, or not: writing it went wrong at its very end. The note stays for the next command.
+  void leave() { name_.clear(); }
 
   /// The image is in the index. Returns at once; a process that is nobody's child syncs, removes the note and ends.
   /// Where none can be made it is done here.

@@ -1,0 +1,153 @@
+// moss pull.
+#include "moss/engine/pull.hh"
+
+#include <algorithm>
+#include <memory>
+
+#include "moss/engine/search.hh"
+#include "moss/engine/store.hh"
+#include "src/cli/command.hh"
+#include "src/cli/options.hh"
+#include "src/cli/progress.hh"
+#include "src/cli/run_commands.hh"
+
+namespace moss::cli {
+
+namespace {
+
+struct PullArguments {
+  std::vector<std::string> names;
+  bool quiet = false;
+  bool all_tags = false;
+  std::string platform;
+  std::string arch;
+  std::string os;
+  std::string variant;
+  std::string policy = "always";
+  std::string format;
+  std::string retry_delay;
+  std::vector<std::string> decryption_keys;
+  bool no_content_trust = false;
+  engine::PullOptions pull;
+};
+
+bool is_archive(const std::string& name) {
+  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
+    if (name.starts_with(transport)) return true;
+  }
+  return false;
+}
+
+// "2s", "500ms", "1m30s" as Go writes durations, or a number of seconds.
+Result<int> parse_delay_ms(std::string_view text) {
+  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  const auto wrong = [&] {
+    return Error(0, "--retry-delay ", printable(text), ": expected a time such as 2s or 500ms");
+  };
+  int64_t total = 0;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const size_t digits = std::min(rest.size(), rest.find_first_not_of("0123456789"));
+    const std::optional<int64_t> count = parse_number<int64_t>(rest.substr(0, digits));
+    rest.remove_prefix(digits);
+    if (!count || *count > 3600) return wrong();
+    const size_t letters = std::min(rest.size(), rest.find_first_of("0123456789"));
+    const std::string_view name = rest.substr(0, letters);
+    rest.remove_prefix(letters);
+    const auto* unit =
+        std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& u) { return u.first == name; });
+    if (unit == std::end(kUnits) && (!name.empty() || digits != text.size())) return wrong();
+    total += *count * (name.empty() ? 1000 : unit->second);
+  }
+  if (text.empty() || total > 3'600'000) return wrong();
+  return static_cast<int>(total);
+}
+
+Result<Ok> read_arguments(PullArguments& a) {
+  if (a.names.empty()) return Error(0, "which image? see: moss pull --help");
+  if (!a.decryption_keys.empty()) {
+    return Error(0, "--decryption-key is not supported: moss has no encrypted images; decrypt it with skopeo copy");
+  }
+  if (!a.arch.empty() || !a.os.empty() || !a.variant.empty()) {
+    if (!a.platform.empty()) return Error(0, "--platform and --arch, --os or --variant exclude each other");
+    a.platform = cat(a.os.empty() ? "linux" : a.os, "/", a.arch.empty() ? engine::host_platform().architecture : a.arch,
+                     a.variant.empty() ? "" : "/" + a.variant);
+  }
+  if (!a.platform.empty()) a.pull.platform = TRY(engine::parse_platform(a.platform).context("--platform"));
+  a.pull.policy = TRY(engine::parse_pull_policy(a.policy).context("--policy"));
+  if (!a.retry_delay.empty()) a.pull.retry_delay_ms = TRY(parse_delay_ms(a.retry_delay));
+  if (a.pull.retries < 0) return Error(0, "--retry: expected a number from 0");
+  if (!a.format.empty() && a.format != "json") return Error(0, "--format ", printable(a.format), ": expected json");
+  return Ok{};
+}
+
+Result<Ok> pull_one(engine::ImageStore& store, const std::string& name, PullArguments& a) {
+  using Style = ProgressDisplay::Style;
+  ProgressDisplay display(a.quiet ? Style::silent : a.format == "json" ? Style::json : Style::automatic);
+  a.pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
+  std::vector<std::string> names{name};
+  if (a.all_tags) names = TRY(engine::list_tagged_names(name, a.pull));
+  for (const std::string& one : names) {
+    const engine::Image image = TRY(engine::pull(store, one, a.pull));
+    if (a.format == "json") {
+      print(pulled_line(one, image.id));
+    } else {
+      display.finish();
+      print(image.id + "\n");
+    }
+  }
+  return Ok{};
+}
+
+Result<int> run_pull(PullArguments& a) {
+  TRY(read_arguments(a));
+  const engine::Paths paths = TRY(engine::find_paths());
+  engine::ImageStore store(paths.data);
+  a.pull.map = TRY(usual_map());
+  int code = 0;
+  // One that fails does not keep the others away.
+  for (const std::string& name : a.names) {
+    Result<Ok> pulled = Ok{};
+    if (is_archive(name)) {
+      if (a.all_tags) return Error(0, "--all-tags is for registries; ", printable(name), " is a file");
+      const Result<int> loaded = load_images(name, a.quiet, a.platform, a.pull.signature_policy);
+      if (!loaded.ok()) pulled = loaded.error();
+    } else {
+      pulled = pull_one(store, name, a);
+    }
+    if (!pulled.ok()) code = fail(pulled.error());
+  }
+  return code;
+}
+
+}  // namespace
+
+void define_pull(CLI::App& app) {
+  auto a = std::make_shared<PullArguments>();
+  app.add_option("IMAGE", a->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
+  add_flag(app, "-q,--quiet", a->quiet, "print only the image's id");
+  add_flag(app, "-a,--all-tags", a->all_tags, "every tag of the repository");
+  add_option(app, "--policy", a->policy, "when to ask the registry: always, missing, newer, never");
+  add_option(app, "--platform", a->platform, "choose from an image of several: OS/ARCH[/VARIANT]");
+  add_option(app, "--arch", a->arch, "the same by architecture");
+  add_option(app, "--os", a->os, "the same by operating system");
+  add_option(app, "--variant", a->variant, "the same by the architecture's variant, such as v7");
+  add_option(app, "--tls-verify", a->pull.tls_verify,
+             "false also takes plain HTTP and certificates nobody vouches for");
+  add_option(app, "--cert-dir", a->pull.cert_dir,
+             "a folder of certificates (*.crt, *.cert, *.key) in place of certs.d");
+  add_option(app, "--authfile", a->pull.auth_file, "credentials of registries, as moss login writes them");
+  add_option(app, "--creds", a->pull.credentials, "USER:PASSWORD");
+  add_option(app, "--retry", a->pull.retries, "how often a failed download is tried again (3)");
+  add_option(app, "--retry-delay", a->retry_delay,
+             "how long to wait before that (300ms), each time three times as long");
+  add_option(app, "--format", a->format, "json: what happens as lines of JSON, on the standard output");
+  add_option(app, "--signature-policy", a->pull.signature_policy,
+             "a policy.json in place of the user's or the system's");
+  add_flag(app, "--disable-content-trust", a->no_content_trust, "accepted for Docker's sake; it changes nothing");
+  add_list(app, "--decryption-key", a->decryption_keys, "not supported");
+  app.callback([a] { finish_with([&] { return run_pull(*a); }); });
+}
+
+}  // namespace moss::cli
