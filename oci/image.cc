@@ -57,7 +57,7 @@ template <>
 inline constexpr auto fields<Platform> =
     std::tuple(written("architecture", &Platform::architecture), written("os", &Platform::os),
                optional("os.version", &Platform::os_version), optional("os.features", &Platform::os_features),
-               optional("variant", &Platform::variant));
+               optional("variant", &Platform::variant), optional("features", &Platform::features));
 
 template <>
 inline constexpr auto fields<Descriptor> = std::tuple(

@@ -24,6 +24,8 @@ constexpr Command kImageCommands[] = {
     {"login", "[OPTIONS] [REGISTRY]", "log in to a registry", define_login},
     {"logout", "[OPTIONS] [REGISTRY]", "forget a login", define_logout},
     {"load", "[OPTIONS]", "load images from an archive", define_load},
+    {"push", "[OPTIONS] IMAGE [DESTINATION]", "send an image to a registry, or into a file", define_push},
+    {"save", "[OPTIONS] IMAGE...", "write images into an archive", define_save},
     {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
     {"images", "[OPTIONS] [NAME]", "list images", define_images},
     {"rmi", "[OPTIONS] IMAGE...", "remove images", define_rmi},
@@ -60,9 +62,21 @@ constexpr Command kSystemGroup[] = {
     {"reset", "[OPTIONS]", "remove everything that moss keeps for you", define_system_reset},
 };
 
+constexpr Command kManifestCommands[] = {
+    {"create", "[OPTIONS] LIST [IMAGE...]", "make a list", define_manifest_create},
+    {"add", "[OPTIONS] LIST IMAGE...", "add images to a list", define_manifest_add},
+    {"annotate", "[OPTIONS] LIST IMAGE", "change what a list says of an image", define_manifest_annotate},
+    {"inspect", "[OPTIONS] LIST", "show a list, as JSON", define_manifest_inspect},
+    {"push", "[OPTIONS] LIST [DESTINATION]", "send a list and its images to a registry", define_manifest_push},
+    {"exists", "LIST", "end with 0 where there is such a list, else with 1", define_manifest_exists},
+    {"remove", "LIST IMAGE", "take an image out of a list", define_manifest_remove},
+    {"rm", "[OPTIONS] LIST...", "remove lists", define_manifest_rm},
+};
+
 constexpr CommandGroup kGroups[] = {
     {"container", "the verbs for containers, behind their noun", kContainerGroup, kContainerCommands},
     {"image", "the verbs for images, behind their noun", kImageGroup, kImageCommands},
+    {"manifest", "lists of images for several platforms", kManifestCommands, {}},
     {"system", "look after what moss keeps", kSystemGroup, {}},
 };
 

@@ -44,4 +44,7 @@ inline Result<std::vector<std::string>> words_after_options(const CLI::App& app,
   return words;
 }
 
+/// "2s", "500ms", "1m30s" as Go writes durations, or a number of seconds, of --retry-delay. At most an hour.
+Result<int> parse_delay_ms(std::string_view text);
+
 }  // namespace moss::cli

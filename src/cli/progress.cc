@@ -41,10 +41,20 @@ const char* word(Phase phase) {
       return "unpacking";
     case Phase::done:
       return "done";
+    case Phase::compressing:
+      return "compressing";
+    case Phase::sending:
+      return "sending";
+    case Phase::sent:
+      return "sent";
+    case Phase::mounted:
+      return "mounted from another repository";
     default:
       return "";
   }
 }
+
+bool is_transfer(Phase phase) { return phase == Phase::downloading || phase == Phase::sending; }
 
 // A program's word for it.
 const char* status(Phase phase) {
@@ -65,6 +75,14 @@ const char* status(Phase phase) {
       return "done";
     case Phase::unchanged:
       return "unchanged";
+    case Phase::compressing:
+      return "compressing";
+    case Phase::sending:
+      return "sending";
+    case Phase::sent:
+      return "sent";
+    case Phase::mounted:
+      return "mounted";
     case Phase::storing:
       return "storing";
     case Phase::warning:
@@ -125,12 +143,11 @@ void ProgressDisplay::show(const engine::Progress& progress) {
     // A line where something begins or ends; nobody reads percentages in a log file.
     if (changed && progress.phase != Phase::unpacking) {
       put(cat(short_digest(progress.digest), " ", word(progress.phase),
-              progress.phase == Phase::downloading && progress.total > 0 ? cat(" ", human_size(progress.total)) : "",
-              "\n"));
+              is_transfer(progress.phase) && progress.total > 0 ? cat(" ", human_size(progress.total)) : "", "\n"));
     }
     return;
   }
-  if (progress.phase == Phase::downloading) rates_.try_emplace(progress.digest, Rate{now_ms(), progress.done});
+  if (is_transfer(progress.phase)) rates_.try_emplace(progress.digest, Rate{now_ms(), progress.done});
   if (!changed && now_ms() - last_drawn_ms_ < 50) return;
   draw();
 }
@@ -138,7 +155,7 @@ void ProgressDisplay::show(const engine::Progress& progress) {
 std::string ProgressDisplay::draw_line(const engine::Progress& progress, size_t columns) const {
   constexpr size_t kBesideTheBar = 70;
   const std::string name = short_digest(progress.digest) + " ";
-  if (progress.phase != Phase::downloading || progress.total <= 0 || columns <= 50) return name + word(progress.phase);
+  if (!is_transfer(progress.phase) || progress.total <= 0 || columns <= 50) return name + word(progress.phase);
   std::string line = name;
   if (columns > kBesideTheBar) {
     const auto width = static_cast<int64_t>(columns - kBesideTheBar);

@@ -32,36 +32,11 @@ struct PullArguments {
 };
 
 bool is_archive(const std::string& name) {
-  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
+  for (const char* transport :
+       {"oci:", "oci-archive:", "docker-archive:", "dir:", "docker-daemon:", "containers-storage:"}) {
     if (name.starts_with(transport)) return true;
   }
   return false;
-}
-
-// "2s", "500ms", "1m30s" as Go writes durations, or a number of seconds.
-Result<int> parse_delay_ms(std::string_view text) {
-  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {
-      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-  const auto wrong = [&] {
-    return Error(0, "--retry-delay ", printable(text), ": expected a time such as 2s or 500ms");
-  };
-  int64_t total = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t digits = std::min(rest.size(), rest.find_first_not_of("0123456789"));
-    const std::optional<int64_t> count = parse_number<int64_t>(rest.substr(0, digits));
-    rest.remove_prefix(digits);
-    if (!count || *count > 3600) return wrong();
-    const size_t letters = std::min(rest.size(), rest.find_first_of("0123456789"));
-    const std::string_view name = rest.substr(0, letters);
-    rest.remove_prefix(letters);
-    const auto* unit =
-        std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& u) { return u.first == name; });
-    if (unit == std::end(kUnits) && (!name.empty() || digits != text.size())) return wrong();
-    total += *count * (name.empty() ? 1000 : unit->second);
-  }
-  if (text.empty() || total > 3'600'000) return wrong();
-  return static_cast<int>(total);
 }
 
 Result<Ok> read_arguments(PullArguments& a) {
@@ -125,7 +100,9 @@ Result<int> run_pull(PullArguments& a) {
 
 void define_pull(CLI::App& app) {
   auto a = std::make_shared<PullArguments>();
-  app.add_option("IMAGE", a->names, "a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE");
+  app.add_option("IMAGE", a->names,
+                 "a name, or oci:DIR, dir:DIR, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, "
+                 "containers-storage:NAME");
   add_flag(app, "-q,--quiet", a->quiet, "print only the image's id");
   add_flag(app, "-a,--all-tags", a->all_tags, "every tag of the repository");
   add_option(app, "--policy", a->policy, "when to ask the registry: always, missing, newer, never");

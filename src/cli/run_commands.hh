@@ -42,8 +42,21 @@ void define_load(CLI::App& app);
 void define_import(CLI::App& app);
 void define_images(CLI::App& app);
 void define_rmi(CLI::App& app);
-
 void define_image_prune(CLI::App& app);
+
+// manifest.cc
+void define_manifest_add(CLI::App& app);
+void define_manifest_annotate(CLI::App& app);
+void define_manifest_create(CLI::App& app);
+void define_manifest_exists(CLI::App& app);
+void define_manifest_inspect(CLI::App& app);
+void define_manifest_push(CLI::App& app);
+void define_manifest_remove(CLI::App& app);
+void define_manifest_rm(CLI::App& app);
+
+// push.cc
+void define_push(CLI::App& app);
+void define_save(CLI::App& app);
 
 // store_commands.cc
 void define_system_check(CLI::App& app);

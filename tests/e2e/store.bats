@@ -159,7 +159,6 @@ everything() { find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1; }
   run moss rmi no-such-image
   assert_status 1
 }
-is_removed() { [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]; }
 
 @test "reset leaves nothing, whoever owns it and whatever runs" {
   moss run -d --name running --network none alpine sleep 100

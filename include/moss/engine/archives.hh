@@ -23,7 +23,9 @@ struct LoadOptions {
 /// Loads every image of a source and gives them in its order:
 ///   FILE, or "-" for the standard input     docker-archive or oci-archive, possibly compressed
 ///   DIR                                     an OCI layout
-///   docker-archive:FILE  oci-archive:FILE[:NAME]  oci:DIR[:NAME]
+///   docker-archive:FILE  oci-archive:FILE[:NAME]  oci:DIR[:NAME]  dir:DIR
+///   docker-daemon:NAME          from Docker, through its socket
+///   containers-storage:NAME     from Podman's store; the caller has no threads
 /// Names inside are kept; an image without one is known by its id. Digests, sizes and diff ids are verified.
 /// Errors: refused by policy.json.
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options);

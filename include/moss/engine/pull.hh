@@ -23,6 +23,10 @@ struct Progress {
     downloading,  ///< `done` of `total` bytes; unpacking goes on beside it
     unpacking,    ///< all bytes are here, not all files
     done,         ///< the layer is unpacked
+    compressing,  ///< a layer is compressed anew before it goes out
+    sending,      ///< `done` of `total` bytes to a registry
+    sent,         ///< the registry has it
+    mounted,      ///< the registry had it elsewhere
     unchanged,    ///< the registry has what is here; nothing was fetched
     storing,      ///< the last sync before the image is there
     warning,      ///< `name` says what of a layer could not be kept (devices, file capabilities)

@@ -107,6 +107,7 @@ class ImageStore {
   Result<Ok> destroy(const IdMap& map);
 
  private:
+  Result<Ok> remove_held(Image image, const std::string& word, const RemoveOptions& options, Removed& removed);
   Result<std::optional<Image>> find_own(const std::string& word) const;
 
   std::string path_;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "moss/base/result.hh"
@@ -47,5 +49,14 @@ struct UnpackedLayer {
 ///
 /// Errors: not a layer, damaged, hostile, or larger than allowed; an owner beyond the namespace's ids; a full disk.
 Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options);
+
+/// A layer's uncompressed bytes, given to `sink` in pieces; the caller sees to what they are. May use one more thread.
+/// Errors: damaged, or larger than allowed; what the sink says.
+struct LayerContent {
+  std::string diff_id;
+  uint64_t bytes = 0;
+};
+Result<LayerContent> read_layer(int input_fd, const UnpackOptions& options,
+                                const std::function<Result<Ok>(std::string_view)>& sink);
 
 }  // namespace moss::engine

@@ -36,6 +36,7 @@ struct Platform {
   std::string variant;       ///< "v8", "v7", …
   std::string os_version;
   std::vector<std::string> os_features;
+  std::vector<std::string> features;  ///< of the processor; only Docker's lists have them
   bool operator==(const Platform&) const = default;
 };
 

@@ -5,17 +5,24 @@
 #include "moss/engine/archives.hh"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
+#include "docker_daemon.hh"
 #include "ingest.hh"
 #include "input.hh"
+#include "lists.hh"
 #include "moss/engine/trust.hh"
+#include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
 #include "moss/sys/path.hh"
 #include "names.hh"
+#include "podman_store.hh"
 #include "resolve.hh"
 #include "tar_files.hh"
 
@@ -27,6 +34,8 @@ constexpr size_t kMaxListBytes = 8u << 20;        // index.json
 constexpr size_t kMaxDockerListBytes = 2u << 20;  // manifest.json: a thousand images have less than half of it
 constexpr size_t kMaxImages = 1000;
 constexpr int64_t kMaxBlobBytes = 1LL << 40;
+constexpr std::string_view kPodmanStore = "containers-storage:";
+constexpr std::string_view kDockerDaemon = "docker-daemon:";
 constexpr std::string_view kContainerdName = "io.containerd.image.name";
 
 // Files by name: a folder or an archive.
@@ -91,6 +100,22 @@ class ArchiveSource : public Source {
   }
   Ingest& ingest_;
   ArchiveFiles files_;
+};
+
+// Files that are in staging already.
+class StagedSource : public Source {
+ public:
+  explicit StagedSource(std::map<std::string, StagedFile> files) : files_(std::move(files)) {}
+  bool has(const std::string& name) const override { return files_.contains(name); }
+  Result<std::string> read(const std::string& name, size_t) override { return Error(ENOENT, name); }
+  Result<StagedFile> stage(const std::string& name, int64_t, const std::string&) override {
+    const auto file = files_.find(name);
+    if (file == files_.end()) return Error(ENOENT, name);
+    return file->second;
+  }
+
+ private:
+  std::map<std::string, StagedFile> files_;
 };
 
 std::string blob_name(const oci::Digest& digest) { return cat("blobs/", digest.algorithm(), "/", digest.hex()); }
@@ -208,6 +233,30 @@ Result<std::vector<Image>> load_layout(Ingest& ingest, Source& source, const std
   return images;
 }
 
+std::string dir_blob_name(const oci::Descriptor& blob, const oci::Digest& digest) {
+  const bool document =
+      is_list(blob.media_type) || blob.media_type == oci::kOciManifest || blob.media_type == oci::kDockerManifest;
+  return cat(digest.hex(), document ? ".manifest.json" : "");
+}
+
+// What skopeo calls dir: files named by their digests beside one manifest, which is the image.
+Result<std::vector<Image>> load_dir(Ingest& ingest, Source& source, const LoadOptions& options) {
+  const FetchDocument fetch = [&](const oci::Descriptor& blob, size_t max_bytes) -> Result<std::string> {
+    const oci::Digest digest = TRY(oci::Digest::parse(blob.digest));
+    return source.read(dir_blob_name(blob, digest), max_bytes);
+  };
+  const std::string document = TRY(source.read("manifest.json", kMaxManifestBytes));
+  const ResolvedImage image = TRY(resolve_image(document, options.platform, fetch));
+  std::vector<std::string> files;
+  for (const ImageLayer& layer : image.layers) {
+    const oci::Digest digest = TRY(oci::Digest::parse(layer.blob.digest));
+    files.push_back(dir_blob_name(layer.blob, digest));
+  }
+  std::vector<Image> images;
+  images.push_back(TRY(Loader(ingest, source, options).load(image, files, {})));
+  return images;
+}
+
 std::string layer_type(std::string_view start) {
   if (start.starts_with("\x1f\x8b")) return std::string(oci::kOciLayerGzip);
   if (start.starts_with("\x28\xb5\x2f\xfd")) return std::string(oci::kOciLayerZstd);
@@ -228,16 +277,13 @@ Result<std::vector<oci::ArchivedImage>> read_docker_list(Source& source) {
 }
 
 // Docker's archives have no manifest of their own: one is written for what they hold.
-Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, const oci::ArchivedImage& docker) {
+Result<ResolvedImage> describe_docker_image(Source& source, const oci::ArchivedImage& docker) {
   std::string config = TRY(source.read(docker.config, kMaxConfigBytes));
   std::vector<oci::Descriptor> layers;
   for (const std::string& name : docker.layers) {
     const StagedFile staged = TRY(source.stage(name, kMaxBlobBytes, "sha256"));
-    const Fd file = TRY(sys::open_at(ingest.staging(), staged.name, O_RDONLY));
-    char start[4] = {};
-    const ssize_t got = ::pread(file.get(), start, sizeof start, 0);
     oci::Descriptor layer;
-    layer.media_type = layer_type({start, got > 0 ? static_cast<size_t>(got) : 0});
+    layer.media_type = layer_type(staged.start);
     layer.digest = staged.digest;
     layer.size = staged.bytes;
     layers.push_back(std::move(layer));
@@ -248,7 +294,7 @@ Result<ResolvedImage> describe_docker_image(Ingest& ingest, Source& source, cons
 Result<std::vector<Image>> load_docker_archive(Ingest& ingest, Source& source, const LoadOptions& options) {
   std::vector<Image> images;
   for (const oci::ArchivedImage& docker : TRY(read_docker_list(source))) {
-    const ResolvedImage image = TRY(describe_docker_image(ingest, source, docker));
+    const ResolvedImage image = TRY(describe_docker_image(source, docker));
     if (options.platform && image.config.platform.architecture != options.platform->architecture) continue;
     std::vector<std::string> names;
     for (const std::string& tag : docker.tags) {
@@ -262,8 +308,80 @@ Result<std::vector<Image>> load_docker_archive(Ingest& ingest, Source& source, c
   return images;
 }
 
+// Docker gives an archive.
+Result<std::vector<Image>> load_from_docker(ImageStore& store, const std::string& name, const LoadOptions& options) {
+  const std::string socket = TRY(find_docker_socket());
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack));
+  const Fd file = TRY(ingest.create_file("from-docker"));
+  Result<Ok> exported = export_from_docker(socket, name, file.get(), options.max_archive_bytes);
+  if (!exported.ok()) return explain(exported.error(), store.path());
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return sys_error("read what Docker gave");
+  ArchiveFiles files = TRY(ArchiveFiles::stage(ingest, file.get(), options.max_archive_bytes, options.unpack));
+  ArchiveSource archive(ingest, std::move(files));
+  return load_docker_archive(ingest, archive, options);
+}
+
+// A layer of Podman's as a tar in staging, written by whoever owns its files.
+Result<StagedFile> stage_podman_layer(Ingest& ingest, const PodmanImage& image, const PodmanLayer& layer,
+                                      const LoadOptions& options) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
+  const Fd reading(ends[0]);
+  Fd writing(ends[1]);
+  int complaint_ends[2];
+  if (::pipe2(complaint_ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
+  const Fd complaint(complaint_ends[0]);
+  Fd complaint_writing(complaint_ends[1]);
+  const auto write = [&] {
+    ::signal(SIGPIPE, SIG_IGN);
+    const Result<Ok> written = write_podman_layer(image, layer, writing.get());
+    if (written.ok()) return 0;
+    (void)sys::write_all(complaint_writing.get(), written.error().to_string(), "a complaint");
+    return 1;
+  };
+  // Real root may read what belongs to anybody; its subordinate ids own nothing there.
+  const bool own = ::geteuid() == 0 || options.map.is_single();
+  sys::Child child = TRY(own ? sys::fork_child(write) : sys::start_in_user_namespace(options.map, write));
+  writing.reset();
+  complaint_writing.reset();
+  const std::string staged = cat("podman-", ingest.next_index());
+  const Copied copied = TRY(copy_to_staging(ingest, reading.get(), staged, options.max_archive_bytes, "sha256"));
+  const sys::Exit exit = TRY(child.wait());
+  if (!exit.ok()) {
+    const std::string words = TRY(sys::read_stream(complaint.get(), "a complaint", 64u << 10));
+    return Error(0, "layer ", layer.id.substr(0, 12), ": ", words.empty() ? "cannot be read" : words);
+  }
+  return StagedFile{staged, copied.digest, copied.bytes};
+}
+
+Result<std::vector<Image>> load_from_podman(ImageStore& store, const std::string& name, const LoadOptions& options) {
+  const PodmanImage podman = TRY(find_podman_image(name));
+  Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack));
+  std::map<std::string, StagedFile> staged;
+  std::vector<oci::Descriptor> layers;
+  std::vector<std::string> files;
+  for (const PodmanLayer& layer : podman.layers) {
+    const StagedFile file = TRY(stage_podman_layer(ingest, podman, layer, options));
+    layers.push_back({.media_type = std::string(oci::kOciLayerTar), .digest = file.digest, .size = file.bytes});
+    files.push_back(layer.id);
+    staged.emplace(layer.id, file);
+  }
+  const ResolvedImage image = TRY(compose_image(podman.config_text, std::move(layers)));
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    // Nothing but the tar's own digest says that it was put together well.
+    if (image.layers[i].blob.digest != image.layers[i].diff_id) {
+      return Error(0, "layer ", files[i].substr(0, 12), " is not what it was: its tar has the digest ",
+                   image.layers[i].blob.digest, " and not ", image.layers[i].diff_id);
+    }
+  }
+  StagedSource source(std::move(staged));
+  std::vector<Image> images;
+  images.push_back(TRY(Loader(ingest, source, options).load(image, files, podman.names)));
+  return images;
+}
+
 struct Place {
-  enum class Kind { guess, docker_archive, oci_archive, oci_folder } kind = Kind::guess;
+  enum class Kind { guess, docker_archive, oci_archive, oci_folder, folder } kind = Kind::guess;
   std::string path;
   std::string image;  ///< the one of several
 };
@@ -277,6 +395,7 @@ Place parse_place(const std::string& source) {
   if (source.starts_with("docker-archive:")) return with_image(Place::Kind::docker_archive, after("docker-archive:"));
   if (source.starts_with("oci-archive:")) return with_image(Place::Kind::oci_archive, after("oci-archive:"));
   if (source.starts_with("oci:")) return with_image(Place::Kind::oci_folder, after("oci:"));
+  if (source.starts_with("dir:")) return {Place::Kind::folder, after("dir:"), ""};
   return {Place::Kind::guess, source, ""};
 }
 
@@ -302,24 +421,42 @@ Result<Fd> open_archive(const std::string& path) {
 }
 
 Result<std::vector<Image>> load(ImageStore& store, const std::string& source, const LoadOptions& options) {
+  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
+  const auto judge_name = [&](std::string_view transport) {
+    const std::string name = source.substr(transport.size());
+    return policy.check(file_image(std::string(transport.substr(0, transport.size() - 1)), name, ""), {})
+        .context("load ", printable(source));
+  };
+  if (source.starts_with(kPodmanStore)) TRY(judge_name(kPodmanStore));
+  if (source.starts_with(kDockerDaemon)) TRY(judge_name(kDockerDaemon));
+  if (source.starts_with(kPodmanStore)) {
+    return load_from_podman(store, source.substr(kPodmanStore.size()), options).context("load ", printable(source));
+  }
+  if (source.starts_with(kDockerDaemon)) {
+    return load_from_docker(store, source.substr(kDockerDaemon.size()), options).context("load ", printable(source));
+  }
   const Place place = parse_place(source);
   Fd fd = TRY(open_archive(place.path).context("load"));
   struct stat status;
   if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", place.path);
   const bool folder = S_ISDIR(status.st_mode);
-  if (folder && place.kind != Place::Kind::guess && place.kind != Place::Kind::oci_folder) {
+  const bool wants_folder = place.kind == Place::Kind::oci_folder || place.kind == Place::Kind::folder;
+  if (folder && place.kind != Place::Kind::guess && !wants_folder) {
     return Error(0, "load ", place.path, ": a folder; name an archive, or an OCI layout as oci:", place.path);
   }
-  if (!folder && place.kind == Place::Kind::oci_folder) return Error(ENOTDIR, "load ", place.path);
+  if (!folder && wants_folder) return Error(ENOTDIR, "load ", place.path);
 
-  const TrustPolicy policy = TRY(TrustPolicy::read(options.signature_policy));
   const auto judge = [&](const char* transport) {
     return policy.check(file_image(transport, place.path, place.image), {}).context("load ", place.path);
   };
-  if (folder) TRY(judge("oci"));
+  const bool dir = folder && (place.kind == Place::Kind::folder ||
+                              (place.kind == Place::Kind::guess && !sys::exists(place.path + "/index.json") &&
+                               sys::exists(place.path + "/version")));
+  if (folder) TRY(judge(dir ? "dir" : "oci"));
   Ingest ingest = TRY(Ingest::begin(store.path(), options.map, options.unpack).context("load ", place.path));
   if (folder) {
     FolderSource layout(ingest, std::move(fd));
+    if (dir) return load_dir(ingest, layout, options).context("load ", place.path);
     return load_layout(ingest, layout, place.image, options).context("load ", place.path);
   }
   ArchiveFiles files = TRY(

@@ -15,6 +15,7 @@
 
 #include "compare_trees.hh"
 #include "ingest.hh"
+#include "lists.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
@@ -54,6 +55,7 @@ class Check {
 
   Result<Ok> look_at_index();
   void look_at_entry(const oci::Descriptor& entry);
+  void look_at_list(const oci::Descriptor& list);
   Result<Ok> look_at_blobs();
   Result<Ok> look_at_layers();
   Result<Ok> look_at_layer(const std::string& folder, const ImageLayer& layer);
@@ -118,10 +120,32 @@ Result<Ok> Check::look_at_index() {
                                    [&](const Image& image) { return image.manifest_digest == entry.digest; }) ||
                        std::any_of(found_.broken_images.begin(), found_.broken_images.end(),
                                    [&](const BrokenImage& image) { return image.manifest_digest == entry.digest; });
-    if (!again) look_at_entry(entry);
+    if (!again && is_list(entry.media_type)) look_at_list(entry);
+    if (!again && !is_list(entry.media_type)) look_at_entry(entry);
   }
   report.images = found_.images.size() + found_.broken_images.size();
   return Ok{};
+}
+
+// A list and all its images that are here.
+void Check::look_at_list(const oci::Descriptor& list) {
+  const Result<std::string> text = read_list_text(store_, list);
+  const Result<oci::Index> index = text.ok() ? oci::decode_index(*text) : Result<oci::Index>(text.error());
+  if (!index.ok()) {
+    const std::string words = cat("list ", entry_name(list), " (", list.digest, ")");
+    found_.broken_images.push_back({"", list.digest, words});
+    found_.broken_blobs.insert(list.digest);
+    return damaged(cat(words, ": ", index.error().to_string()));
+  }
+  for (oci::Descriptor entry : index->manifests) {
+    const Result<oci::Digest> digest = oci::Digest::parse(entry.digest);
+    const bool here = digest.ok() && sys::exists(blob_path(store_, *digest));
+    const bool known = std::any_of(found_.images.begin(), found_.images.end(),
+                                   [&](const Image& image) { return image.manifest_digest == entry.digest; });
+    if (!here || known || is_list(entry.media_type)) continue;
+    entry.annotations[std::string(kRefName)] = entry_name(list);
+    look_at_entry(entry);
+  }
 }
 
 void Check::look_at_entry(const oci::Descriptor& entry) {

@@ -271,6 +271,11 @@ void HttpClient::State::launch(Transfer& transfer) {
   set(easy, CURLOPT_PRIVATE, &transfer);
   set(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify_tls ? 1L : 0L);
   set(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify_tls ? 2L : 0L);
+  if (!transfer.request.unix_socket.empty()) {
+    set(easy, CURLOPT_UNIX_SOCKET_PATH, transfer.request.unix_socket.c_str());
+    // What stands between us and the network has no say here.
+    set(easy, CURLOPT_PROXY, "");
+  }
   if (transfer.request.method == "HEAD") set(easy, CURLOPT_NOBODY, 1L);
   if (sends) {
     transfer.sent = 0;

@@ -27,6 +27,7 @@ struct HttpRequest {
   std::string authorization;         ///< the header's value; sent to the URL's own host and no other
   bool allow_http = false;           ///< plain HTTP will do
   bool verify_tls = true;
+  std::string unix_socket = {};  ///< where the server listens, instead of at the URL's host
   /// Whom TLS believes and what it shows; a redirect to another host is not shown the client's certificate.
   std::shared_ptr<const Certificates> certificates = {};
   int64_t from_byte = 0;  ///< asks for the rest of something

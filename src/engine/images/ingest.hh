@@ -91,6 +91,7 @@ struct Copied {
   Fd file;
   std::string digest;
   int64_t bytes = 0;
+  std::string start = {};  ///< the first bytes: what kind of file it is
 };
 Result<Copied> copy_to_staging(Ingest& ingest, int from, const std::string& name, int64_t max_bytes,
                                const std::string& algorithm);

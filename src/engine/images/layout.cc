@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lists.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -126,6 +127,7 @@ Result<Image> read_image(const std::string& store, const oci::Descriptor& entry)
 }
 
 Result<Image> read_image(const std::string& store, int blobs, const oci::Descriptor& entry) {
+  if (is_list(entry.media_type)) return image_of_list(store, entry);
   const auto read = [&](const oci::Digest& digest, const std::string& path, size_t max_bytes) -> Result<std::string> {
     if (blobs == AT_FDCWD) return sys::read_file(path, max_bytes);
     Result<std::string> text = sys::read_file_at(blobs, cat(digest.algorithm(), "/", digest.hex()), max_bytes);
@@ -177,7 +179,8 @@ void drop_name(oci::Index& index, const std::string& name) {
   if (entry == index.manifests.end()) return;
   const auto same = std::count_if(index.manifests.begin(), index.manifests.end(),
                                   [&](const oci::Descriptor& other) { return other.digest == entry->digest; });
-  if (same > 1) {
+  // Nobody finds a list without a name.
+  if (same > 1 || is_list(entry->media_type)) {
     index.manifests.erase(entry);
   } else {
     entry->annotations.erase(std::string(kRefName));
@@ -235,6 +238,29 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
   return Ok{};
 }
 
+namespace {
+
+void add_image(Referenced& referenced, const Image& image) {
+  referenced.blobs.insert(image.manifest_digest);
+  referenced.blobs.insert(image.manifest.config.digest);
+  for (const ImageLayer& layer : image.layers) {
+    referenced.blobs.insert(layer.blob.digest);
+    referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
+  }
+}
+
+Result<Ok> add_entry(Referenced& referenced, const std::string& store, const oci::Descriptor& entry) {
+  if (!is_list(entry.media_type)) {
+    add_image(referenced, TRY(read_image(store, entry)));
+    return Ok{};
+  }
+  referenced.blobs.insert(entry.digest);
+  for (const Image& image : TRY(images_of_list(store, entry))) add_image(referenced, image);
+  return Ok{};
+}
+
+}  // namespace
+
 Result<Referenced> find_referenced(const std::string& store, Unreadable unreadable) {
   Referenced referenced;
   // What was unpacked here from the blobs of additional stores. Where those cannot be told, it is nobody's: it is
@@ -251,15 +277,8 @@ Result<Referenced> find_referenced(const std::string& store, Unreadable unreadab
   }
   for (const oci::Descriptor& entry : TRY(read_index(store)).manifests) {
     // An index may hold foreign entries (skopeo can write here): what is not understood is not garbage.
-    const Result<Image> image = read_image(store, entry);
-    if (!image.ok() && unreadable == Unreadable::refuse) return image.error();
-    if (!image.ok()) continue;
-    referenced.blobs.insert(image->manifest_digest);
-    referenced.blobs.insert(image->manifest.config.digest);
-    for (const ImageLayer& layer : image->layers) {
-      referenced.blobs.insert(layer.blob.digest);
-      referenced.diff_ids.insert(std::string(hex_of(layer.diff_id)));
-    }
+    const Result<Ok> added = add_entry(referenced, store, entry);
+    if (!added.ok() && unreadable == Unreadable::refuse) return added.error();
   }
   return referenced;
 }

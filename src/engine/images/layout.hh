@@ -12,6 +12,7 @@
 #include "moss/base/result.hh"
 #include "moss/engine/store.hh"
 #include "moss/oci/image.hh"
+#include "names.hh"
 
 namespace moss::engine {
 
@@ -49,6 +50,8 @@ Result<Image> read_image(const std::string& store, const oci::Descriptor& entry)
 Result<Image> read_image(const std::string& store, int blobs, const oci::Descriptor& entry);
 /// The entry's name; empty where it has none.
 std::string entry_name(const oci::Descriptor& entry);
+/// The entry that a user's word means, as ImageStore::find says it; nullptr where there is none.
+const oci::Descriptor* find_entry(const oci::Index& index, const ImageName& name);
 /// Gives an image's entry `name`, taking it from another. Without names it is an entry of its own.
 void set_name(oci::Index& index, const oci::Descriptor& image, const std::string& name);
 /// Takes the entry's name; an image keeps one entry without a name when it was the last.

@@ -158,10 +158,16 @@ HttpRequest Registry::blob_request(const std::string& digest) const {
   return request(cat("/v2/", endpoint_.repository, "/blobs/", digest));
 }
 
+namespace {
+
+std::string accept_manifests() {
+  return cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
+}
+
+}  // namespace
+
 Result<std::string> Registry::get_manifest(const std::string& tag_or_digest, size_t max_bytes) {
-  const std::string accept =
-      cat("Accept: ", oci::kOciManifest, ", ", oci::kOciIndex, ", ", oci::kDockerManifest, ", ", oci::kDockerIndex);
-  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept}, max_bytes,
+  return get(cat("/v2/", endpoint_.repository, "/manifests/", tag_or_digest), {accept_manifests()}, max_bytes,
              cat("manifest ", tag_or_digest));
 }
 
@@ -170,8 +176,8 @@ Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_b
 }
 
 Result<std::optional<std::string>> Registry::find_manifest(const std::string& tag, size_t max_bytes) {
-  const std::string accept = cat("Accept: ", oci::kOciManifest, ", ", oci::kDockerManifest);
-  HttpClient::Body body = TRY(ask(cat("/v2/", endpoint_.repository, "/manifests/", tag), {accept}, max_bytes));
+  HttpClient::Body body =
+      TRY(ask(cat("/v2/", endpoint_.repository, "/manifests/", tag), {accept_manifests()}, max_bytes));
   if (body.response.status == 404) return std::optional<std::string>();
   if (body.response.status / 100 == 2 && body.response.failure.empty()) return std::optional(std::move(body.bytes));
   return describe(body.response, cat("manifest ", tag));

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "check.hh"
+#include "lists.hh"
 #include "moss/sys/file.hh"
 #include "resolve.hh"
 #include "unsynced.hh"
@@ -140,7 +141,9 @@ Result<Ok> Repair::drop_images() {
   }
   if (dropped.empty()) return Ok{};
   TRY(edit_index(store_, [&](oci::Index& index) -> Result<Ok> {
-    std::erase_if(index.manifests, [&](const oci::Descriptor& entry) { return dropped.contains(entry.digest); });
+    std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
+      return dropped.contains(entry.digest) || (is_list(entry.media_type) && list_has(store_, entry, dropped));
+    });
     return Ok{};
   }));
   for (const BrokenImage& image : found_.broken_images) {

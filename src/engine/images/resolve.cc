@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lists.hh"
 #include "moss/engine/digest.hh"
 #include "moss/engine/pull.hh"
 
@@ -44,25 +45,6 @@ bool runs_on(const oci::Platform& entry, const oci::Platform& wanted) {
   if (wanted.variant.empty() || entry.variant.empty() || entry.variant == wanted.variant) return true;
   if (wanted.architecture == "arm") return entry.variant <= wanted.variant;
   return false;
-}
-
-Result<oci::Descriptor> choose(const oci::Index& index, const oci::Platform& wanted) {
-  const oci::Descriptor* best = nullptr;
-  for (const oci::Descriptor& entry : index.manifests) {
-    if (!entry.platform || !runs_on(*entry.platform, wanted)) continue;
-    const bool exact = entry.platform->variant == wanted.variant;
-    if (best == nullptr || (exact && best->platform->variant != wanted.variant)) best = &entry;
-  }
-  if (best != nullptr) return *best;
-  // A list without platforms is a list of one.
-  if (index.manifests.size() == 1 && !index.manifests[0].platform) return index.manifests[0];
-  std::vector<std::string> there;
-  for (const oci::Descriptor& entry : index.manifests) {
-    if (entry.platform && entry.platform->os != "unknown" && there.size() < 20)
-      there.push_back(platform_text(*entry.platform));
-  }
-  return Error(0, "no image for ", platform_text(wanted), " in the list; it has ",
-               there.empty() ? "none" : join(there, ", "));
 }
 
 bool is_layer_type(std::string_view type) {
@@ -118,6 +100,27 @@ Result<ResolvedImage> resolve_manifest(std::string text, const std::optional<oci
 
 }  // namespace
 
+Result<oci::Descriptor> choose_entry(const oci::Index& index, const oci::Platform& wanted) {
+  const oci::Descriptor* best = nullptr;
+  for (const oci::Descriptor& entry : index.manifests) {
+    if (!entry.platform || !runs_on(*entry.platform, wanted)) continue;
+    const bool exact = entry.platform->variant == wanted.variant;
+    if (best == nullptr || (exact && best->platform->variant != wanted.variant)) best = &entry;
+  }
+  if (best != nullptr) return *best;
+  // A list without platforms is a list of one.
+  if (index.manifests.size() == 1 && !index.manifests[0].platform) return index.manifests[0];
+  std::vector<std::string> there;
+  for (const oci::Descriptor& entry : index.manifests) {
+    if (entry.platform && entry.platform->os != "unknown" && there.size() < 20)
+      there.push_back(platform_text(*entry.platform));
+  }
+  return Error(0, "no image for ", platform_text(wanted), " in the list; it has ",
+               there.empty() ? "none" : join(there, ", "));
+}
+
+Result<bool> is_list_text(std::string_view text) { return TRY(classify(text)) == Kind::index; }
+
 Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob) {
   if (static_cast<int64_t>(text.size()) != blob.size) {
     return Error(0, "it has ", text.size(), " bytes and not the ", blob.size, " it was promised with; refused");
@@ -138,7 +141,7 @@ Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::P
       return image;
     }
     const oci::Index index = TRY(oci::decode_index(text));
-    const oci::Descriptor entry = TRY(choose(index, platform.value_or(host_platform())));
+    const oci::Descriptor entry = TRY(choose_entry(index, platform.value_or(host_platform())));
     lists.push_back(TRY(digest_of(text)));
     text = TRY(fetch_verified(entry, kMaxManifestBytes, "manifest", fetch));
   }

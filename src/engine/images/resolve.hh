@@ -35,6 +35,9 @@ struct ResolvedImage {
 /// Whether `text` is what a descriptor promises. Errors: another size or digest.
 Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
 
+/// The entry of a list for a platform. Errors: it has none; the message says which it has.
+Result<oci::Descriptor> choose_entry(const oci::Index& index, const oci::Platform& wanted);
+
 /// Follows `text` (a manifest or a list, already trusted or verified) to the image for `platform`. An image whose
 /// config says another platform is taken only where nothing was asked for. Errors: not an image; schema 1; for other
 /// platforms only; anything of it that does not fit together.

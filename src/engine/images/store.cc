@@ -13,6 +13,7 @@
 
 #include "ingest.hh"
 #include "layout.hh"
+#include "lists.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -34,30 +35,6 @@ std::pair<std::string_view, std::string_view> split_name(std::string_view name) 
 bool has_digest(const oci::Descriptor& entry, const std::string& digest) {
   const auto list = entry.annotations.find(std::string(kListDigest));
   return entry.digest == digest || (list != entry.annotations.end() && list->second == digest);
-}
-
-const oci::Descriptor* find_by_name(const oci::Index& index, const ImageName& name) {
-  const auto first = [&](auto&& matches) -> const oci::Descriptor* {
-    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), matches);
-    return entry != index.manifests.end() ? &*entry : nullptr;
-  };
-  // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
-  const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
-    const std::string full = entry_name(entry);
-    const auto [its_repository, its_suffix] = split_name(full);
-    if (its_repository != repository) return false;
-    return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
-  };
-  for (const std::string& candidate : local_candidates(name)) {
-    const oci::Descriptor* entry = first([&](const oci::Descriptor& e) { return same_repository(e, candidate); });
-    if (entry != nullptr) return entry;
-  }
-  if (!name.is_short) return nullptr;
-  return first([&](const oci::Descriptor& entry) {
-    const std::string full = entry_name(entry);
-    const std::string_view repository = split_name(full).first;
-    return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
-  });
 }
 
 // Its names and digests are spread over its entries.
@@ -102,6 +79,30 @@ Result<std::optional<Image>> find_by_id(const std::string& store, const oci::Ind
 
 }  // namespace
 
+const oci::Descriptor* find_entry(const oci::Index& index, const ImageName& name) {
+  const auto first = [&](auto&& matches) -> const oci::Descriptor* {
+    const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), matches);
+    return entry != index.manifests.end() ? &*entry : nullptr;
+  };
+  // By digest the tag does not matter: "alpine@sha256:…" is found under "…/alpine:latest" as well.
+  const auto same_repository = [&](const oci::Descriptor& entry, std::string_view repository) {
+    const std::string full = entry_name(entry);
+    const auto [its_repository, its_suffix] = split_name(full);
+    if (its_repository != repository) return false;
+    return name.digest.empty() ? its_suffix == name.suffix() : has_digest(entry, name.digest);
+  };
+  for (const std::string& candidate : local_candidates(name)) {
+    const oci::Descriptor* entry = first([&](const oci::Descriptor& e) { return same_repository(e, candidate); });
+    if (entry != nullptr) return entry;
+  }
+  if (!name.is_short) return nullptr;
+  return first([&](const oci::Descriptor& entry) {
+    const std::string full = entry_name(entry);
+    const std::string_view repository = split_name(full).first;
+    return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
+  });
+}
+
 Result<std::string> default_store_path() {
   const char* data = std::getenv("XDG_DATA_HOME");
   if (data != nullptr && *data == '/') return cat(data, "/moss");
@@ -132,7 +133,7 @@ Result<std::optional<Image>> ImageStore::find_own(const std::string& word) const
     Result<ImageName> name = parse_image_name(word);
     if (!name.ok() && !is_id) return name.error();
     if (name.ok()) {
-      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
+      if (const oci::Descriptor* entry = find_entry(index, *name)) {
         return std::optional(TRY(read_whole(path_, index, *entry)));
       }
     }
@@ -220,7 +221,8 @@ Result<std::vector<Image>> ImageStore::list_own(std::vector<Error>* damaged) con
       } else {
         add_entry(images[same->second], entry);
       }
-    } else if (damaged != nullptr) {
+    } else if (damaged != nullptr && !is_list(entry.media_type)) {
+      // A list without an image for this machine is no image here, and no damage.
       damaged->push_back(image.error());
     }
   }
@@ -336,7 +338,7 @@ Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
 Result<Ok> ImageStore::untag(const std::string& word) {
   const ImageName name = TRY(parse_image_name(word));
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
-    const oci::Descriptor* entry = find_by_name(index, name);
+    const oci::Descriptor* entry = find_entry(index, name);
     if (entry == nullptr) return Error(0, word, ": image not known");
     drop_name(index, entry_name(*entry));
     return Ok{};
@@ -355,49 +357,69 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
     const Fd users = TRY(hold_folder(path_, Hold::alone));
     std::optional<Image> image = TRY(find(word));
     if (!image) return not_known();
-    if (image->read_only) return is_read_only(*image);
-    std::vector<std::string> manifests;
-    for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
-      const Result<Image> other = read_image(path_, entry);
-      if (!other.ok() || other->id != image->id) continue;
-      add_entry(*image, entry);
-      manifests.push_back(entry.digest);
+    if (const std::optional<oci::Descriptor> list = TRY(find_list(path_, word))) {
+      TRY(drop_list(path_, *list, options.is_used));
+      removed.untagged.push_back(entry_name(*list));
+    } else {
+      if (image->read_only) return is_read_only(*image);
+      TRY(remove_held(*image, word, options, removed));
     }
-    const bool by_id =
-        may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
-        image->id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
-    const bool whole = by_id || image->names.size() < 2;
-    if (by_id && image->names.size() > 1 && !options.force) {
-      return Error(0, "image ", image->id.substr(0, 12), " has several names (", join(image->names, ", "),
-                   "); name one, or force its removal (-f)");
-    }
-    if (whole && options.is_used && options.is_used(image->id)) {
-      return Error(0, "image ", image->id.substr(0, 12), " is in use by a container; remove that first")
-          .with_exit_code(2);
-    }
-    TRY(edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
-      if (whole) {
-        removed.untagged = image->names;
-        removed.deleted.push_back(image->id);
-        std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
-          return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
-        });
-        return Ok{};
-      }
-      const Result<ImageName> name = parse_image_name(word);
-      if (!name.ok()) return name.error();
-      if (const oci::Descriptor* entry = find_by_name(index, *name)) {
-        removed.untagged.push_back(entry_name(*entry));
-        drop_name(index, removed.untagged.back());
-      }
-      return Ok{};
-    }));
   }
   const TreeRemover remover = remover_for(options.map);
   TRY(reclaim(path_, remover));
   std::optional<Staging> bin = TRY(move_garbage_away(path_, remover));
   if (bin && options.in_background) std::move(*bin).remove_in_background();
   return removed;
+}
+
+// Takes away what the word means of an image's own entries. What lists keep of it stays theirs.
+Result<Ok> ImageStore::remove_held(Image image, const std::string& word, const RemoveOptions& options,
+                                   Removed& removed) {
+  image.names.clear();
+  std::vector<std::string> manifests;
+  std::vector<std::string> lists;
+  for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+    const Result<Image> other = read_image(path_, entry);
+    if (!other.ok() || other->id != image.id) continue;
+    if (is_list(entry.media_type)) {
+      lists.push_back(entry_name(entry));
+      continue;
+    }
+    add_entry(image, entry);
+    manifests.push_back(entry.digest);
+  }
+  if (manifests.empty()) {
+    return Error(0, "image ", image.id.substr(0, 12), " is in list ", join(lists, ", "),
+                 ", and nowhere else; remove that (moss manifest rm)");
+  }
+  const bool by_id =
+      may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
+      image.id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
+  const bool whole = by_id || image.names.size() < 2;
+  if (by_id && image.names.size() > 1 && !options.force) {
+    return Error(0, "image ", image.id.substr(0, 12), " has several names (", join(image.names, ", "),
+                 "); name one, or force its removal (-f)");
+  }
+  if (whole && options.is_used && options.is_used(image.id)) {
+    return Error(0, "image ", image.id.substr(0, 12), " is in use by a container; remove that first").with_exit_code(2);
+  }
+  return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
+    if (whole) {
+      removed.untagged = image.names;
+      removed.deleted.push_back(image.id);
+      std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
+        return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
+      });
+      return Ok{};
+    }
+    const Result<ImageName> name = parse_image_name(word);
+    if (!name.ok()) return name.error();
+    if (const oci::Descriptor* entry = find_entry(index, *name)) {
+      removed.untagged.push_back(entry_name(*entry));
+      drop_name(index, removed.untagged.back());
+    }
+    return Ok{};
+  });
 }
 
 Result<Ok> ImageStore::collect_garbage(const IdMap& map) {

@@ -17,6 +17,7 @@ constexpr size_t kMaxEntries = 50'000;
 constexpr size_t kMaxNameBytes = 4096;
 constexpr size_t kMaxAllNameBytes = 8u << 20;
 constexpr int kMaxLinks = 16;
+constexpr size_t kStartBytes = 8;
 
 using Reader = std::unique_ptr<archive, decltype(&::archive_read_free)>;
 
@@ -68,6 +69,7 @@ Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& na
     if (copied.bytes > max_bytes) return Error(EFBIG, "the archive holds more than is allowed");
     TRY(check_ratio(reader, before + copied.bytes, limits));
     const std::string_view piece(buffer.data(), static_cast<size_t>(got));
+    if (copied.start.empty()) copied.start = piece.substr(0, kStartBytes);
     digester.update(piece);
     if (Result<Ok> written = sys::write_all(copied.file.get(), piece, "staging"); !written.ok()) {
       return explain(written.error(), ingest.store());
@@ -131,7 +133,7 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
         return Error(EFBIG, "the archive holds more than is allowed");
       const Copied copied = TRY(copy_entry(ingest, reader.get(), staged, max_bytes - bytes, limits, bytes));
       bytes += copied.bytes;
-      out.files_[*name] = {staged, copied.digest, copied.bytes};
+      out.files_[*name] = {staged, copied.digest, copied.bytes, copied.start};
     }
   }
 }

@@ -17,6 +17,7 @@ struct StagedFile {
   std::string name;    ///< in staging
   std::string digest;  ///< sha256
   int64_t bytes = 0;
+  std::string start = {};  ///< its first bytes: the file itself is gone once an image has taken it
 };
 
 class ArchiveFiles {

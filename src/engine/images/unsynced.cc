@@ -108,7 +108,10 @@ Result<Ok> settle_unsynced(const std::string& store, const TreeRemover& remove) 
     TRY(sync_filesystem(store));
     ::unlink(path.c_str());
   }
-  if (!lost) return Ok{};
+  if (!lost) {
+    ::rmdir(cat(store, kFolder).c_str());
+    return Ok{};
+  }
   // Whoever comes second finds it done.
   const NameLock lock = TRY(NameLock::acquire(store, "settle"));
   TRY(edit_index(store, [](oci::Index&) { return Ok{}; }));

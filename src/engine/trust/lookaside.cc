@@ -23,9 +23,14 @@ std::string home() {
   return variable != nullptr ? variable : "";
 }
 
+// A key with nothing behind it.
+bool says_nothing(const nlohmann::json& value) {
+  return value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
 Result<SignaturePlace> read_section(const nlohmann::json& section, const std::string& where) {
   SignaturePlace place;
-  if (section.is_null() || section == "") return place;
+  if (says_nothing(section)) return place;
   TRY(check_members(
       section, {"lookaside", "lookaside-staging", "sigstore", "sigstore-staging", "use-sigstore-attachments"}, where));
   // Its name before 2022, which had nothing to do with today's sigstore.
@@ -51,13 +56,13 @@ Result<Ok> merge_registries_d(RegistriesD& conf, std::string_view yaml, const st
     conf.file_of_otherwise = file;
   }
   const auto docker = document.find("docker");
-  if (docker == document.end() || docker->is_null() || *docker == "") return Ok{};
+  if (docker == document.end() || says_nothing(*docker)) return Ok{};
   if (!docker->is_object()) return Error(0, file, ": docker: expected names of registries");
   for (const auto& [scope, section] : docker->items()) {
     if (const auto other = conf.file_of.find(scope); other != conf.file_of.end()) {
-      return Error(0, file, ": ", printable(scope), " is in ", other->second, " too");
+      return Error(0, file, ": ", excerpt(scope, 100), " is in ", other->second, " too");
     }
-    conf.of[scope] = TRY(read_section(section, cat(file, ": ", printable(scope))));
+    conf.of[scope] = TRY(read_section(section, cat(file, ": ", excerpt(scope, 100))));
     conf.file_of[scope] = file;
   }
   return Ok{};

@@ -40,7 +40,7 @@ Result<SignedIdentity> parse_identity(const Json& object, const std::string& whe
       return Error(0, where, ": prefix and signedPrefix are names, not nothing");
     }
   } else {
-    return Error(0, where, ": unknown type \"", printable(type), "\"");
+    return Error(0, where, ": unknown type \"", excerpt(type, 100), "\"");
   }
   return identity;
 }
@@ -83,7 +83,7 @@ Result<Requirement> parse_requirement(const Json& object, const std::string& whe
     TRY(check_members(object, {"type", "keyType", "keyPath", "keyPaths", "keyData", "signedIdentity"}, where));
     const std::string key_type = TRY(string_member(object, "keyType", where));
     if (key_type != "GPGKeys")
-      return Error(0, where, ": keyType ", printable(key_type), " is not supported; use GPGKeys");
+      return Error(0, where, ": keyType ", excerpt(key_type, 100), " is not supported; use GPGKeys");
     requirement.kind = Kind::signed_by;
     TRY(parse_keys(requirement, object, true, where));
   } else if (type == "sigstoreSigned") {
@@ -98,7 +98,7 @@ Result<Requirement> parse_requirement(const Json& object, const std::string& whe
     requirement.kind = Kind::sigstore_signed;
     TRY(parse_keys(requirement, object, false, where));
   } else {
-    return Error(0, where, ": unknown type \"", printable(type), "\"");
+    return Error(0, where, ": unknown type \"", excerpt(type, 100), "\"");
   }
   if (const auto identity = object.find("signedIdentity"); identity != object.end()) {
     requirement.identity = TRY(parse_identity(*identity, where + ".signedIdentity"));
@@ -123,11 +123,11 @@ Result<Ok> parse_into(TrustPolicy& policy, std::string_view text) {
   if (transports == document.end()) return Ok{};
   if (!transports->is_object()) return Error(0, "transports: expected an object");
   for (const auto& [transport, scopes] : transports->items()) {
-    const std::string where = "transports." + printable(transport);
+    const std::string where = "transports." + excerpt(transport, 100);
     if (!scopes.is_object()) return Error(0, where, ": expected an object");
     for (const auto& [scope, list] : scopes.items()) {
       policy.transports[transport][scope] =
-          TRY(parse_requirements(list, cat(where, ".", scope.empty() ? "\"\"" : printable(scope))));
+          TRY(parse_requirements(list, cat(where, ".", scope.empty() ? "\"\"" : excerpt(scope, 100))));
     }
   }
   return Ok{};

@@ -22,7 +22,7 @@ Result<nlohmann::json> parse_strict_json(std::string_view text) {
   };
   nlohmann::json document = nlohmann::json::parse(text, watch, false);
   if (document.is_discarded()) return Error(0, "not JSON");
-  if (!twice.empty()) return Error(0, "member ", printable(twice), " is there twice");
+  if (!twice.empty()) return Error(0, "member ", excerpt(twice, 100), " is there twice");
   return document;
 }
 
@@ -31,7 +31,7 @@ Result<Ok> check_members(const nlohmann::json& object, std::initializer_list<con
   if (!object.is_object()) return Error(0, where, ": expected an object");
   for (const auto& [name, value] : object.items()) {
     const bool is_known = std::any_of(known.begin(), known.end(), [&](const char* one) { return name == one; });
-    if (!is_known) return Error(0, where, ": unknown member \"", printable(name), "\"");
+    if (!is_known) return Error(0, where, ": unknown member \"", excerpt(name, 100), "\"");
   }
   return Ok{};
 }

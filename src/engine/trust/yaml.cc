@@ -60,7 +60,7 @@ class Converter {
           if (key.type != YAML_SCALAR_NODE) return Error(0, "line ", line, ": a key that is no text");
           const std::string name = text_of(key);
           if (object.contains(name))
-            return Error(0, "line ", key.start_mark.line + 1, ": ", printable(name), " is there twice");
+            return Error(0, "line ", key.start_mark.line + 1, ": ", excerpt(name, 100), " is there twice");
           object[name] = TRY(convert(*yaml_.node(&document_, pair->value), depth + 1));
         }
         return object;
