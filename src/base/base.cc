@@ -1,4 +1,5 @@
 // The out-of-line parts of the base layer: error text, string helpers, closing descriptors.
+#include <cstdlib>
 #include <cstring>
 
 #include "moss/base/fd.hh"
@@ -52,6 +53,16 @@ std::string_view trim(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+std::optional<double> take_decimal(std::string_view& text) {
+  // strtod(3) would also take spaces, hexadecimal, "inf" and "nan".
+  const std::string digits(text.substr(0, text.find_first_not_of("0123456789.eE+-")));
+  char* end = nullptr;
+  const double number = std::strtod(digits.c_str(), &end);
+  if (end == digits.c_str()) return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(end - digits.c_str()));
+  return number;
 }
 
 std::string printable(std::string_view text) {

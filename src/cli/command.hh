@@ -9,6 +9,7 @@
 
 #include "moss/base/result.hh"
 #include "moss/engine/container.hh"
+#include "src/cli/text.hh"
 
 namespace CLI {
 class App;
@@ -49,6 +50,9 @@ void note(const std::string& line);
 /// Writes to stdout; a reader that went away ends moss quietly, as SIGPIPE would.
 void print(std::string_view text);
 
+/// The same for text whose parts may come from strangers: on a terminal, control bytes are shown as \xNN.
+void print_safely(std::string_view text);
+
 /// The exit code of the command that ran. Set by its callback.
 int& exit_code();
 /// Runs `body` and turns its Result into the exit code.
@@ -64,10 +68,6 @@ class Table {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
-
-/// "3 minutes ago" of an RFC 3339 time; "5.2 MB" of bytes.
-std::string ago(const std::string& rfc3339);
-std::string human_size(int64_t bytes);
 
 /// Finds or pulls with a progress display; what `moss run` does with an image that is not here.
 engine::RunServices run_services(bool quiet);

@@ -15,6 +15,12 @@ constexpr Command kContainerCommands[] = {
     {"kill", "[OPTIONS] CONTAINER...", "send containers a signal", define_kill},
     {"wait", "CONTAINER...", "wait for containers to end and print their exit codes", define_wait},
     {"rm", "[OPTIONS] CONTAINER...", "remove containers", define_rm},
+    {"diff", "[OPTIONS] NAME", "show what a container changed, or an image's top layer", define_diff},
+    {"commit", "[OPTIONS] CONTAINER [NAME]", "make an image of a container", define_commit},
+    {"export", "[OPTIONS] CONTAINER", "write a container's files as a tar", define_export},
+    {"mount", "[OPTIONS] [CONTAINER...]", "mount containers' files, or list what is mounted", define_mount},
+    {"unmount", "[OPTIONS] CONTAINER...", "end what mount did", define_unmount},
+    {"umount", "[OPTIONS] CONTAINER...", "the same as unmount", define_unmount},
     {"inspect", "[OPTIONS] NAME...", "show all about containers or images, as JSON", define_inspect},
 };
 
@@ -28,6 +34,9 @@ constexpr Command kImageCommands[] = {
     {"save", "[OPTIONS] IMAGE...", "write images into an archive", define_save},
     {"import", "[OPTIONS] FILE [NAME]", "make an image of a root filesystem's tar", define_import},
     {"images", "[OPTIONS] [NAME]", "list images", define_images},
+    {"history", "[OPTIONS] IMAGE", "show the steps an image was made by", define_history},
+    {"tag", "IMAGE NAME...", "give an image more names", define_tag},
+    {"untag", "IMAGE [NAME...]", "take names from an image, all of them where none is given", define_untag},
     {"rmi", "[OPTIONS] IMAGE...", "remove images", define_rmi},
 };
 
@@ -42,15 +51,26 @@ constexpr Command kSystemCommands[] = {
 // otherwise behind it stands here.
 
 constexpr Command kContainerGroup[] = {
+    {"diff", "[OPTIONS] CONTAINER", "show what a container changed", define_container_diff},
+    {"exists", "CONTAINER", "tell by the exit code whether a container is here: 0, or 1 where it is not",
+     define_container_exists},
+    {"inspect", "[OPTIONS] CONTAINER...", "show all about containers, as JSON", define_container_inspect},
     {"ls", "[OPTIONS]", "list containers", define_ps},
     {"list", "[OPTIONS]", "list containers", define_ps},
 };
 
 constexpr Command kImageGroup[] = {
+    {"diff", "[OPTIONS] IMAGE", "show what an image's top layer changes", define_image_diff},
+    {"exists", "IMAGE", "tell by the exit code whether an image is here: 0, or 1 where it is not", define_image_exists},
+    {"inspect", "[OPTIONS] IMAGE...", "show all about images, as JSON", define_image_inspect},
     {"ls", "[OPTIONS] [NAME]", "list images", define_images},
     {"list", "[OPTIONS] [NAME]", "list images", define_images},
+    {"mount", "[OPTIONS] [IMAGE...]", "mount images' files, or list what is mounted", define_image_mount},
     {"prune", "[OPTIONS]", "remove images that nobody uses", define_image_prune},
     {"rm", "[OPTIONS] IMAGE...", "remove images", define_rmi},
+    {"tree", "[OPTIONS] IMAGE", "show an image's layers, and whose they are too", define_image_tree},
+    {"unmount", "[OPTIONS] IMAGE...", "end what mount did", define_image_unmount},
+    {"umount", "[OPTIONS] IMAGE...", "the same as unmount", define_image_unmount},
 };
 
 constexpr Command kSystemGroup[] = {

@@ -19,25 +19,6 @@ using engine::Status;
 
 namespace {
 
-std::string status_text(const Container& container) {
-  if (!container.state.error.empty()) return "Damaged";
-  switch (container.state.status) {
-    case Status::created:
-      return "Created";
-    case Status::running:
-      return cat("Up ", ago(container.state.started).substr(0, ago(container.state.started).size() - 4));
-    case Status::exited:
-      return cat("Exited (", container.state.exit_code, ") ", ago(container.state.finished));
-  }
-  return "";
-}
-
-std::string shortened(std::string text, size_t length) {
-  if (text.size() <= length) return text;
-  text.resize(length - 3);
-  return text + "...";
-}
-
 // The containers that several verbs take: by name, the newest (-l), or all (-a).
 struct Selection {
   std::vector<std::string> names;
@@ -89,85 +70,7 @@ struct Selection {
   }
 };
 
-std::string ps_json(const std::vector<Container>& containers, const Paths& paths) {
-  std::string out = "[";
-  for (const Container& container : containers) {
-    const Result<std::string> one = engine::inspect_container_json(paths, container);
-    if (!one.ok()) continue;
-    out += cat(out.size() > 1 ? ",\n" : "", *one);
-  }
-  return out + "]\n";
-}
-
 }  // namespace
-
-void define_ps(CLI::App& app) {
-  struct Options {
-    bool all = false;
-    bool quiet = false;
-    bool no_trunc = false;
-    bool latest = false;
-    bool no_heading = false;
-    std::string format;
-    std::vector<std::string> filters;
-  };
-  auto options = std::make_shared<Options>();
-  add_flag(app, "-a,--all", options->all, "also those that have ended");
-  add_flag(app, "-q,--quiet", options->quiet, "ids only");
-  add_flag(app, "--no-trunc", options->no_trunc, "whole ids and commands");
-  add_flag(app, "-l,--latest", options->latest, "the newest only");
-  add_flag(app, "--noheading,-n", options->no_heading, "no titles");
-  add_option(app, "--format", options->format, "json");
-  add_list(app, "-f,--filter", options->filters, "name=…, id=…, status=…, ancestor=… or label=…");
-  app.callback([options] {
-    finish_with([&]() -> Result<int> {
-      if (!options->format.empty() && options->format != "json") {
-        return Error(0, "--format ", printable(options->format), " is not supported; use json");
-      }
-      const Paths paths = TRY(engine::find_paths());
-      std::vector<Container> containers = TRY(engine::list_containers(paths));
-      bool by_status = false;
-      for (const std::string& filter : options->filters) {
-        const auto [key, value] = cut(filter, '=');
-        if (!value) return Error(0, "--filter ", printable(filter), ": expected NAME=VALUE");
-        if (key != "name" && key != "id" && key != "status" && key != "ancestor" && key != "label") {
-          return Error(0, "--filter ", printable(filter), " is not supported; use name, id, status, ancestor or label");
-        }
-        by_status = by_status || key == "status";
-        std::erase_if(containers, [&, k = key, v = *value](const Container& container) {
-          if (k == "name") return container.record.name.find(v) == std::string::npos;
-          if (k == "id") return !container.record.id.starts_with(v);
-          if (k == "status") return v != engine::to_string(container.state.status);
-          if (k == "ancestor") return container.record.image.find(v) == std::string::npos;
-          const auto [label, wanted] = cut(v, '=');
-          const auto found = container.record.labels.find(std::string(label));
-          return found == container.record.labels.end() || (wanted && found->second != *wanted);
-        });
-      }
-      if (options->latest && containers.size() > 1) containers.erase(containers.begin(), containers.end() - 1);
-      if (!options->all && !options->latest && !by_status) {
-        std::erase_if(containers, [](const Container& container) { return container.state.status != Status::running; });
-      }
-      if (options->format == "json") {
-        print(ps_json(containers, paths));
-        return 0;
-      }
-      Table table({"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"});
-      std::string ids;
-      for (const Container& container : containers) {
-        const engine::ContainerRecord& record = container.record;
-        const std::string id = options->no_trunc ? record.id : record.id.substr(0, 12);
-        ids += id + "\n";
-        const std::string command = printable(join(record.command, " "));
-        table.add({id, record.image.empty() ? record.rootfs : record.image,
-                   options->no_trunc ? command : shortened(command, 20), ago(record.created), status_text(container),
-                   join(record.ports, ", "), record.name});
-      }
-      print(options->quiet ? ids : table.text(!options->no_heading));
-      return 0;
-    });
-  });
-}
 
 void define_logs(CLI::App& app) {
   struct Options {
@@ -270,53 +173,6 @@ void define_rm(CLI::App& app) {
       return selection->for_each([&](const Paths& paths, const Container& container) {
         return engine::remove_container(paths, container, *force, timeout->value_or(container.record.stop_timeout_s));
       });
-    });
-  });
-}
-
-void define_inspect(CLI::App& app) {
-  struct Options {
-    std::vector<std::string> names;
-    std::string type = "all";
-    bool latest = false;
-    std::string format;
-  };
-  auto options = std::make_shared<Options>();
-  app.add_option("NAME", options->names, "of a container or an image");
-  add_option(app, "--type", options->type, "container, image or all");
-  add_flag(app, "-l,--latest", options->latest, "the newest container");
-  add_option(app, "-f,--format", options->format, "json");
-  app.callback([options] {
-    finish_with([&]() -> Result<int> {
-      if (!options->format.empty() && options->format != "json") {
-        return Error(0, "--format ", printable(options->format), " is not supported; use json");
-      }
-      if (options->type != "all" && options->type != "container" && options->type != "image") {
-        return Error(0, "--type ", printable(options->type), ": use container, image or all");
-      }
-      const Paths paths = TRY(engine::find_paths());
-      const engine::ImageStore store(paths.data);
-      std::string out;
-      const auto add = [&](const std::string& json) { out += cat(out.empty() ? "" : ",\n", json); };
-      if (options->latest) {
-        const Container container = TRY(engine::latest_container(paths));
-        add(TRY(engine::inspect_container_json(paths, container)));
-      }
-      for (const std::string& name : options->names) {
-        if (options->type != "image") {
-          if (const std::optional<Container> container = TRY(engine::look_up_container(paths, name))) {
-            add(TRY(engine::inspect_container_json(paths, *container)));
-            continue;
-          }
-        }
-        std::optional<engine::Image> image;
-        if (options->type != "container") image = TRY(store.find(name));
-        if (!image) return Error(0, "no container or image ", printable(name), "; see: moss ps -a, moss images");
-        add(engine::inspect_image_json(store, *image));
-      }
-      if (out.empty()) return Error(0, "of what? give the name of a container or an image");
-      print(cat("[\n", out, "\n]\n"));
-      return 0;
     });
   });
 }

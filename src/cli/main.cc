@@ -4,9 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <ctime>
 
 #include "moss/cli/cli.hh"
 #include "moss/sys/own_binary.hh"
@@ -37,6 +34,18 @@ void print(std::string_view text) {
   }
 }
 
+void print_safely(std::string_view text) {
+  if (::isatty(STDOUT_FILENO) != 1) return print(text);
+  std::string safe;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of("\n\t", at), text.size());
+    safe += printable(text.substr(at, end - at));
+    if (end < text.size()) safe += text[end];
+    at = end + 1;
+  }
+  print(safe);
+}
+
 int& exit_code() {
   static int code = 0;
   return code;
@@ -62,36 +71,6 @@ std::string Table::text(bool with_titles) const {
     out += '\n';
   }
   return out;
-}
-
-std::string ago(const std::string& rfc3339) {
-  std::tm parts{};
-  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return rfc3339;
-  const int64_t seconds = ::time(nullptr) - ::timegm(&parts);
-  struct Unit {
-    int64_t seconds;
-    const char* name;
-  };
-  static constexpr Unit kUnits[] = {{365L * 86400, "year"}, {30L * 86400, "month"}, {7L * 86400, "week"},
-                                    {86400, "day"},         {3600, "hour"},         {60, "minute"}};
-  for (const Unit& unit : kUnits) {
-    if (const int64_t count = seconds / unit.seconds; count > 0)
-      return cat(count, " ", unit.name, count == 1 ? "" : "s", " ago");
-  }
-  return cat(std::max<int64_t>(seconds, 0), " seconds ago");
-}
-
-std::string human_size(int64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1000 && unit + 1 < std::size(kUnits)) {
-    value /= 1000;
-    ++unit;
-  }
-  char text[32];
-  ::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.3g %s", value, kUnits[unit]);
-  return text;
 }
 
 namespace {

@@ -19,13 +19,43 @@ void define_exec(CLI::App& app);
 void define_debug(CLI::App& app);
 
 // containers.cc
-void define_ps(CLI::App& app);
 void define_logs(CLI::App& app);
 void define_stop(CLI::App& app);
 void define_kill(CLI::App& app);
 void define_wait(CLI::App& app);
 void define_rm(CLI::App& app);
+
+// container_list.cc
+void define_ps(CLI::App& app);
+
+// container_files.cc
+void define_diff(CLI::App& app);
+void define_container_diff(CLI::App& app);
+void define_image_diff(CLI::App& app);
+void define_export(CLI::App& app);
+void define_commit(CLI::App& app);
+
+// mounts.cc
+void define_mount(CLI::App& app);
+void define_unmount(CLI::App& app);
+void define_image_mount(CLI::App& app);
+void define_image_unmount(CLI::App& app);
+
+// inspect.cc
 void define_inspect(CLI::App& app);
+void define_image_inspect(CLI::App& app);
+void define_container_inspect(CLI::App& app);
+void define_container_exists(CLI::App& app);
+
+// image_list.cc
+void define_images(CLI::App& app);
+
+// image_look.cc
+void define_history(CLI::App& app);
+void define_image_tree(CLI::App& app);
+void define_image_exists(CLI::App& app);
+void define_tag(CLI::App& app);
+void define_untag(CLI::App& app);
 
 // login.cc
 void define_login(CLI::App& app);
@@ -40,7 +70,6 @@ void define_search(CLI::App& app);
 // images.cc
 void define_load(CLI::App& app);
 void define_import(CLI::App& app);
-void define_images(CLI::App& app);
 void define_rmi(CLI::App& app);
 void define_image_prune(CLI::App& app);
 

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 
 #include "moss/cli/report.hh"
@@ -11,6 +10,7 @@
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
 #include "src/cli/run_commands.hh"
+#include "src/cli/text.hh"
 
 namespace moss::cli {
 
@@ -25,15 +25,7 @@ bool is_confirmed(const std::string& warning) {
 }
 
 // "7.798MB", as Podman writes sizes here and nowhere else.
-std::string tight_size(int64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
-  char text[32];
-  ::snprintf(text, sizeof text, "%.4g%s", value, kUnits[unit]);
-  return text;
-}
+std::string tight_size(int64_t bytes) { return human_size(bytes, "", 4); }
 
 // "24h", "1h30m", "90s", as Go writes them.
 Result<int64_t> parse_duration(const std::string& text) {

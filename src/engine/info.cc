@@ -10,6 +10,7 @@
 #include "moss/engine/additional_stores.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/network.hh"
+#include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
@@ -60,20 +61,36 @@ Result<std::string> describe_host(bool as_json) {
   ::uname(&name);
   Json json;
   json["host"] = {{"kernel", name.release},
-                  {"arch", name.machine},
+                  {"os", "linux"},
+                  {"hostname", name.nodename},
+                  {"cpus", ::sysconf(_SC_NPROCESSORS_ONLN)},
+                  {"memTotal", ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE)},
+                  {"arch", host_platform().architecture},
+                  {"cgroupVersion", host.cgroups == sys::CgroupMode::v2     ? "v2"
+                                    : host.cgroups == sys::CgroupMode::none ? "none"
+                                                                            : "v1"},
                   {"cgroups", sys::to_string(host.cgroups)},
                   {"rootless", host.uid != 0},
                   {"userNamespaces", made.ok()},
                   {"network", network.ok() ? to_string(*network) : "none"}};
   json["idMappings"] = {{"uidmap", to_string(map.map.uids)}, {"gidmap", to_string(map.map.gids)}};
-  json["store"] = {{"data", paths.data},
-                   {"run", paths.run},
-                   {"driver", "overlay"},
-                   {"images", images.size()},
-                   {"containers", containers.size()},
-                   {"running", std::count_if(containers.begin(), containers.end(), [](const Container& container) {
-                      return container.state.status == Status::running;
-                    })}};
+  const auto in_state = [&](Status status) {
+    return std::count_if(containers.begin(), containers.end(),
+                         [&](const Container& container) { return container.state.status == status; });
+  };
+  json["store"] = {
+      {"graphRoot", paths.data},
+      {"runRoot", paths.run},
+      {"graphDriverName", "overlay"},
+      {"imageStore", {{"number", images.size()}}},
+      {"containerStore",
+       {{"number", containers.size()}, {"running", in_state(Status::running)}, {"stopped", in_state(Status::exited)}}},
+      {"data", paths.data},
+      {"run", paths.run},
+      {"driver", "overlay"},
+      {"images", images.size()},
+      {"containers", containers.size()},
+      {"running", in_state(Status::running)}};
   if (const Result<std::vector<std::string>> others = additional_stores(); others.ok()) {
     json["store"]["additionalImageStores"] = *others;
   } else {

@@ -47,6 +47,18 @@ TEST(Trim, TakesBlanksFromBothEndsOnly) {
   EXPECT_EQ(trim(""), "");
 }
 
+TEST(TakeDecimal, TakesWhatIsOneAndLeavesTheRest) {
+  const auto take = [](std::string_view text) {
+    const std::optional<double> number = take_decimal(text);
+    return std::pair(number.value_or(-1), std::string(text));
+  };
+  EXPECT_EQ(take("1.5h30m"), std::pair(1.5, std::string("h30m")));
+  EXPECT_EQ(take("+2e3"), std::pair(2000.0, std::string()));
+  EXPECT_EQ(take(".5."), std::pair(0.5, std::string(".")));
+  for (const char* text : {"", " 1", "h", "inf", "nan", "-", "e5"}) EXPECT_EQ(take(text), std::pair(-1.0, std::string(text)));
+  EXPECT_EQ(take("0x10"), std::pair(0.0, std::string("x10")));
+}
+
 TEST(ParseNumber, TakesWholeDecimalNumbersThatFit) {
   EXPECT_EQ(parse_number<uint32_t>("4294967295"), 4294967295u);
   EXPECT_EQ(parse_number<int>("-5"), -5);

@@ -49,6 +49,11 @@ TEST(Report, AFieldWithoutATitleHasItsWords) {
   EXPECT_EQ(list("table {{.RepoTags}}\\t{{.Tag}}"), "REPO TAGS   TAG\n[a]         3\n[a]         x\n");
 }
 
+TEST(Report, ATableOfNothingHasItsTitles) {
+  EXPECT_EQ(*Report::parse("", kUsual, kTitles)->list({}), "IMAGE ID    TAG\n");
+  EXPECT_EQ(*Report::parse("{{.ID}}", kUsual, kTitles)->list({}), "");
+}
+
 TEST(Report, JsonIsTheCallers) {
   EXPECT_TRUE(Report::parse("json", kUsual)->is_json());
   EXPECT_TRUE(Report::parse("{{ json . }}", kUsual)->is_json());

@@ -176,8 +176,12 @@ TEST(Template, KnowsWhatItMentions) {
 TEST(Value, ReadsJsonWithMapsWherePodmanHasThem) {
   const Value value = *parse_json(R"({"Labels":{"b":"2","a":"1"},"Config":{"Cmd":null,"X":1.5},"Annotations":null})");
   EXPECT_EQ(value.text(), "{map[a:1 b:2] {[] 1.5} map[]}");
-  EXPECT_EQ(value.json(), R"({"Labels":{"a":"1","b":"2"},"Config":{"Cmd":[],"X":1.5},"Annotations":{}})");
+  EXPECT_EQ(value.json(), R"({"Labels":{"a":"1","b":"2"},"Config":{"Cmd":null,"X":1.5},"Annotations":null})");
   EXPECT_EQ(value.find("Labels")->json("  "), "{\n  \"a\": \"1\",\n  \"b\": \"2\"\n}");
+  EXPECT_EQ(
+      *Template::parse("{{len .Annotations}}{{.Annotations.x}}{{index .Annotations `x`}}{{range .Config.Cmd}}x{{end}}")
+           ->execute(value),
+      "0<no value>");
   EXPECT_FALSE(parse_json("{").ok());
 }
 

@@ -17,6 +17,8 @@ serve() {
   servers+=($!)
 }
 servers=()
+export registry=
+export tiny_text=tiny # what is in the image of fill_registry
 stop_servers() {
   ((${#servers[@]} == 0)) || kill "${servers[@]}" 2>/dev/null || true
   wait "${servers[@]}" 2>/dev/null || true
@@ -57,7 +59,7 @@ start_registry() {
       "$PWD" "$port" "$tls" "$auth" >"registry-$port.yml"
     serve docker-registry serve "registry-$port.yml" >"registry-$port.log" 2>&1
     ln -sf "registry-$port.log" registry.log
-    registry=127.0.0.1:$port
+    export registry=127.0.0.1:$port
     wait_for 20 listens "$port" && kill -0 "${servers[-1]}" && return
   done
   fail "no registry: attempt $attempt"
@@ -78,7 +80,7 @@ fill_registry() {
   fi
   [[ -d tiny ]] || {
     mkdir -p tiny.root
-    echo "${tiny_text:-tiny}" >tiny.root/hello
+    echo "$tiny_text" >tiny.root/hello
     tar -C tiny.root --owner=0 --group=0 -cf tiny.tar .
     make_layout tiny '{"Cmd":["x"]}' tiny.tar
   }

@@ -181,10 +181,9 @@ signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s
 
 # A signature as cosign makes it, of NAME:TAG with the private key KEY, for the digest $3 and the name $4.
 cosign_signature() {
-  local repository=$1 key=$2 digest=$3 name=$4 manifest payload_digest
+  local repository=$1 key=$2 digest=$3 name=$4
   printf '{"critical":{"identity":{"docker-reference":"%s"},"image":{"docker-manifest-digest":"%s"},"type":"cosign container image signature"},"optional":null}' \
     "$name" "$digest" >payload
-  payload_digest=$(sha256_of payload)
   rm -rf cosign
   mkdir -p cosign/blobs/sha256
   printf '{}' >cosign.config

@@ -115,7 +115,7 @@ EOF
   moss pull -q docker-daemon:there
   run moss run --rm --network none --pull never alpine echo hello
   assert_output hello
-  [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]
+  wait_for 20 is_removed
 }
 
 @test "an archive goes through a pipe from store to store" {

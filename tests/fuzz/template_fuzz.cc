@@ -11,11 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)align_columns(input);
   const moss::Result<Template> parsed = Template::parse(input);
   if (!parsed.ok()) {
-    must(!parsed.error().to_string().empty(), "an error has words");
+    moss::must(!parsed.error().to_string().empty(), "an error has words");
     return 0;
   }
   (void)parsed->mentions("Size");
   const moss::Result<std::string> written = parsed->execute(kDot);
-  must(!written.ok() || *written == *parsed->execute(kDot), "the same template writes the same");
+  moss::must(!written.ok() || *written == *parsed->execute(kDot), "the same template writes the same");
   return 0;
 }

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+import time
 import urllib.parse
 
 LAYOUT = sys.argv[1]
@@ -99,6 +100,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_layer and mode in ("elsewhere", "basic"):
             return self.answer(307, Location=f"http://127.0.0.1:{ports[1]}/stolen/{what}")
         body = blob(what) if ":" in what else blob(manifest()["digest"])
+        if is_layer and mode == "slow":
+            time.sleep(0.5)
         if mode == "lie" and kind == "manifests":
             body = body.replace(b"2", b"3", 1)
         if is_layer and mode == "endless":

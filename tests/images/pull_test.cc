@@ -26,6 +26,13 @@ using testing::Not;
 using testing::SizeIs;
 using testing::StartsWith;
 
+// moss in a process of its own.
+sys::Child start_pull(const engine::ImageStore& store, const std::string& name) {
+  Result<sys::Child> child = sys::spawn({MOSS_IMAGES_TOOL, store.path(), "single", "pull", name}, {});
+  EXPECT_TRUE(succeeded(child));
+  return std::move(child).value();
+}
+
 class Pull : public ServerTest {
  protected:
   void SetUp() override {
@@ -55,11 +62,7 @@ class Pull : public ServerTest {
     return writer.path();
   }
   /// Another process that pulls.
-  sys::Child start_puller(const std::string& name) {
-    Result<sys::Child> child = sys::spawn({MOSS_IMAGES_TOOL, store().path(), "single", "pull", name}, {});
-    EXPECT_TRUE(succeeded(child));
-    return std::move(child).value();
-  }
+  sys::Child start_puller(const std::string& name) { return start_pull(store(), name); }
 };
 
 TEST_F(Pull, ByTag) {
@@ -222,6 +225,18 @@ class PullFromAMock : public ServerTest {
   std::string layer_digest() { return store().list().value().at(0).layers[0].blob.digest; }
   std::string layout_;
 };
+
+TEST_F(PullFromAMock, EightAtOnceFetchALayerOnce) {
+  std::vector<sys::Child> pullers;
+  for (int i = 0; i < 8; ++i) pullers.push_back(start_pull(store(), cat(host(), "/slow/app")));
+  for (sys::Child& puller : pullers) EXPECT_TRUE(puller.wait().value().ok());
+  const std::string path = cat("/v2/slow/app/blobs/", layer_digest());
+  int fetched = 0;
+  for (const std::string& request : requests()) fetched += request.starts_with(path) ? 1 : 0;
+  EXPECT_EQ(fetched, 1);
+  EXPECT_THAT(sys::list_dir(store().path() + "/staging").value(), SizeIs(0));
+  EXPECT_THAT(sys::list_dir(store().path() + "/locks").value(), SizeIs(0));
+}
 
 TEST_F(PullFromAMock, ATokenIsFetchedAndShown) {
   EXPECT_EQ(outcome("token"), "no error");

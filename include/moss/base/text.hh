@@ -52,6 +52,10 @@ std::optional<Number> parse_number(std::string_view text, int base = 10) {
   return number;
 }
 
+/// The decimal at the beginning of `text` ("1.5", "-2e3"), which it takes off; nothing where there is none. Not by
+/// std::from_chars, which for a double would link libm to every start.
+std::optional<double> take_decimal(std::string_view& text);
+
 /// Text from an untrusted place made safe to print on one line of a terminal: control bytes become \xNN.
 std::string printable(std::string_view text);
 

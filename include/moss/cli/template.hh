@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "moss/base/result.hh"
 #include "moss/cli/value.hh"
@@ -37,6 +38,8 @@ class Template {
 
   /// Whether ".name" stands in it anywhere: so that what is costly is computed only where it is shown.
   bool mentions(std::string_view name) const;
+  /// Every field that stands first in a word: "A" of ".A.B".
+  std::vector<std::string> first_fields() const;
 
  private:
   explicit Template(std::vector<Node> nodes);

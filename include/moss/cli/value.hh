@@ -38,10 +38,21 @@ class Value {
     bool operator==(const Missing&) const = default;
   };
   struct Null {
+    enum class Of { pointer, list, map };
+    Of of = Of::pointer;  ///< an empty list or map of Go's: JSON's null, but printed and looked into as one
     bool operator==(const Null&) const = default;
   };
 
+  /// A moment: printed as Go prints it, written to JSON as it was read.
+  struct Time {
+    std::string rfc3339;
+    std::string shown;
+    bool operator==(const Time&) const = default;
+  };
+
   Value() : data_(Null{}) {}
+  Value(Null null) : data_(null) {}                           // NOLINT(google-explicit-constructor)
+  Value(Time time) : data_(std::move(time)) {}                // NOLINT(google-explicit-constructor)
   Value(Missing) : data_(Missing{}) {}                        // NOLINT(google-explicit-constructor)
   Value(bool is) : data_(is) {}                               // NOLINT(google-explicit-constructor)
   Value(std::string text) : data_(std::move(text)) {}         // NOLINT(google-explicit-constructor)
@@ -64,12 +75,17 @@ class Value {
   /// Adds one that only a template that names it sees.
   Value& set_hidden(std::string name, Value value);
 
+  /// Puts another value in a member's place; adds the member where there is none.
+  Value& replace(const std::string& name, Value value);
+
   const bool* as_bool() const { return std::get_if<bool>(&data_); }
   const int64_t* as_integer() const { return std::get_if<int64_t>(&data_); }
   const double* as_number() const { return std::get_if<double>(&data_); }
   const std::string* as_text() const { return std::get_if<std::string>(&data_); }
   const List* as_list() const { return std::get_if<List>(&data_); }
   const Object* as_object() const { return std::get_if<Object>(&data_); }
+  const Time* as_time() const { return std::get_if<Time>(&data_); }
+  const Null* as_null() const { return std::get_if<Null>(&data_); }
   bool is_null() const { return std::holds_alternative<Null>(data_); }
   bool is_missing() const { return std::holds_alternative<Missing>(data_); }
 
@@ -86,14 +102,14 @@ class Value {
 
  private:
   void append_json(std::string& out, std::string_view indent, size_t depth) const;
-  std::variant<Null, Missing, bool, int64_t, double, std::string, List, Object> data_;
+  std::variant<Null, Missing, bool, int64_t, double, std::string, List, Object, Time> data_;
 };
 
 /// The members of an object that are to be seen, a map's sorted by name.
 std::vector<const Object::Member*> shown_members(const Object& object);
 
 /// JSON as values. Objects are structures, but those under a name that is a map wherever it occurs ("Labels"); a null
-/// is an empty map or list under such a name. Error: not JSON.
+/// stands for an empty map or list under such a name. Error: not JSON.
 Result<Value> parse_json(std::string_view text);
 
 }  // namespace moss::cli::format

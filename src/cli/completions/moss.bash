@@ -21,11 +21,11 @@ _moss() {
     return
   fi
   case ${verb##* } in
-    exec | logs | stop | kill | wait | rm)
+    exec | logs | stop | kill | wait | rm | commit | export | mount | unmount | umount)
       mapfile -t COMPREPLY < <(compgen -W "$(moss ps -a --noheading 2>/dev/null | awk '{ print $NF }')" -- "$word") ;;
-    run | rmi | images | debug)
+    run | rmi | images | debug | history | tag | untag | tree)
       mapfile -t COMPREPLY < <(compgen -W "$(moss images --noheading 2>/dev/null | awk '{ print $1 ":" $2 }')" -- "$word") ;;
-    inspect)
+    inspect | diff)
       mapfile -t COMPREPLY < <(compgen -W "$(moss ps -a --noheading 2>/dev/null | awk '{ print $NF }') $(moss images --noheading 2>/dev/null | awk '{ print $1 ":" $2 }')" -- "$word") ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   esac

@@ -8,7 +8,7 @@ namespace moss::cli::format {
 namespace {
 
 constexpr size_t kMaxOutputBytes = 256u << 20;
-constexpr size_t kMaxSteps = 20'000'000;
+constexpr size_t kMaxSteps = 5'000'000;
 
 enum class Flow { on, break_loop, continue_loop };
 
@@ -161,6 +161,7 @@ class Walk {
       path += "." + name;
       const Object* object = value->as_object();
       if (value->is_missing() && &name != word.fields.data()) return Value(Value::Missing{});
+      if (value->is_null() && value->as_null()->of == Value::Null::Of::map) return Value(Value::Missing{});
       if (object == nullptr) {
         return word.place.error("<", path, ">: ", value->kind(), " has no fields");
       }

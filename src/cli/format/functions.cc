@@ -66,6 +66,7 @@ Result<Value> call_len(const Arguments& values) {
   if (const Object* object = of.as_object(); object != nullptr && object->is_map) {
     return Value(shown_members(*object).size());
   }
+  if (of.is_null() && of.as_null()->of != Value::Null::Of::pointer) return Value(0);
   return Error(0, "len of ", of.kind());
 }
 

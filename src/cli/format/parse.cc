@@ -1,7 +1,6 @@
 // From a template's text to its tree, in one pass: a reader that knows its place, and a function for each thing that
 // can stand there.
 #include <algorithm>
-#include <cstdlib>
 
 #include "src/cli/format/tree.hh"
 
@@ -358,15 +357,9 @@ class Parser {
       }
     }
     if (const auto number = parse_number<int64_t>(text)) return Value(*number);
-    // Not std::from_chars, which for a double would link libm to every start.
-    const std::string decimal(text);
-    char* end = nullptr;
-    const double number = std::strtod(decimal.c_str(), &end);
-    const bool is_decimal = decimal.find_first_not_of("0123456789.eE+-") == std::string::npos;
-    if (!is_decimal || decimal.empty() || end != decimal.c_str() + decimal.size()) {
-      return start.error("not a number: ", printable(digits));
-    }
-    return Value(number);
+    const std::optional<double> number = take_decimal(text);
+    if (!number || !text.empty()) return start.error("not a number: ", printable(digits));
+    return Value(*number);
   }
 
   Result<Value> parse_text(char quote) {
@@ -440,6 +433,23 @@ bool mentions_in(const std::vector<Node>& nodes, std::string_view name) {
   });
 }
 
+void collect_fields(const Pipeline& pipeline, std::vector<std::string>& out) {
+  for (const Call& call : pipeline.calls) {
+    for (const Word& word : call.words) {
+      if (word.kind == Word::Kind::fields && !word.fields.empty()) out.push_back(word.fields.front());
+      if (!word.group.empty()) collect_fields(word.group.front(), out);
+    }
+  }
+}
+
+void collect_fields(const std::vector<Node>& nodes, std::vector<std::string>& out) {
+  for (const Node& node : nodes) {
+    collect_fields(node.pipeline, out);
+    collect_fields(node.then, out);
+    collect_fields(node.otherwise, out);
+  }
+}
+
 }  // namespace
 
 Template::Template(std::vector<Node> nodes) : nodes_(std::move(nodes)) {}
@@ -450,6 +460,12 @@ Template::~Template() = default;
 Result<Template> Template::parse(std::string_view text) {
   if (text.size() > kMaxTemplateBytes) return Error(0, "template: longer than ", kMaxTemplateBytes, " bytes");
   return Template(TRY(Parser(text).parse()));
+}
+
+std::vector<std::string> Template::first_fields() const {
+  std::vector<std::string> fields;
+  collect_fields(nodes_, fields);
+  return fields;
 }
 
 bool Template::mentions(std::string_view name) const { return mentions_in(nodes_, name); }

@@ -54,15 +54,12 @@ std::string title_of(std::string_view name) {
   return out;
 }
 
-// A row whose fields are their own titles. Those of fields in fields stay empty: only a top level has columns.
-Value titles_like(const Value::List& rows, Titles titles) {
+// A row whose fields are their own titles.
+Value titles_of(const std::vector<std::string>& fields, Titles titles) {
   Value row = Value::map();
   for (const auto& [name, title] : titles) row.set(std::string(name), title);
-  if (rows.empty()) return row;
-  if (const Object* object = rows.front().as_object()) {
-    for (const Object::Member& member : object->members) {
-      if (row.find(member.name) == nullptr) row.set(member.name, title_of(member.name));
-    }
+  for (const std::string& name : fields) {
+    if (row.find(name) == nullptr) row.set(name, title_of(name));
   }
   return row;
 }
@@ -91,7 +88,7 @@ bool Report::mentions(std::string_view name) const { return template_ && templat
 Result<std::string> Report::list(const Value::List& rows, bool with_titles) const {
   std::string out;
   if (is_table_ && with_titles) {
-    const Value titles = titles_like(rows, titles_);
+    const Value titles = titles_of(template_->first_fields(), titles_);
     // A title is best left out where a template computes with what is a text here.
     Result<std::string> line = template_->execute(over_all_ ? Value(Value::List{titles}) : titles);
     if (line.ok()) out += *line;

@@ -46,8 +46,8 @@ Value from_json(const Json& json, std::string_view name) {
       return object;
     }
     default:
-      if (is_one_of(kMaps, name)) return Value::map();
-      if (is_one_of(kLists, name)) return Value::List{};
+      if (is_one_of(kMaps, name)) return Value::Null{Value::Null::Of::map};
+      if (is_one_of(kLists, name)) return Value::Null{Value::Null::Of::list};
       return {};
   }
 }
@@ -108,6 +108,15 @@ Value& Value::set_hidden(std::string name, Value value) {
   return *this;
 }
 
+Value& Value::replace(const std::string& name, Value value) {
+  for (Object::Member& member : std::get<Object>(data_).members) {
+    if (member.name != name) continue;
+    member.value = std::make_shared<const Value>(std::move(value));
+    return *this;
+  }
+  return set(name, std::move(value));
+}
+
 const Value* Value::find(std::string_view name) const {
   const Object* object = as_object();
   if (object == nullptr) return nullptr;
@@ -130,7 +139,7 @@ bool Value::is_true() const {
   if (const std::string* text = as_text()) return !text->empty();
   if (const List* list = as_list()) return !list->empty();
   if (const Object* object = as_object()) return !object->is_map || !object->members.empty();
-  return false;
+  return as_time() != nullptr;
 }
 
 std::vector<const Object::Member*> shown_members(const Object& object) {
@@ -146,6 +155,7 @@ std::vector<const Object::Member*> shown_members(const Object& object) {
 }
 
 std::string Value::text() const {
+  if (const Time* time = as_time()) return time->shown;
   if (is_missing()) return "<no value>";
   if (const bool* is = as_bool()) return *is ? "true" : "false";
   if (const int64_t* number = as_integer()) return std::to_string(*number);
@@ -167,7 +177,8 @@ std::string Value::text() const {
     }
     return out + (object->is_map ? "]" : "}");
   }
-  return "<nil>";
+  const Null::Of of = as_null()->of;
+  return of == Null::Of::list ? "[]" : of == Null::Of::map ? "map[]" : "<nil>";
 }
 
 std::string Value::json(std::string_view indent) const {
@@ -184,6 +195,8 @@ void Value::append_json(std::string& out, std::string_view indent, size_t depth)
   };
   if (const std::string* text = as_text()) {
     append_json_text(out, *text);
+  } else if (const Time* time = as_time()) {
+    append_json_text(out, time->rfc3339);
   } else if (const List* list = as_list()) {
     out += '[';
     for (const Value& item : *list) {

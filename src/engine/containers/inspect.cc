@@ -12,7 +12,7 @@ constexpr size_t kMaxConfigBytes = 16u << 20;
 
 }  // namespace
 
-Result<std::string> inspect_container_json(const Paths&, const Container& container) {
+Result<std::string> inspect_container_json(const Paths& paths, const Container& container) {
   using Json = nlohmann::ordered_json;
   const ContainerRecord& r = container.record;
   const ContainerState& s = container.state;
@@ -41,8 +41,10 @@ Result<std::string> inspect_container_json(const Paths&, const Container& contai
     const oci::Config config = TRY(oci::decode_config(*text).context(container.folder + "/config.json"));
     Json mounts = Json::array();
     for (const oci::Mount& mount : config.mounts) {
-      if (mount.type != "bind" || !mount.source.starts_with('/') || mount.source.starts_with(container.folder))
-        continue;
+      // The files over /etc are moss's own.
+      const bool own = mount.source.starts_with(container.folder + "/") ||
+                       mount.source.starts_with(cat(paths.live_containers(), "/", r.id, "/"));
+      if (mount.type != "bind" || !mount.source.starts_with('/') || own) continue;
       mounts.push_back({{"Type", mount.type},
                         {"Source", mount.source},
                         {"Destination", mount.destination},

@@ -1,68 +1,20 @@
 // A path looked up part by part, keeping for each folder on the way one descriptor a layer that has it.
-//
-// overlayfs's rules (Documentation/filesystems/overlayfs.rst): a whiteout hides what is below it, an opaque folder ends
-// the merge, anything that is not a folder hides everything below.
 #include "src/engine/containers/layered_root.hh"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <deque>
 
 #include "moss/base/fd.hh"
 #include "moss/sys/file.hh"
+#include "src/engine/containers/merged_dir.hh"
 
 namespace moss::engine {
 
 namespace {
 
 constexpr int kMaxSymlinks = 40;
-
-// A folder of the merged view: its layers, topmost first.
-using MergedDir = std::vector<Fd>;
-
-bool is_whiteout(int dir, const std::string& name, const struct stat& status) {
-  if (S_ISCHR(status.st_mode) && status.st_rdev == 0) return true;
-  if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
-  Result<Fd> file = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  return file.ok() && ::fgetxattr(file->get(), "user.overlay.whiteout", nullptr, 0) >= 0;
-}
-
-bool is_opaque(int dir) {
-  char value = 0;
-  return ::fgetxattr(dir, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
-}
-
-struct Found {
-  MergedDir dir;  // where it is a folder
-  Fd parent;      // where it is something else: its folder in the layer that has it
-  bool is_symlink = false;
-};
-
-std::optional<Found> look_up(const MergedDir& dir, const std::string& name) {
-  Found found;
-  for (const Fd& layer : dir) {
-    struct stat status;
-    if (::fstatat(layer.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (is_whiteout(layer.get(), name, status)) break;
-    if (S_ISDIR(status.st_mode)) {
-      Result<Fd> sub = sys::open_at(layer.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      if (!sub.ok()) break;
-      const bool opaque = is_opaque(sub->get());
-      found.dir.push_back(std::move(sub).value());
-      if (opaque) break;
-      continue;
-    }
-    if (!found.dir.empty()) break;
-    found.parent = Fd(::fcntl(layer.get(), F_DUPFD_CLOEXEC, 3));
-    found.is_symlink = S_ISLNK(status.st_mode);
-    return found;
-  }
-  if (found.dir.empty()) return std::nullopt;
-  return found;
-}
 
 std::deque<std::string> parts_of(std::string_view path) {
   std::deque<std::string> parts;
@@ -100,7 +52,7 @@ Result<std::optional<std::string>> LayeredRoot::read(const std::string& path, si
       way.push_back(std::move(found->dir));
       continue;
     }
-    if (found->is_symlink) {
+    if (S_ISLNK(found->status.st_mode)) {
       char target[4096];
       const ssize_t length = ::readlinkat(found->parent.get(), part.c_str(), target, sizeof target);
       if (length < 0) return sys_error("read link ", printable(path), " in the image");

@@ -49,7 +49,8 @@ std::string inspect_image_json(const ImageStore& store, const Image& image) {
   const auto add_digest = [&](const std::string& digest) {
     if (std::find(digests.begin(), digests.end(), digest) == digests.end()) digests.push_back(digest);
   };
-  for (const std::string& name : image.names) {
+  // The store has the newest name first, Podman the oldest.
+  for (const std::string& name : std::vector<std::string>(image.names.rbegin(), image.names.rend())) {
     const size_t at = name.find('@');
     if (at == std::string::npos) tags.push_back(name);
     const std::string repository = at != std::string::npos ? name.substr(0, at) : name.substr(0, name.rfind(':'));

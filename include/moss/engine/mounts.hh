@@ -1,0 +1,34 @@
+// Root filesystems of containers and images, mounted where the caller can walk through them: moss mount.
+//
+// An ordinary user may mount only in a user namespace of their own, so this works inside `moss unshare`, and what was
+// mounted there ends with it. Real root mounts on the host.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "moss/base/result.hh"
+#include "moss/engine/container.hh"
+#include "moss/engine/store.hh"
+
+namespace moss::engine {
+
+/// Where `moss unshare` tells its commands that they are inside: the folder for mounts.
+inline constexpr const char* kMountsVariable = "MOSS_MOUNTS";
+
+/// The folder that mounts are made in. Error: not inside `moss unshare` (`verb` is told to be run there), nor real
+/// root.
+Result<std::string> mounts_folder(const Paths& paths, const std::string& verb);
+
+/// Mounts it and gives the place; the one it has where it is mounted already. Errors: it runs.
+Result<std::string> mount_container(const std::string& folder, const Container& container);
+/// Read-only. Error: its layers are not unpacked for this namespace's ids.
+Result<std::string> mount_image(const std::string& folder, ImageStore& store, const Image& image);
+
+/// The ids of what is mounted in the folder.
+Result<std::vector<std::string>> mounted_in(const std::string& folder);
+/// Ends a mount of that id, with `force` also where files in it are open; false where there is none.
+Result<bool> unmount_from(const std::string& folder, const std::string& id, bool force);
+
+}  // namespace moss::engine

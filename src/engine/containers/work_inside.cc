@@ -1,0 +1,91 @@
+// Work in a container's user namespace. See the header.
+#include "src/engine/containers/work_inside.hh"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "moss/sys/file.hh"
+#include "moss/sys/ids.hh"
+
+namespace moss::engine {
+
+namespace {
+
+constexpr size_t kMaxErrorBytes = 64u << 10;
+
+struct Pipe {
+  Fd in;
+  Fd out;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+// A descriptor for each layer and folder on the way down.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Result<Ok> work_inside(const IdMap& map, const std::function<Result<Ok>(int out)>& work,
+                       const std::function<Result<Ok>(int in)>& take) {
+  Pipe data = TRY(make_pipe());
+  Pipe complaint = TRY(make_pipe());
+  sys::Child child = TRY(sys::start_in_user_namespace(map, [&] {
+    data.in.reset();
+    complaint.in.reset();
+    allow_many_files();
+    const Result<Ok> done = work(data.out.get());
+    if (done.ok()) return 0;
+    const std::string text = cat(done.error().code(), " ", done.error().message());
+    (void)sys::write_all(complaint.out.get(), text, "an error");
+    return 1;
+  }));
+  data.out.reset();
+  complaint.out.reset();
+  const Result<Ok> taken = take(data.in.get());
+  // Who still writes and is not read any more ends by that.
+  data.in.reset();
+  const std::string text = TRY(sys::read_stream(complaint.in.get(), "an error", kMaxErrorBytes));
+  const sys::Exit exit = TRY(child.wait());
+  if (!text.empty()) {
+    const auto [code, message] = cut(text, ' ');
+    return Error(parse_number<int>(code).value_or(0), message.value_or(""));
+  }
+  if (!taken.ok()) return taken.error();
+  if (!exit.ok()) return Error(0, "the process that reads the files ended with ", exit.shell_code());
+  return Ok{};
+}
+
+FoldersInside::FoldersInside(std::vector<std::string> paths) : paths_(std::move(paths)) {
+  for (const std::string& path : paths_) {
+    Result<Fd> fd = sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    opened_.push_back(fd.ok() ? std::move(fd).value() : Fd());
+  }
+}
+
+Result<MergedDir> FoldersInside::open() const {
+  MergedDir dir;
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    if (opened_[i]) {
+      dir.emplace_back(::fcntl(opened_[i].get(), F_DUPFD_CLOEXEC, 3));
+    } else {
+      dir.push_back(TRY(sys::open_at(AT_FDCWD, paths_[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
+    }
+    if (!dir.back()) return sys_error("open ", paths_[i]);
+    // Nothing below it is seen, as in the mount.
+    if (is_opaque(dir.back().get())) break;
+  }
+  return dir;
+}
+
+}  // namespace moss::engine

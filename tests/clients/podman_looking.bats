@@ -1,0 +1,130 @@
+# The same image in Podman's store and in moss's: what the two print about it is the same, byte for byte.
+# as: user
+
+load helpers
+
+setup_file() {
+  need podman
+  make_work
+  # As in podman.bats: without systemd there is no journal and no manager of cgroups.
+  cat >"$work/containers.conf" <<END
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+runtime_supports_json = ["${OCI_RUNTIME##*/}"]
+runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
+END
+  export CONTAINERS_CONF=$work/containers.conf
+  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
+    --runtime "$OCI_RUNTIME"
+  export XDG_DATA_HOME=$work/data
+  mkdir -m 700 "$XDG_DATA_HOME"
+  podman import --quiet --message "some words" --change CMD=sh --change 'ENV A=1' --change LABEL=kind=test "$(rootfs_tarball)" localhost/alpine
+  podman save --quiet --format oci-archive --output "$work/image.tar" localhost/alpine
+  moss load --quiet --input "$work/image.tar"
+  podman tag localhost/alpine example.com/team/other:2
+  moss tag localhost/alpine example.com/team/other:2
+}
+# What is looked at stays from test to test.
+setup() { cd "$BATS_TEST_TMPDIR"; }
+teardown() { :; }
+teardown_file() { remove_work; }
+
+# Both with the same words: the same output and exit code.
+same() {
+  local theirs code
+  theirs=$(podman "$@" 2>&1) && code=0 || code=$?
+  run moss "$@"
+  [[ $status == "$code" ]] || fail "exit code $status, not $code: $*" "$output"
+  [[ $output == "$theirs" ]] || fail "$*" "podman: $theirs" "moss:   $output"
+}
+
+@test "images" {
+  same images --noheading --format '{{.ID}} {{.Repository}} {{.Tag}} {{.Size}}'
+  same images
+  same images -n
+  same images --no-trunc
+  same images -q
+  same images -q --no-trunc
+  same images --format 'table {{.ID}} {{.Tag}}'
+  same images --format 'table {{.RepoTags}}\t{{.Size}}'
+  same images --format '{{.ID}}\t{{.Repository}}'
+  same images --format '{{range .}}{{.ID}}{{end}}'
+  same images --format '{{.CreatedAt}}|{{.CreatedTime}}|{{.CreatedSince}}|{{.Dangling}}|{{.Names}}|{{.Labels}}|{{.ReadOnly}}'
+  same images --format '{{json .Names}} {{upper .Repository}} {{join .Names ","}} {{len .Names}} {{printf "%-8s|" .Tag}}'
+  same images --format '{{if .Dangling}}a{{else}}b{{end}}{{with .Tag}}{{.}}{{end}}{{range $i, $n := .Names}}{{$i}}{{$n}}{{end}}'
+  same images --sort tag
+  same images --sort repository
+  same images --filter dangling=true
+  same images --filter dangling=false
+  same images --filter label=nothing
+  same images --filter before=localhost/alpine
+}
+
+@test "history, tree and exists" {
+  same history localhost/alpine
+  same history --no-trunc localhost/alpine
+  same history --quiet localhost/alpine
+  same history --human=false --format '{{.ID}} {{.Created}} {{.CreatedAt}}' localhost/alpine # its manual says sizes too, it does not
+  same history --format json localhost/alpine
+  same history --format '{{.ID}}|{{.Created}}|{{.CreatedAt}}|{{.CreatedSince}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}' localhost/alpine
+  same history --format 'table {{.ID}}\t{{.Size}}' localhost/alpine
+  same image exists localhost/alpine
+  same image exists nothing
+  # Podman counts the manifest and the config in an image's size, which shows in the head alone.
+  [[ $(podman image tree localhost/alpine | sed 3d) == "$(moss image tree localhost/alpine | sed 3d)" ]]
+}
+
+@test "inspect" {
+  same inspect --format '{{.Id}} {{.ID}} {{.Config.Cmd}} {{.Labels}} {{.RepoTags}} {{.RootFS.Layers}} {{json .RootFS}}' localhost/alpine
+  same image inspect --format '{{.Created}} {{.Os}}/{{.Architecture}} {{.Author}}.' localhost/alpine
+  # Every member but those that tell of the store: sizes, its driver, digests of the manifest it made itself.
+  local members='map(del(.Size, .VirtualSize, .GraphDriver, .Digest, .RepoDigests, .NamesHistory, .ManifestType))'
+  diff <(podman inspect localhost/alpine | jq -S "$members") <(moss inspect localhost/alpine | jq -S "$members")
+}
+
+@test "lists of nothing" {
+  same ps --all
+  same ps --all --noheading
+  same ps --format json
+  same ps --all --format '{{.ID}}'
+}
+
+# The same work in a container of each, which stays.
+work_in_both() {
+  podman run --network none --name c localhost/alpine sh -c "$1"
+  moss run --network none --name c localhost/alpine sh -c "$1"
+}
+remove_both() {
+  podman rm --force --ignore --time 0 c >/dev/null
+  moss rm --force --time 0 c >/dev/null
+}
+
+# A folder that was removed and made again is deleted for Podman, though it is there; for moss it is changed.
+@test "diff" {
+  remove_both
+  work_in_both 'echo a >/etc/added; echo b >>/etc/motd; rm /etc/issue; mkdir -p /new/deep; touch /new/deep/file
+    rm -r /media; ln -s x /opt/link; chmod 700 /var/log'
+  [[ $(podman diff c | sort -k 2) == "$(moss diff c | sort -k 2)" ]] || fail podman: "$(podman diff c | sort -k 2)" moss: "$(moss diff c | sort -k 2)"
+  remove_both
+}
+
+@test "Podman runs what moss committed, and moss what Podman did" {
+  need skopeo
+  remove_both
+  work_in_both 'echo new >/etc/added; ln /etc/added /etc/second; rm /etc/issue; chown 12:34 /etc/motd; rm -r /srv; mkdir /srv; touch /srv/x'
+  moss commit --quiet c made
+  podman commit --quiet c theirs
+  local look='cat /etc/second; ls /etc/issue 2>&1; stat -c "%u %g" /etc/motd; stat -c %h /etc/added; ls /srv' expected
+  expected=$(moss run --rm --network none made sh -c "$look" 2>&1) || true
+  [[ $expected == *"new"*"No such file"*"12 34"*2*x ]] || fail "$expected"
+  skopeo --insecure-policy copy --quiet "oci:$XDG_DATA_HOME/moss:localhost/made:latest" "oci-archive:$work/made.tar:localhost/made:latest"
+  podman load --quiet --input "$work/made.tar"
+  run podman run --rm --network none localhost/made sh -c "$look"
+  assert_output "$expected"
+  podman save --quiet --format oci-archive --output "$work/theirs.tar" localhost/theirs
+  moss load --quiet --input "$work/theirs.tar"
+  run moss run --rm --network none theirs sh -c "$look"
+  assert_output "$expected"
+  remove_both
+}
