@@ -13,7 +13,8 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 256u << 10;
-constexpr size_t kMaxListPageBytes = 8u << 20;
+// Of a thousand names. A tree of nothing but brackets takes eighty times its bytes, and a pull has 64 MiB.
+constexpr size_t kMaxListPageBytes = 512u << 10;
 constexpr int kMaxPages = 1000;
 // A token may run out while layers are fetched; more often than this it is refused for another reason.
 constexpr int kMaxAuthorizations = 20;
