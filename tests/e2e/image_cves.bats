@@ -237,7 +237,7 @@ PYTHON
   (
     while [[ ! -e stop ]]; do
       for folder in "$XDG_DATA_HOME"/moss/staging/*/layer-*; do
-        [[ -d $folder && ! -L $folder ]] && mv "$folder" "$folder.away" 2>/dev/null && ln -s "$PWD/victim" "$folder" 2>/dev/null
+        [[ -d $folder && ! -L $folder && $folder != *.away ]] && mv -T "$folder" "$folder.away" 2>/dev/null && ln -s "$PWD/victim" "$folder" 2>/dev/null
       done
     done
   ) 3>&- &

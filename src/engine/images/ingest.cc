@@ -76,11 +76,11 @@ Result<Fd> Ingest::create_file(const std::string& name) {
 }
 
 Result<Fd> make_layer_folder(int staging, const std::string& folder, const IdMap& map, const std::string& store) {
-  const std::string inner = folder + "/fs";
-  if (::mkdirat(staging, folder.c_str(), 0700) != 0 || ::mkdirat(staging, inner.c_str(), 0755) != 0) {
-    return explain(sys_error("make a folder for a layer"), store);
-  }
-  Fd destination = TRY(sys::open_at(staging, inner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (::mkdirat(staging, folder.c_str(), 0700) != 0) return explain(sys_error("make a folder for a layer"), store);
+  // By its descriptor: a symlink that somebody put in its place meanwhile is not followed.
+  const Fd outer = TRY(sys::open_at(staging, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (::mkdirat(outer.get(), "fs", 0755) != 0) return explain(sys_error("make a folder for a layer"), store);
+  Fd destination = TRY(sys::open_at(outer.get(), "fs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (::geteuid() == 0 && ::fchown(destination.get(), outside_root(map.uids), outside_root(map.gids)) != 0) {
     return sys_error("give the layer's folder to the container's root");
   }
