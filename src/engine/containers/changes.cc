@@ -61,7 +61,7 @@ class Comparer {
       struct stat status;
       // Gone meanwhile: nothing to tell of it.
       if (::fstatat(upper.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      std::optional<Found> below = look_up(lower, name);
+      std::optional<MergedEntry> below = look_up(lower, name);
       if (is_whiteout(upper.get(), name, status)) {
         if (below) TRY(write('D', here));
         came_or_went = came_or_went || below.has_value();
@@ -85,7 +85,7 @@ class Comparer {
 
  private:
   Result<Ok> compare_folder(const Fd& upper, const std::string& name, const std::string& here,
-                            const struct stat& status, const std::optional<Found>& below, size_t depth) {
+                            const struct stat& status, const std::optional<MergedEntry>& below, size_t depth) {
     const Result<Fd> folder = sys::open_at(upper.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!folder.ok()) {
       // Swapped for something else since.

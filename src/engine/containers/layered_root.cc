@@ -46,7 +46,7 @@ Result<std::optional<std::string>> LayeredRoot::read(const std::string& path, si
       if (way.size() > 1) way.pop_back();
       continue;
     }
-    std::optional<Found> found = look_up(way.back(), part);
+    std::optional<MergedEntry> found = look_up(way.back(), part);
     if (!found) return std::optional<std::string>();
     if (!found->dir.empty()) {
       way.push_back(std::move(found->dir));

@@ -24,8 +24,8 @@ bool is_opaque(int dir) {
   return ::fgetxattr(dir, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
-std::optional<Found> look_up(const MergedDir& dir, const std::string& name) {
-  Found found;
+std::optional<MergedEntry> look_up(const MergedDir& dir, const std::string& name) {
+  MergedEntry found;
   for (const Fd& layer : dir) {
     struct stat status;
     if (::fstatat(layer.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;

@@ -19,7 +19,7 @@ namespace moss::engine {
 /// Topmost first.
 using MergedDir = std::vector<Fd>;
 
-struct Found {
+struct MergedEntry {
   MergedDir dir;            ///< where it is a folder
   Fd parent;                ///< where it is something else: its folder in the layer that has it
   struct stat status = {};  ///< of the topmost one
@@ -29,7 +29,7 @@ bool is_whiteout(int dir, const std::string& name, const struct stat& status);
 bool is_opaque(int dir);
 
 /// Nothing where no layer has it, or one hides it.
-std::optional<Found> look_up(const MergedDir& dir, const std::string& name);
+std::optional<MergedEntry> look_up(const MergedDir& dir, const std::string& name);
 
 /// The names in one folder of one layer, whiteouts too, sorted.
 Result<std::vector<std::string>> names_in(int dir);

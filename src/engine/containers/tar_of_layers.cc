@@ -60,7 +60,7 @@ class LayerWriter {
     TRY(check_depth(path, depth));
     const std::vector<std::string> names = TRY(names_in(dir));
     for (const std::string& name : names) {
-      std::optional<Found> found = look_up(dir, name);
+      std::optional<MergedEntry> found = look_up(dir, name);
       if (!found) continue;
       TRY(check_name(path, name));
       if (found->dir.empty()) {
@@ -96,7 +96,7 @@ class LayerWriter {
         return Result<Ok>(folder.error()).context("read ", printable(path + name));
       }
       TRY(write_folder(*folder, cat(path, name, "/")));
-      std::optional<Found> below = look_up(lower, name);
+      std::optional<MergedEntry> below = look_up(lower, name);
       const MergedDir nothing;
       TRY(write_upper(*folder, below ? below->dir : nothing, cat(path, name, "/"), depth + 1));
     }
