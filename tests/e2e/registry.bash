@@ -59,6 +59,7 @@ podman_here() {
   ((EUID != 0)) || private=(unshare --mount --propagation private)
   # Podman wants this path short.
   : "${podman_run:=$(mktemp -d /tmp/podman.XXXXXX)}"
+  # shellcheck disable=SC2154 # the test's own
   "${private[@]}" podman --root "$PWD/podman" --runroot "$podman_run" --storage-driver "$driver" "$@"
 }
 
