@@ -15,6 +15,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/socket.hh"
 #include "moss/sys/user_namespace.hh"
 #include "runtime/launch/clone.hh"
 #include "runtime/launch/inside.hh"
@@ -61,28 +62,15 @@ struct Received {
 
 Result<Received> receive(int socket) {
   Received received;
-  iovec data{.iov_base = &received.packet, .iov_len = sizeof received.packet};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
   ssize_t got;
   do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    got = sys::receive_with_descriptors(socket, &received.packet, sizeof received.packet, std::span(&received.fd, 1));
     // ECONNRESET: the child ended with a message of ours unread. It comes once, before what the child said last.
     received.reset = received.reset || (got < 0 && errno == ECONNRESET);
-  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  } while (got < 0 && errno == ECONNRESET);
   if (got < 0) return sys_error("listen to the container's process");
   received.end = got <= 0;
   if (!received.end && got != sizeof received.packet) return Error(EPROTO, "listen to the container's process");
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    int fd;
-    ::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    received.fd.reset(fd);
-  }
   return received;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <cassert>
 #include <cerrno>
 
 namespace moss::sys {
@@ -26,6 +27,33 @@ ssize_t send_with_descriptor(int socket, const void* data, size_t size, int desc
     sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return sent;
+}
+
+ssize_t receive_with_descriptors(int socket, void* data, size_t size, std::span<Fd> descriptors) {
+  constexpr size_t kMost = 8;
+  assert(descriptors.size() <= kMost);
+  iovec part{.iov_base = data, .iov_len = size};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMost * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  // Not CMSG_SPACE, whose padding could hold one more.
+  message.msg_controllen = CMSG_LEN(descriptors.size() * sizeof(int));
+  ssize_t got;
+  do {
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return got;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return got;
+  const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = 0; i < count && i < descriptors.size(); ++i) {
+    int descriptor;
+    ::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof descriptor, sizeof descriptor);
+    descriptors[i].reset(descriptor);
+  }
+  return got;
 }
 
 }  // namespace moss::sys

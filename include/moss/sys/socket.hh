@@ -4,11 +4,18 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <span>
+
+#include "moss/base/fd.hh"
 
 namespace moss::sys {
 
 /// sendmsg(2) of `size` bytes, with a descriptor. A system call and the stack, so that a child of a launch may use it;
 /// tried again where a signal came. The bytes that went, or -1 with errno.
 ssize_t send_with_descriptor(int socket, const void* data, size_t size, int descriptor);
+
+/// recvmsg(2) of up to `size` bytes and as many descriptors (at most 8) as there is room for, close-on-exec; the kernel
+/// closes what is beyond. Tried again where a signal came. The bytes that came, 0 at the end, or -1 with errno.
+ssize_t receive_with_descriptors(int socket, void* data, size_t size, std::span<Fd> descriptors);
 
 }  // namespace moss::sys

@@ -21,6 +21,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/socket.hh"
 
 namespace moss::engine {
 
@@ -57,26 +58,10 @@ Result<Ok> send_request(int socket, std::string_view text, std::initializer_list
 std::optional<Request> receive_request(int socket) {
   Request request;
   request.text.resize(8192);
-  iovec part{.iov_base = request.text.data(), .iov_len = request.text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got =
+      sys::receive_with_descriptors(socket, request.text.data(), request.text.size(), request.descriptors);
   if (got <= 0) return std::nullopt;
   request.text.resize(static_cast<size_t>(got));
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    int descriptors[kMaxDescriptors];
-    std::memcpy(descriptors, CMSG_DATA(header), count * sizeof(int));
-    for (size_t i = 0; i < count; ++i) request.descriptors[i].reset(descriptors[i]);
-  }
   return request;
 }
 

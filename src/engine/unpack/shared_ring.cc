@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -110,23 +109,10 @@ RingReader::RingReader(int socket, Mapping memory, size_t size)
 
 Result<RingReader> RingReader::open(int socket) {
   uint32_t first;
-  iovec part{.iov_base = &first, .iov_len = sizeof first};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  Fd memory;
+  const ssize_t got = sys::receive_with_descriptors(socket, &first, sizeof first, std::span(&memory, 1));
   if (got < 0) return sys_error("receive shared memory");
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (got == 0 || header == nullptr || header->cmsg_type != SCM_RIGHTS) return Error(EPROTO, "receive shared memory");
-  int descriptor;
-  std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-  const Fd memory(descriptor);
+  if (!memory) return Error(EPROTO, "receive shared memory");
   struct stat status{};
   if (::fstat(memory.get(), &status) != 0) return sys_error("look at shared memory");
   const auto size = static_cast<size_t>(status.st_size);
