@@ -332,7 +332,7 @@ with tarfile.open("x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(info)
 PYTHON
   make_image evil '{}' x.tar
-  run moss run --rm --network none evil sh -c 'cat /etc/alpine-release /etc/passwd >/dev/null && ls /new'
+  run moss run --rm --network none evil sh -c 'cat /etc/os-release /etc/passwd >/dev/null && ls /new'
   assert_success
   assert_output ""
 }

@@ -73,7 +73,7 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
 
 @test "a damaged blob does not leave the store" {
   local layer
-  layer=$(find "$XDG_DATA_HOME/moss/blobs" -size +1M)
+  layer=$(find "$XDG_DATA_HOME/moss/blobs" -size +500k)
   printf X | dd of="$layer" bs=1 seek=100000 conv=notrunc status=none
   refuses "damaged in the store" push alpine oci:out
   refuses "damaged in the store" save --format oci-archive -o out.tar alpine

@@ -205,7 +205,7 @@ additional_store_is_untouched() {
   run moss images --quiet
   ((${#lines[@]} == 1)) || fail "$output"
   moss inspect alpine >/dev/null
-  run moss run --rm --network none --pull never alpine cat /etc/alpine-release
+  run moss run --rm --network none --pull never alpine cat /etc/os-release
   assert_success
   # For other ids it is unpacked into the own store, from the blobs of the other, and stays there.
   run moss run --rm --network none --pull never --userns keep-id alpine stat -c %u /bin

@@ -256,11 +256,12 @@ class BlobUploads {
   }
 
   Result<Ok> not_sent(Upload& upload, const HttpResponse& response) {
-    if (response.status == 413 && (!upload.piece_bytes || *upload.piece_bytes > upload.min_piece_bytes)) {
-      const int64_t smaller = std::min(upload.piece_bytes.value_or(4 * kPieceBytes), upload.size()) / 4;
+    if (response.status == 413) {
       constexpr int64_t kSmallestPieceBytes = 256 << 10;
-      if (smaller >= kSmallestPieceBytes) {
-        upload.piece_bytes = std::max(smaller, upload.min_piece_bytes);
+      const int64_t tried = std::min(upload.piece_bytes.value_or(4 * kPieceBytes), upload.size());
+      const int64_t smaller = std::max({tried / 4, upload.min_piece_bytes, kSmallestPieceBytes});
+      if (smaller < tried) {
+        upload.piece_bytes = smaller;
         return begin(upload);
       }
     }
