@@ -217,7 +217,7 @@ run_alpine() { podman run --network none "${parent[@]}" "$@"; }
 }
 
 @test "twenty containers start at once" {
-  one() { [[ $(run_alpine --rm --name "c$1" localhost/alpine echo "$1") == "$1" ]]; }
+  one() { [[ $(run_alpine --rm --name "c$1" localhost/alpine echo "$1" 2>&1 | tee "said.$1") == "$1" ]] || fail "$1 said: $(cat "said.$1")"; }
   twenty one
 }
 
