@@ -117,7 +117,9 @@ Result<Ok> replace_file(const std::string& path, std::string_view data, mode_t m
   }
   if (::rename(staged.c_str(), path.c_str()) != 0) return give_up(sys_error("write ", path));
   if (sync == Sync::yes) {
-    const Fd parent = TRY(open_at(AT_FDCWD, path.substr(0, path.find_last_of('/') + 1), O_RDONLY | O_DIRECTORY));
+    const size_t slash = path.find_last_of('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    const Fd parent = TRY(open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
     if (::fsync(parent.get()) != 0) return sys_error("sync the folder of ", path);
   }
   return Ok{};

@@ -70,6 +70,19 @@ TEST_F(WriteFile, ReplaceTakesTheSymlinksPlaceAndLeavesItsTarget) {
   EXPECT_EQ(read(path("link")), "new");
 }
 
+TEST(ReplaceFile, TakesANameWithoutAFolder) {
+  const TemporaryDir dir = TemporaryDir::create(testing::TempDir(), "replace-").value();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool done = ::chdir(dir.path().c_str()) == 0 && replace_file("f", "text", 0600, Sync::yes).ok();
+    ::_exit(done ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_file(dir.path() + "/f", 100).value(), "text");
+}
+
 TEST_F(WriteFile, AFailedReplaceLeavesNothingBehind) {
   make_dir(path("dir/full"));
   EXPECT_FALSE(replace_file(path("dir"), "text").ok());
