@@ -97,7 +97,8 @@ Result<std::string> describe_host(bool as_json) {
     degraded.push_back("no images of additional stores: " + others.error().to_string());
   }
   json["degraded"] = degraded;
-  if (as_json) return json.dump(2) + "\n";
+  // A folder's name may be any bytes.
+  if (as_json) return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   std::string text;
   write_text(json, "", text);
   return text;

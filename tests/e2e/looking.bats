@@ -179,3 +179,10 @@ load helpers
   assert_has "$XDG_DATA_HOME/moss 1"
   refuses "can't evaluate field" info --format '{{.Host.Colour}}'
 }
+
+@test "info is JSON in a home whose name is no UTF-8" {
+  local home=$PWD/$'m\xff'
+  XDG_DATA_HOME=$home moss info --format json >info.json
+  [[ $(jq -r .store.graphRoot info.json) == "$PWD/m"$'\ufffd'/moss ]]
+  [[ $(XDG_DATA_HOME=$home moss info --format '{{.Store.ImageStore.Number}}') == 0 ]]
+}
