@@ -75,6 +75,34 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
   [[ -n $tried ]] || skip "podman does not work here: $(tail -n 1 podman.log)"
 }
 
+# A store of one image with one layer, whose tar-split has the lines $1.
+make_podman_store() {
+  local id layer
+  layer=$(printf '%064d' 1)
+  echo '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:'"$layer"'"]}}' >podman.config
+  id=$(sha256_of podman.config)
+  mkdir -p "podman/vfs-images/$id" podman/vfs-layers "podman/vfs/dir/$layer"
+  cp podman.config "podman/vfs-images/$id/=$(printf 'sha256:%s' "$id" | base64 -w0)"
+  echo '[{"id":"'"$id"'","names":["localhost/t:latest"],"layer":"'"$layer"'"}]' >podman/vfs-images/images.json
+  echo '[{"id":"'"$layer"'","diff-digest":"sha256:'"$layer"'"}]' >podman/vfs-layers/layers.json
+  printf '%s\n' "$1" | gzip >"podman/vfs-layers/$layer.tar-split.gz"
+}
+
+@test "a damaged store of Podman's is told in one line" {
+  local line
+  for line in '[' '1' '{}' '{"type":"x"}' '{"type":1e99}' '{"type":18446744073709551617}' '{"type":3}' '{"type":1,"size":"x","name":"f"}' \
+    '{"type":1,"size":1e30,"name":"f"}' '{"type":1,"size":18446744073709551615,"name":"f"}' '{"type":2,"payload":7}' '{"type":2,"payload":"?"}'; do
+    rm -rf podman
+    make_podman_store "$line"
+    refuses "" pull -q "containers-storage:[vfs@$PWD/podman]t"
+    [[ $output == *tar-split* || $line == *payload* ]] || fail "$line:" "$output"
+  done
+  rm -rf podman
+  make_podman_store '{"type":1,"size":9223372036854775807,"name":"f"}'
+  echo x >"podman/vfs/dir/$(printf '%064d' 1)/f"
+  refuses "f was changed in Podman's store" pull -q "containers-storage:[vfs@$PWD/podman]t"
+}
+
 @test "images go to a Docker daemon and come from it" {
   command -v python3 >/dev/null || skip "python3 is not installed"
   # Of Docker's API no more than this: an archive out, an archive in.

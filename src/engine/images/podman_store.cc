@@ -84,6 +84,15 @@ std::string text_of(const Json& object, const char* name) {
   return member != object.end() && member->is_string() ? member->get<std::string>() : std::string();
 }
 
+// Nothing where it is no integer, or too large for one; 0 where there is none.
+std::optional<int64_t> integer_of(const Json& object, const char* name) {
+  const auto member = object.find(name);
+  if (member == object.end()) return 0;
+  if (!member->is_number_integer()) return std::nullopt;
+  const auto value = member->get<int64_t>();
+  return member->is_number_unsigned() && value < 0 ? std::nullopt : std::optional(value);
+}
+
 Result<Json> read_list(const std::string& path) {
   const std::string text = TRY(sys::read_file(path, kMaxListBytes));
   Json list = Json::parse(text, nullptr, false);
@@ -145,7 +154,8 @@ Result<Ok> copy_file(const Fd& folder, const std::string& name, int64_t size, in
     const size_t want = static_cast<size_t>(std::min<int64_t>(size, static_cast<int64_t>(buffer.size())));
     const ssize_t got = ::read(file.get(), buffer.data(), want);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return sys_error("read ", printable(name));
+    if (got < 0) return sys_error("read ", printable(name));
+    if (got == 0) return Error(0, printable(name), " became shorter while it was read");
     TRY(sys::write_all(output, {buffer.data(), static_cast<size_t>(got)}, "a layer"));
     size -= got;
   }
@@ -158,18 +168,19 @@ Result<Ok> write_piece(const Fd& folder, std::string_view line, int output) {
   constexpr int kBytes = 2;
   const Json piece = Json::parse(line, nullptr, false);
   if (!piece.is_object()) return Error(0, "tar-split: a line is no JSON object");
-  const int type = piece.value("type", 0);
+  const std::optional<int64_t> type = integer_of(piece, "type");
   if (type == kBytes) {
     const std::optional<std::string> bytes = base64_decode(text_of(piece, "payload"));
     if (!bytes) return Error(0, "tar-split: a payload is not base64");
     return sys::write_all(output, *bytes, "a layer");
   }
   if (type != kFile) return Error(0, "tar-split: a line of unknown kind");
-  const int64_t size = piece.value("size", int64_t{0});
-  if (size <= 0) return Ok{};
+  const std::optional<int64_t> size = integer_of(piece, "size");
+  if (!size) return Error(0, "tar-split: a file's size is no integer");
+  if (*size <= 0) return Ok{};
   std::string name = text_of(piece, "name");
   if (name.empty()) name = base64_decode(text_of(piece, "name_raw")).value_or("");
-  return copy_file(folder, name, size, output);
+  return copy_file(folder, name, *size, output);
 }
 
 }  // namespace

@@ -155,7 +155,7 @@ Result<std::optional<UnpackedLayer>> UnpackJob::read() {
   reply_.reset();
   const std::string text = TRY(check_reply(text_));
   std::vector<std::string_view> lines = split(text, '\n');
-  const std::vector<std::string_view> words = split(lines.at(0), ' ');
+  const std::vector<std::string_view> words = split(lines.empty() ? "" : lines[0], ' ');
   if (words.size() != 3) return Error(0, "the process that unpacks gave no result; is there enough memory?");
   UnpackedLayer layer;
   layer.diff_id = words[0];
