@@ -114,6 +114,10 @@ two_images() {
   # Not all: the image for this machine.
   moss push -q l oci:one
   [[ $(jq -r '.manifests[0].digest' one/index.json) == "$(digest_of_image own)" ]]
+  moss manifest push -q --all=false l oci:none
+  cmp none/index.json one/index.json
+  moss manifest push -q --all l oci:all
+  [[ $(jq -r '.manifests[0].digest' all/index.json) == "$(jq -r '.manifests[0].digest' layout/index.json)" ]]
   moss manifest push -q --rm l oci:layout:again
   run moss manifest exists l
   assert_status 1
