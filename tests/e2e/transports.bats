@@ -5,7 +5,7 @@ load helpers
 load registry
 
 teardown() {
-  stop_registries
+  stop_servers
   end_podman
   [[ -z ${docker-} ]] || { kill "$docker" && wait "$docker" || true; }
   e2e_teardown
