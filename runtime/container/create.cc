@@ -16,6 +16,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/path.hh"
+#include "moss/sys/thread.hh"
 #include "runtime/container/folder.hh"
 #include "runtime/container/handover.hh"
 #include "runtime/container/lifecycle.hh"
@@ -307,11 +308,11 @@ Result<RunningContainer> RunningContainer::start(const CreateOptions& options, c
   // Not before the last process was cloned. The caller is the service's process and stays it.
   Fd pidfd(::fcntl(running.launched_.init.pidfd(), F_DUPFD_CLOEXEC, 0));
   if (!pidfd) return sys_error("hold on to the container's process");
-  running.readiness_ = std::thread(
+  running.readiness_ = TRY(sys::start_thread(
       [socket = std::move(prepared.readiness), process = std::move(pidfd), to = options.notify_socket, note] {
         const Result<Ok> told = hand_on_readiness(socket.get(), process.get(), to, 0);
         if (!told.ok() && note) note(told.error().to_string());
-      });
+      }));
   return running;
 }
 

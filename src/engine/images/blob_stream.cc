@@ -9,6 +9,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "moss/sys/thread.hh"
+
 namespace moss::engine {
 
 namespace {
@@ -29,7 +31,7 @@ Result<std::unique_ptr<BlobStream>> BlobStream::start(Fd file, RingWriter ring, 
   if (!stream->event_ || !stream->stop_event_) return sys_error("make an event");
   // A filesystem that cannot do it (tmpfs, some network ones) says so here or at the first write.
   stream->direct_ = ::fcntl(stream->file_.get(), F_SETFL, O_DIRECT) == 0;
-  stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
+  stream->thread_ = TRY(sys::start_thread([raw = stream.get()] { raw->work(); }));
   return stream;
 }
 

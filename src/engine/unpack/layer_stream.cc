@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "moss/sys/thread.hh"
+
 namespace moss::engine {
 
 namespace {
@@ -43,7 +45,7 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const Unpac
   if (stream->ended_) return stream;
 
   for (size_t i = 1; i < kBuffers; ++i) stream->ring_[i].data.reset(new uint8_t[kBufferBytes]);
-  stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
+  stream->thread_ = TRY(sys::start_thread([raw = stream.get()] { raw->work(); }));
   return stream;
 }
 
