@@ -72,3 +72,14 @@ make_compressed_layout() {
   stays_small pull -q "$registry/app:1"
   stays_small pull -q oci:layout:test
 }
+
+# It lies, so that what is put together is wrong, and the layer is fetched once more.
+@test "a zstd:chunked layer whose table of contents is as large as can be" {
+  python3 "$repo/tests/e2e/huge_toc.py"
+  serve_layout
+  moss load -q -i old
+  stays_small pull -q "$registry/app:1"
+  # The table, and the layer.
+  [[ $(grep -c '"GET /v2/app/blobs/[^ ]* HTTP/1.1" 206 .*"moss"' registry.log) -ge 1 ]]
+  [[ $(grep -c '"GET /v2/app/blobs/[^ ]* HTTP/1.1" 200 .*"moss"' registry.log) == 2 ]]
+}

@@ -312,8 +312,9 @@ void HttpClient::State::launch(Transfer& transfer) {
   if (!transfer.request.authorization.empty()) {
     list = curl->slist_append(list, cat("Authorization: ", transfer.request.authorization).c_str());
   }
-  if (transfer.request.from_byte > 0) {
-    list = curl->slist_append(list, cat("Range: bytes=", transfer.request.from_byte, "-").c_str());
+  if (const HttpRequest& asked = transfer.request; asked.from_byte > 0 || asked.to_byte > 0) {
+    const std::string last = asked.to_byte > 0 ? std::to_string(asked.to_byte - 1) : "";
+    list = curl->slist_append(list, cat("Range: bytes=", asked.from_byte, "-", last).c_str());
   }
   transfer.header_list = list;
   set(easy, CURLOPT_HTTPHEADER, list);
@@ -502,6 +503,14 @@ std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t
   const char* end = ::strptime(after->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
   return std::max<int64_t>(::timegm(&parts) - now, 0);
+}
+
+bool answers_range(const HttpResponse& response, int64_t begin, int64_t end, int64_t total) {
+  if (response.status != 206) return false;
+  const auto header = response.headers.find("content-range");
+  if (header == response.headers.end()) return false;
+  const std::string expected = cat("bytes ", begin, "-", end - 1, "/");
+  return header->second == cat(expected, total) || header->second == cat(expected, "*");
 }
 
 std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates) {

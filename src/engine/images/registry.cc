@@ -176,6 +176,27 @@ Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_b
   return get(cat("/v2/", endpoint_.repository, "/blobs/", blob.digest), {}, max_bytes, cat("blob ", blob.digest));
 }
 
+std::optional<std::string> Registry::get_blob_part(const oci::Descriptor& blob, int64_t offset, int64_t bytes) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    HttpRequest asked = blob_request(blob.digest);
+    asked.from_byte = offset;
+    asked.to_byte = offset + bytes;
+    // More than was asked for is an error: somebody who does not know ranges sends all of it.
+    Result<HttpClient::Body> body =
+        http_->get(asked, static_cast<size_t>(bytes), options_.retries, options_.retry_delay_ms);
+    if (!body.ok()) return std::nullopt;
+    const HttpResponse& response = body->response;
+    if (response.status == 401) {
+      const Result<bool> authorized = authorize(response);
+      if (!authorized.ok() || !*authorized) return std::nullopt;
+      continue;
+    }
+    const bool whole = response.failure.empty() && answers_range(response, offset, offset + bytes, blob.size);
+    return whole ? std::optional(std::move(body->bytes)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 Result<std::optional<std::string>> Registry::find_manifest(const std::string& tag, size_t max_bytes) {
   HttpClient::Body body =
       TRY(ask(cat("/v2/", endpoint_.repository, "/manifests/", tag), {accept_manifests()}, max_bytes));

@@ -47,6 +47,9 @@ class Registry {
   /// A small blob, not yet verified.
   Result<std::string> get_blob(const oci::Descriptor& blob, size_t max_bytes);
 
+  /// A small part of a blob; nothing where the registry has no answer to that, whatever it has instead.
+  std::optional<std::string> get_blob_part(const oci::Descriptor& blob, int64_t offset, int64_t bytes);
+
   /// What tokens are asked for from now on: to write here, and to read the same registry's `sources` for mounts.
   void want_to_push(const std::vector<std::string>& sources);
   const std::string& host() const { return endpoint_.host; }
