@@ -116,7 +116,7 @@ class TreeRemover {
       if (!opened.ok()) return opened.error().code() == ENOENT ? Result<Ok>(Ok{}) : opened.error();
       folder->fd = *std::move(opened);
     }
-    DIR* entries = ::fdopendir(::dup(fd_of(*folder)));
+    DIR* entries = ::fdopendir(::fcntl(fd_of(*folder), F_DUPFD_CLOEXEC, 3));
     if (entries == nullptr) return sys_error("list ", name.empty() ? "the folder" : name);
     Result<Ok> result = Ok{};
     Batch batch{folder, {}};

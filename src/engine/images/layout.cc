@@ -58,7 +58,8 @@ std::string layer_size_path(const std::string& store, const std::string& diff_id
 
 std::optional<int64_t> unpacked_size(const std::string& store, const std::string& diff_id) {
   const Result<std::string> text = sys::read_file(layer_size_path(store, diff_id), 64);
-  return text.ok() ? parse_number<int64_t>(*text) : std::nullopt;
+  const auto written = text.ok() ? parse_number<int64_t>(*text) : std::nullopt;
+  return written && *written >= 0 ? written : std::nullopt;
 }
 
 Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "lists.hh"
+#include "moss/base/sizes.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/file.hh"
@@ -141,7 +142,9 @@ ImageSummary listed(const Summary& summary, const oci::Descriptor& entry, Sizes&
                      .os = summary.os,
                      .labels = summary.labels,
                      .size = summary.bytes.value_or(0)};
-  for (const Summary::Layer& layer : summary.layers) image.size += sizes(layer.diff_id).value_or(layer.blob_bytes);
+  for (const Summary::Layer& layer : summary.layers) {
+    image.size = add_sizes(image.size, sizes(layer.diff_id).value_or(layer.blob_bytes));
+  }
   add_names(image, entry);
   return image;
 }

@@ -11,6 +11,7 @@
 #include "layout.hh"
 #include "listing.hh"
 #include "lists.hh"
+#include "moss/base/sizes.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -138,7 +139,7 @@ Result<std::optional<Image>> ImageStore::find_own(const std::string& word) const
 
 int64_t ImageStore::size(const Image& image) const {
   int64_t bytes = 0;
-  for (const ImageLayer& layer : image.layers) bytes += size(image, layer);
+  for (const ImageLayer& layer : image.layers) bytes = add_sizes(bytes, size(image, layer));
   return bytes;
 }
 

@@ -7,6 +7,7 @@
 
 #include "layout.hh"
 #include "locks.hh"
+#include "moss/base/sizes.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -154,7 +155,7 @@ bool complete(Summary& summary, const SizeOfLayer& size_of) {
   for (const Summary::Layer& layer : summary.layers) {
     const std::optional<int64_t> size = size_of(layer.diff_id);
     if (!size) return false;
-    bytes += *size;
+    bytes = add_sizes(bytes, *size);
   }
   summary.bytes = bytes;
   summary.layers.clear();
