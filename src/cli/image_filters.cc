@@ -11,9 +11,9 @@ namespace moss::cli {
 
 namespace {
 
-using engine::Image;
 using engine::ImageStore;
-using Fits = std::function<bool(const Image&)>;
+using engine::ImageSummary;
+using Fits = std::function<bool(const ImageSummary&)>;
 
 // A pattern fits the whole name or its end from some "/" on, with the tag or without: "alpine", "library/al*:3".
 bool name_fits(const std::string& name, const std::string& pattern) {
@@ -34,13 +34,13 @@ Result<bool> parse_bool(std::string_view key, std::string_view value) {
   return Error(0, "--filter ", key, "=", printable(value), ": use true or false");
 }
 
-bool has_label(const Image& image, std::string_view wanted) {
+bool has_label(const ImageSummary& image, std::string_view wanted) {
   const auto [key, value] = cut(wanted, '=');
-  const auto label = image.config.config.labels.find(std::string(key));
-  return label != image.config.config.labels.end() && (!value || label->second == *value);
+  const auto label = image.labels.find(std::string(key));
+  return label != image.labels.end() && (!value || label->second == *value);
 }
 
-int64_t created(const Image& image) { return epoch_of(image.config.created).value_or(0); }
+int64_t created(const ImageSummary& image) { return epoch_of(image.created).value_or(0); }
 
 class Parser {
  public:
@@ -49,33 +49,33 @@ class Parser {
   Result<Fits> parse(std::string_view key, const std::string& value) {
     if (key == "id") {
       const std::string id = value.starts_with("sha256:") ? value.substr(7) : value;
-      return Fits([id](const Image& image) { return image.id.starts_with(id); });
+      return Fits([id](const ImageSummary& image) { return image.id.starts_with(id); });
     }
     if (key == "digest") return digest(value);
-    if (key == "label") return Fits([value](const Image& image) { return has_label(image, value); });
+    if (key == "label") return Fits([value](const ImageSummary& image) { return has_label(image, value); });
     if (key == "before" || key == "since" || key == "after") {
-      const std::optional<Image> other = TRY(store_.find(value));
+      const std::optional<engine::Image> other = TRY(store_.find(value));
       if (!other) return Error(0, "--filter ", key, "=", printable(value), ": no such image");
-      return Fits([at = created(*other), key](const Image& image) {
+      return Fits([at = epoch_of(other->config.created).value_or(0), key](const ImageSummary& image) {
         return key == "before" ? created(image) < at : created(image) > at;
       });
     }
     if (key == "until") {
       const int64_t until = TRY(parse_moment(value).context("--filter until"));
-      return Fits([until](const Image& image) { return created(image) < until; });
+      return Fits([until](const ImageSummary& image) { return created(image) < until; });
     }
     if (key == "dangling") {
       const bool wanted = TRY(parse_bool(key, value));
-      return Fits([wanted](const Image& image) { return image.names.empty() == wanted; });
+      return Fits([wanted](const ImageSummary& image) { return image.names.empty() == wanted; });
     }
     // There are no images here that only serve to build others.
     if (key == "intermediate") {
       const bool wanted = TRY(parse_bool(key, value));
-      return Fits([wanted](const Image&) { return !wanted; });
+      return Fits([wanted](const ImageSummary&) { return !wanted; });
     }
     if (key == "readonly") {
       const bool wanted = TRY(parse_bool(key, value));
-      return Fits([wanted](const Image& image) { return image.read_only == wanted; });
+      return Fits([wanted](const ImageSummary& image) { return image.read_only == wanted; });
     }
     if (key == "containers") return containers(value);
     return Error(0, "--filter ", printable(key),
@@ -88,7 +88,7 @@ class Parser {
     if (!value.starts_with("sha256:") && !value.starts_with("sha512:")) {
       return Error(0, "--filter digest=", printable(value), ": a digest begins with sha256:");
     }
-    return Fits([value](const Image& image) {
+    return Fits([value](const ImageSummary& image) {
       return image.manifest_digest.starts_with(value) ||
              std::any_of(image.digests.begin(), image.digests.end(),
                          [&](const std::string& digest) { return digest.starts_with(value); });
@@ -97,9 +97,9 @@ class Parser {
 
   Result<Fits> containers(const std::string& value) {
     // Podman's "external" means containers that other programs made in its store; here are none.
-    if (value == "external") return Fits([](const Image&) { return false; });
+    if (value == "external") return Fits([](const ImageSummary&) { return false; });
     const bool wanted = TRY(parse_bool("containers", value));
-    return Fits([wanted, count = filters_.containers](const Image& image) {
+    return Fits([wanted, count = filters_.containers](const ImageSummary& image) {
       const Result<size_t> containers = count(image);
       return (containers.ok() && *containers > 0) == wanted;
     });
@@ -120,7 +120,7 @@ std::pair<std::string, std::string> repository_and_tag(const std::string& name) 
   return {name.substr(0, tagged ? colon : at), tagged ? name.substr(colon + 1) : "<none>"};
 }
 
-Result<std::vector<Image>> ImageFilters::apply(const ImageStore& store, std::vector<Image> images) const {
+Result<std::vector<ImageSummary>> ImageFilters::apply(const ImageStore& store, std::vector<ImageSummary> images) const {
   std::vector<std::string> patterns = names;
   std::vector<std::string> unwanted;
   for (const std::string& word : words) {
@@ -133,13 +133,13 @@ Result<std::vector<Image>> ImageFilters::apply(const ImageStore& store, std::vec
       continue;
     }
     const Fits fits = TRY(Parser(store, *this).parse(key, std::string(*value)));
-    std::erase_if(images, [&](const Image& image) { return fits(image) == negated; });
+    std::erase_if(images, [&](const ImageSummary& image) { return fits(image) == negated; });
   }
   const auto is_any = [](const std::vector<std::string>& of, const std::string& name) {
     return std::any_of(of.begin(), of.end(), [&](const std::string& pattern) { return name_fits(name, pattern); });
   };
   if (!patterns.empty()) {
-    std::erase_if(images, [&](Image& image) {
+    std::erase_if(images, [&](ImageSummary& image) {
       // An id chooses all of an image.
       if (std::any_of(names.begin(), names.end(), [&](const std::string& name) {
             const std::string id = name.starts_with("sha256:") ? name.substr(7) : name;
@@ -152,7 +152,7 @@ Result<std::vector<Image>> ImageFilters::apply(const ImageStore& store, std::vec
     });
   }
   if (!unwanted.empty()) {
-    std::erase_if(images, [&](const Image& image) {
+    std::erase_if(images, [&](const ImageSummary& image) {
       return std::any_of(image.names.begin(), image.names.end(),
                          [&](const std::string& name) { return is_any(unwanted, name); });
     });

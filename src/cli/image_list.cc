@@ -1,6 +1,7 @@
 // moss images: a line for each name of each image.
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "moss/cli/report.hh"
 #include "moss/engine/container.hh"
@@ -12,8 +13,8 @@
 
 namespace moss::cli {
 
-using engine::Image;
 using engine::ImageStore;
+using engine::ImageSummary;
 using engine::Paths;
 using format::Value;
 
@@ -33,16 +34,16 @@ struct ImagesOptions {
 };
 
 struct Row {
-  const Image* image;
+  const ImageSummary* image;
   std::string repository;
   std::string tag;
-  int64_t size;
+  int64_t created;  // seconds since 1970; asked for once, since sorting looks at it many times
 };
 
 constexpr std::pair<std::string_view, std::string_view> kImageTitles[] = {
     {"ID", "IMAGE ID"}, {"ReadOnly", "R/O"}, {"CreatedAt", "CREATED AT"}, {"CreatedSince", "CREATED"}};
 
-std::vector<std::string> repo_digests(const Image& image) {
+std::vector<std::string> repo_digests(const ImageSummary& image) {
   std::vector<std::string> out;
   const auto add = [&](const std::string& digest) {
     if (std::find(out.begin(), out.end(), digest) == out.end()) out.push_back(digest);
@@ -56,23 +57,23 @@ std::vector<std::string> repo_digests(const Image& image) {
 }
 
 // The names, the newest first; the store's order, which lists turn around.
-std::vector<std::string> history_of(const Image& image) { return {image.names.rbegin(), image.names.rend()}; }
+std::vector<std::string> history_of(const ImageSummary& image) { return {image.names.rbegin(), image.names.rend()}; }
 
 // Podman's, member by member. RepoTags is null there too: Names has them.
 Value json_of(const Row& row, size_t containers) {
-  const Image& image = *row.image;
+  const ImageSummary& image = *row.image;
   const auto list = [](const std::vector<std::string>& of) {
     return of.empty() ? Value(Value::Null{Value::Null::Of::list}) : Value(of);
   };
-  const std::map<std::string, std::string>& labels = image.config.config.labels;
+  const std::map<std::string, std::string>& labels = image.labels;
   Value json = Value::structure();
   json.set("Id", image.id)
       .set("ParentId", "")
       .set("RepoTags", Value())
       .set("RepoDigests", list(repo_digests(image)))
-      .set("Size", row.size)
+      .set("Size", image.size)
       .set("SharedSize", 0)
-      .set("VirtualSize", row.size)
+      .set("VirtualSize", image.size)
       .set("Labels", labels.empty() ? Value() : Value(labels))
       .set("Containers", containers);
   if (image.read_only) json.set("ReadOnly", true);
@@ -80,14 +81,14 @@ Value json_of(const Row& row, size_t containers) {
   return json.set("Names", list(image.names))
       .set("Digest", image.manifest_digest)
       .set("History", list(history_of(image)))
-      .set("Created", epoch_of(image.config.created).value_or(0))
-      .set("CreatedAt", whole_seconds(image.config.created));
+      .set("Created", row.created)
+      .set("CreatedAt", whole_seconds(image.created));
 }
 
 Value value_of(const Row& row, const ImagesOptions& options, size_t containers) {
-  const Image& image = *row.image;
-  const std::string since = image.config.created.empty() ? "N/A" : ago(image.config.created);
-  const std::string at = go_time(image.config.created, false);
+  const ImageSummary& image = *row.image;
+  const std::string since = image.created.empty() ? "N/A" : ago(image.created);
+  const std::string at = go_time(image.created, false);
   Value value = Value::structure();
   value.set("Repository", row.repository)
       .set("Tag", row.tag)
@@ -97,19 +98,19 @@ Value value_of(const Row& row, const ImagesOptions& options, size_t containers) 
       .set("CreatedAt", at)
       .set("CreatedSince", since)
       .set("CreatedTime", at)
-      .set("Size", human_size(row.size))
-      .set("VirtualSize", row.size)
+      .set("Size", human_size(image.size))
+      .set("VirtualSize", image.size)
       .set("SharedSize", 0)
       .set("ReadOnly", image.read_only)
       .set("Dangling", image.names.empty())
       .set("Names", image.names)
       .set("RepoTags", image.names)
       .set("RepoDigests", repo_digests(image))
-      .set("Labels", image.config.config.labels)
+      .set("Labels", image.labels)
       .set("Containers", containers)
       .set("History", join(history_of(image), ", "))
-      .set("Arch", printable(image.config.platform.architecture))
-      .set("Os", printable(image.config.platform.os))
+      .set("Arch", printable(image.architecture))
+      .set("Os", printable(image.os))
       .set("ParentId", "")
       .set_hidden("Id", image.id);
   return value;
@@ -120,13 +121,13 @@ Result<Ok> sort_rows(std::vector<Row>& rows, const std::string& by) {
     std::stable_sort(rows.begin(), rows.end(), [&](const Row& one, const Row& other) { return key(one) < key(other); });
   };
   if (by == "created") {
-    sort([](const Row& row) { return -epoch_of(row.image->config.created).value_or(0); });
+    sort([](const Row& row) { return -row.created; });
   } else if (by == "id") {
     sort([](const Row& row) { return row.image->id; });
   } else if (by == "repository") {
     sort([](const Row& row) { return row.repository; });
   } else if (by == "size") {
-    sort([](const Row& row) { return row.size; });
+    sort([](const Row& row) { return row.image->size; });
   } else if (by == "tag") {
     sort([](const Row& row) { return row.tag; });
   } else {
@@ -150,12 +151,12 @@ Result<int> list_images(const ImagesOptions& options) {
   const Paths paths = TRY(engine::find_paths());
   const ImageStore store(paths.data);
   std::vector<Error> damaged;
-  std::vector<Image> images = TRY(store.list(&damaged));
+  std::vector<ImageSummary> images = TRY(store.summaries(&damaged));
   for (const Error& error : damaged) note(error.to_string());
-  for (Image& image : images) std::reverse(image.names.begin(), image.names.end());
+  for (ImageSummary& image : images) std::reverse(image.names.begin(), image.names.end());
 
   std::optional<std::vector<engine::Container>> containers;
-  const auto count = [&](const Image& image) -> Result<size_t> {
+  const auto count = [&](const ImageSummary& image) -> Result<size_t> {
     if (!containers) containers = TRY(engine::list_containers(paths));
     return static_cast<size_t>(std::count_if(containers->begin(), containers->end(), [&](const auto& container) {
       return container.record.image_id == image.id;
@@ -165,21 +166,22 @@ Result<int> list_images(const ImagesOptions& options) {
   images = TRY(filters.apply(store, std::move(images)));
 
   std::vector<Row> rows;
-  for (const Image& image : images) {
-    const int64_t size = store.size(image);
-    if (image.names.empty()) rows.push_back({&image, "<none>", "<none>", size});
+  for (const ImageSummary& image : images) {
+    const int64_t created = epoch_of(image.created).value_or(0);
+    if (image.names.empty()) rows.push_back({&image, "<none>", "<none>", created});
     for (const std::string& name : image.names) {
       auto [repository, tag] = repository_and_tag(name);
-      rows.push_back({&image, std::move(repository), std::move(tag), size});
+      rows.push_back({&image, std::move(repository), std::move(tag), created});
     }
   }
   TRY(sort_rows(rows, options.sort));
 
   if (options.quiet) {
     std::vector<std::string> ids;
+    std::set<const ImageSummary*> seen;
     for (const Row& row : rows) {
-      std::string id = options.no_trunc ? "sha256:" + row.image->id : row.image->id.substr(0, 12);
-      if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(std::move(id));
+      if (!seen.insert(row.image).second) continue;
+      ids.push_back(options.no_trunc ? "sha256:" + row.image->id : row.image->id.substr(0, 12));
     }
     print(ids.empty() ? "" : join(ids, "\n") + "\n");
     return 0;

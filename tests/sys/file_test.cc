@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,7 +109,18 @@ TEST_F(WriteFile, MakeDirsMakesWhatIsMissing) {
   EXPECT_FALSE(make_dirs(path("file/below")).ok());
 }
 
-class RemoveTree : public TemporaryTest {};
+class RemoveTree : public TemporaryTest {
+ protected:
+  // Large enough for several threads, by one folder of many files and by many folders.
+  static void make_large_tree(const std::string& top) {
+    make_dir(top + "/flat");
+    for (int i = 0; i < 400; ++i) write(cat(top, "/flat/", i), "x");
+    for (int i = 0; i < 80; ++i) {
+      make_dir(cat(top, "/many/", i, "/inner/leaf"));
+      write(cat(top, "/many/", i, "/inner/f"), "x");
+    }
+  }
+};
 
 TEST_F(RemoveTree, AMissingTreeIsSuccess) {
   EXPECT_TRUE(remove_tree(path("none")).ok());
@@ -147,6 +160,46 @@ TEST_F(RemoveTree, ATreeOf2000LevelsNeedsNoDescriptorALevel) {
   const Result<Ok> removed = remove_tree(path("t"));
   EXPECT_TRUE(removed.ok()) << error_of(removed);
   EXPECT_THAT(*list_dir(root()), IsEmpty());
+}
+
+size_t threads_of_this_process() { return list_dir("/proc/self/task")->size(); }
+
+TEST_F(RemoveTree, ALargeOneGoesWholeAndLeavesNoThread) {
+  make_large_tree(path("t"));
+  const size_t before = threads_of_this_process();
+  const Result<Ok> removed = remove_tree(path("t"));
+  EXPECT_TRUE(removed.ok()) << error_of(removed);
+  EXPECT_THAT(*list_dir(root()), IsEmpty());
+  EXPECT_EQ(threads_of_this_process(), before);
+}
+
+TEST_F(RemoveTree, SeveralProcessesMayRemoveTheSame) {
+  make_large_tree(path("t"));
+  const auto remove = [&] { return remove_tree(path("t")).ok() ? 0 : 1; };
+  Result<Child> first = fork_child(remove);
+  Result<Child> second = fork_child(remove);
+  EXPECT_EQ(first->wait()->shell_code(), 0);
+  EXPECT_EQ(second->wait()->shell_code(), 0);
+  EXPECT_FALSE(exists(path("t")));
+}
+
+TEST_F(RemoveTree, WhatResistsIsTheErrorAndStays) {
+  make_large_tree(path("t"));
+  // Nobody, the machine's root neither, removes what is mounted on.
+  Result<Child> child = fork_child([&] {
+    const bool mounted = ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+                         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         ::mount("none", path("t/many/7/inner/leaf").c_str(), "tmpfs", 0, nullptr) == 0;
+    if (!mounted) return 77;
+    const size_t before = threads_of_this_process();
+    const Result<Ok> removed = remove_tree(path("t"));
+    if (threads_of_this_process() != before) return 2;
+    return !removed.ok() && removed.error().code() == EBUSY ? 0 : 3;
+  });
+  const int code = child->wait()->shell_code();
+  if (code == 77) GTEST_SKIP() << "no mounts in user namespaces here";
+  EXPECT_EQ(code, 0);
+  EXPECT_TRUE(exists(path("t")));
 }
 
 TEST_F(RemoveTree, FoldersNobodyMayReadOrSearchGoToo) {

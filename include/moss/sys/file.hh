@@ -44,7 +44,8 @@ Result<Ok> create_file(const std::string& path, std::string_view data, mode_t mo
 Result<Ok> make_dirs(const std::string& path, mode_t mode = 0755);
 
 /// Removes a tree and everything below it, by directory descriptors, never through a symlink, never into another
-/// mount. A folder that may not be read or searched is made so first. A missing `path` is success.
+/// mount. A folder that may not be read or searched is made so first. A missing `path` is success. A large tree is
+/// removed by several threads, which have ended when this returns.
 Result<Ok> remove_tree(const std::string& path);
 Result<Ok> remove_tree_at(int dir, const std::string& name);
 

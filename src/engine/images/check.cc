@@ -19,6 +19,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
+#include "summaries.hh"
 #include "unsynced.hh"
 
 namespace moss::engine {
@@ -60,6 +61,7 @@ class Check {
   Result<Ok> look_at_layers();
   Result<Ok> look_at_layer(const std::string& folder, const ImageLayer& layer);
   Result<Ok> compare_layer(const std::string& folder, const ImageLayer& layer);
+  void look_at_summaries();
   Result<Ok> look_for_unnamed();
   void judge_unnamed(const std::string& path);
   Result<Ok> look_for_left_over();
@@ -97,7 +99,9 @@ Result<Ok> Check::look() {
   }
   TRY(look_for_left_over());
   adders.reset();
-  return look_at_layers();
+  TRY(look_at_layers());
+  look_at_summaries();
+  return Ok{};
 }
 
 Result<Ok> Check::look_at_index() {
@@ -227,6 +231,36 @@ Result<Ok> Check::look_at_layers() {
     TRY(look_at_layer(name, layer->second));
   }
   return Ok{};
+}
+
+// What lists show of the images that are whole.
+void Check::look_at_summaries() {
+  if (summaries_are_torn(store_)) {
+    found_.summaries_wrong = true;
+    return left_over(kSummariesFile, " is not whole; it is written anew when images are listed");
+  }
+  const Summaries summaries = read_summaries(store_);
+  for (const Image& image : found_.images) {
+    const auto known = summaries.find(image.manifest_digest);
+    // The size may be the wrong one that was found.
+    const bool broken = std::any_of(image.layers.begin(), image.layers.end(), [&](const ImageLayer& layer) {
+      return found_.broken_sizes.contains(layer.diff_id);
+    });
+    if (known == summaries.end() || broken) continue;
+    const auto size_of = [&](const std::string& diff_id) { return unpacked_size(store_, diff_id); };
+    Summary shown = known->second;
+    complete(shown, size_of);
+    Summary expected = summary_of(image, size_of);
+    if (shown.bytes && !expected.bytes) {
+      // Known once, and nothing to compare it with now.
+      expected.bytes = shown.bytes;
+      expected.layers.clear();
+    }
+    if (shown == expected) continue;
+    damaged(kSummariesFile, ": says of image ", called(image), " what its documents do not");
+    found_.summaries_wrong = true;
+    return;
+  }
 }
 
 Result<Ok> Check::look_at_layer(const std::string& folder, const ImageLayer& layer) {
@@ -389,7 +423,7 @@ Result<Ok> Check::look_for_left_over() {
   // Whoever is writing one holds this.
   if (!is_held(store_ + "/locks/index").value_or(false)) {
     for (const std::string& name : TRY(sys::list_dir(store_))) {
-      if (!name.starts_with("index.json.") && !name.starts_with("oci-layout.")) continue;
+      if (!is_half_written(name)) continue;
       left_over(name, " was left by a command that did not get to its end");
     }
   }

@@ -36,6 +36,7 @@ struct Findings {
   std::set<std::string> broken_blobs;                           ///< digests
   std::map<std::string, std::optional<uint64_t>> broken_sizes;  ///< of diff ids; what it should be, where that is known
   std::vector<std::string> unnamed;                             ///< too old; below the store
+  bool summaries_wrong = false;
   bool left_over = false;
 };
 

@@ -13,6 +13,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "resolve.hh"
+#include "summaries.hh"
 #include "unsynced.hh"
 
 namespace moss::engine {
@@ -20,6 +21,9 @@ namespace moss::engine {
 namespace {
 
 constexpr std::string_view kLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+// What is replaced by renaming, with the index's lock.
+constexpr std::string_view kReplacedFiles[] = {"index.json", "oci-layout", kSummariesFile};
 
 // FNV-1a. It keeps apart the few maps one user has; nothing is trusted because of it.
 uint64_t short_hash(std::string_view text) {
@@ -50,6 +54,12 @@ std::string layer_path(const std::string& store, const std::string& diff_id, con
 
 std::string layer_size_path(const std::string& store, const std::string& diff_id) {
   return cat(store, "/layers/", hex_of(diff_id), ".size");
+}
+
+std::optional<int64_t> unpacked_size(const std::string& store, const std::string& diff_id) {
+  const Result<std::string> text = sys::read_file(layer_size_path(store, diff_id), 64);
+  const auto written = text.ok() ? parse_number<int64_t>(*text) : std::nullopt;
+  return written && *written >= 0 ? written : std::nullopt;
 }
 
 Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key) {
@@ -221,6 +231,12 @@ TreeRemover remover_for(const IdMap& map) {
   };
 }
 
+bool is_half_written(std::string_view name) {
+  return std::any_of(std::begin(kReplacedFiles), std::end(kReplacedFiles), [&](std::string_view file) {
+    return name.starts_with(file) && name.substr(file.size()).starts_with('.');
+  });
+}
+
 Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
   TRY(reclaim_staging(store, remove));
   if (!sys::exists(store + "/locks")) return Ok{};
@@ -228,7 +244,7 @@ Result<Ok> reclaim(const std::string& store, const TreeRemover& remove) {
     // Whoever is writing one now holds this.
     const NameLock lock = TRY(NameLock::acquire(store, "index"));
     for (const std::string& name : TRY(sys::list_dir(store))) {
-      if (name.starts_with("index.json.") || name.starts_with("oci-layout.")) ::unlink(cat(store, "/", name).c_str());
+      if (is_half_written(name)) ::unlink(cat(store, "/", name).c_str());
     }
   }
   for (const std::string& name : TRY(sys::list_dir(store + "/locks"))) {
@@ -303,6 +319,7 @@ Result<std::optional<Staging>> move_garbage_away(const std::string& store, const
     if (::rename(path.c_str(), cat(bin->path(), "/", name).c_str()) != 0) return sys_error("move ", path, " away");
     return Ok{};
   };
+  if (referenced.blobs.empty()) ::unlink(cat(store, "/", kSummariesFile).c_str());
   for (const std::string& algorithm : TRY(sys::list_dir(store + "/blobs"))) {
     for (const std::string& hex : TRY(sys::list_dir(cat(store, "/blobs/", algorithm)))) {
       if (referenced.blobs.contains(cat(algorithm, ":", hex))) continue;

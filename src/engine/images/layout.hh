@@ -30,6 +30,8 @@ std::string map_key(const IdMap& map);
 /// writable) could not be renamed. An opaque layer, which hides all below it, has ".opaque" behind that.
 std::string layer_path(const std::string& store, const std::string& diff_id, const std::string& key);
 std::string layer_size_path(const std::string& store, const std::string& diff_id);
+/// What that file says; nothing for a layer that was never unpacked here.
+std::optional<int64_t> unpacked_size(const std::string& store, const std::string& diff_id);
 /// Whether the layer is unpacked for the map, and whether it is opaque.
 enum class Unpacked { no, yes, opaque };
 Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key);
@@ -67,6 +69,8 @@ Error explain(Error error, const std::string& store);
 
 /// Removes trees in a user namespace with this map where the caller alone may not. The caller must have no threads.
 TreeRemover remover_for(const IdMap& map);
+/// Whether a name in the store's folder is that of a new index.json, say, that was to be renamed into its place.
+bool is_half_written(std::string_view name);
 /// Removes what killed commands left: staging folders, half-written copies of index.json, lock files.
 Result<Ok> reclaim(const std::string& store, const TreeRemover& remove);
 /// What the images of the store are made of.

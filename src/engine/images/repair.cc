@@ -10,6 +10,7 @@
 #include "lists.hh"
 #include "moss/sys/file.hh"
 #include "resolve.hh"
+#include "summaries.hh"
 #include "unsynced.hh"
 
 namespace moss::engine {
@@ -64,6 +65,14 @@ Result<size_t> Repair::run() {
     TRY(drop_images());
     TRY(move_blobs_away());
     TRY(replace_layers());
+    // Made anew by whoever lists images; with the sizes that were just mended.
+    if (found_.summaries_wrong || !found_.broken_sizes.empty()) {
+      const bool gone = TRY(throw_away(std::string(kSummariesFile)));
+      if (gone && found_.summaries_wrong) {
+        ++repaired_;
+        say("removed ", kSummariesFile);
+      }
+    }
     for (const std::string& path : found_.unnamed) {
       if (!TRY(throw_away(path))) continue;
       ++repaired_;

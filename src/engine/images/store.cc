@@ -5,20 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
-#include <map>
-#include <thread>
 
 #include "ingest.hh"
 #include "layout.hh"
+#include "listing.hh"
 #include "lists.hh"
 #include "moss/base/sizes.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
-#include "moss/sys/thread.hh"
 #include "names.hh"
+#include "summaries.hh"
 
 namespace moss::engine {
 
@@ -38,44 +36,40 @@ bool has_digest(const oci::Descriptor& entry, const std::string& digest) {
   return entry.digest == digest || (list != entry.annotations.end() && list->second == digest);
 }
 
-// Its names and digests are spread over its entries.
-void add_entry(Image& image, const oci::Descriptor& entry) {
-  if (std::string name = entry_name(entry);
-      !name.empty() && std::find(image.names.begin(), image.names.end(), name) == image.names.end()) {
-    image.names.push_back(std::move(name));
-  }
-  const auto list = entry.annotations.find(std::string(kListDigest));
-  if (list != entry.annotations.end() &&
-      std::find(image.digests.begin(), image.digests.end(), list->second) == image.digests.end()) {
-    image.digests.push_back(list->second);
-  }
-}
-
 Result<Image> read_whole(const std::string& store, const oci::Index& index, const oci::Descriptor& entry) {
   Image image = TRY(read_image(store, entry));
   for (const oci::Descriptor& other : index.manifests) {
-    if (other.digest == entry.digest) add_entry(image, other);
+    if (other.digest == entry.digest) add_names(image, other);
   }
   return image;
 }
 
-Result<std::optional<Image>> find_by_id(const std::string& store, const oci::Index& index, std::string_view prefix) {
+Result<std::optional<Image>> find_by_id(const std::string& store, const oci::Index& index, std::string_view prefix,
+                                        const Summaries& summaries) {
   const oci::Descriptor* found = nullptr;
   std::string found_id;
   for (const oci::Descriptor& entry : index.manifests) {
-    const Result<Image> image = read_image(store, entry);
+    std::string id;
+    if (const auto known = summaries.find(entry.digest); known != summaries.end()) {
+      id = known->second.id;
+    } else if (Result<Image> image = read_image(store, entry); image.ok()) {
+      id = image->id;
+    }
     // One damaged image must not hide the others.
-    if (!image.ok() || !image->id.starts_with(prefix)) continue;
-    if (found != nullptr && found_id != image->id) {
+    if (id.empty() || !id.starts_with(prefix)) continue;
+    if (found != nullptr && found_id != id) {
       return Error(0, "several images have an id that begins with ", prefix, "; write more of it");
     }
     if (found == nullptr) {
       found = &entry;
-      found_id = image->id;
+      found_id = std::move(id);
     }
   }
   if (found == nullptr) return std::optional<Image>();
-  return std::optional(TRY(read_whole(store, index, *found)));
+  Image image = TRY(read_whole(store, index, *found));
+  if (image.id == found_id) return std::optional(std::move(image));
+  // Its own documents say otherwise.
+  return find_by_id(store, index, prefix, {});
 }
 
 }  // namespace
@@ -140,110 +134,7 @@ Result<std::optional<Image>> ImageStore::find_own(const std::string& word) const
     }
   }
   if (!is_id) return std::optional<Image>();
-  return find_by_id(path_, index, hex);
-}
-
-namespace {
-
-// Two documents for each: decoding them is what a long list takes, so it is shared among the processors. Nobody is left
-// when this returns, so that the caller may fork.
-std::vector<std::optional<Result<Image>>> read_images(const std::string& store,
-                                                      const std::vector<const oci::Descriptor*>& entries) {
-  constexpr size_t kWorthAThread = 64;
-  const Result<Fd> blobs = sys::open_at(AT_FDCWD, store + "/blobs", O_PATH | O_DIRECTORY);
-  const int folder = blobs.ok() ? blobs->get() : AT_FDCWD;
-  std::vector<std::optional<Result<Image>>> images(entries.size());
-  std::atomic<size_t> next = 0;
-  const auto read_some = [&] {
-    for (size_t i = next++; i < entries.size(); i = next++) images[i] = read_image(store, folder, *entries[i]);
-  };
-  std::vector<std::thread> helpers;
-  const size_t most = std::min<size_t>(std::thread::hardware_concurrency(), 4);
-  while (helpers.size() + 1 < most && (helpers.size() + 1) * kWorthAThread < entries.size()) {
-    Result<std::thread> helper = sys::start_thread(read_some);
-    if (!helper.ok()) break;
-    helpers.push_back(std::move(helper).value());
-  }
-  read_some();
-  for (std::thread& helper : helpers) helper.join();
-  return images;
-}
-
-}  // namespace
-
-Result<std::vector<Image>> ImageStore::list(std::vector<Error>* damaged) const {
-  std::vector<Image> images = TRY(list_own(damaged));
-  for (const std::string& path : TRY(additional_stores())) {
-    if (path == path_) continue;
-    Result<std::vector<Image>> others = ImageStore(path).list_own(damaged).context("additional store ", path);
-    if (!others.ok()) {
-      if (damaged != nullptr) damaged->push_back(others.error());
-      continue;
-    }
-    for (Image& image : *others) {
-      const bool known =
-          std::any_of(images.begin(), images.end(), [&](const Image& other) { return other.id == image.id; });
-      if (known) continue;
-      image.read_only = true;
-      images.push_back(std::move(image));
-    }
-  }
-  return images;
-}
-
-Result<std::vector<Image>> ImageStore::list_parts() const {
-  std::vector<Image> images = TRY(list_own());
-  for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
-    if (!is_list(entry.media_type)) continue;
-    Result<std::vector<Image>> parts = images_of_list(path_, entry);
-    // What is damaged is told by who lists images, and by system check.
-    if (!parts.ok()) continue;
-    for (Image& part : *parts) {
-      const bool known =
-          std::any_of(images.begin(), images.end(), [&](const Image& other) { return other.id == part.id; });
-      if (known) continue;
-      part.names = {entry_name(entry)};
-      images.push_back(std::move(part));
-    }
-  }
-  return images;
-}
-
-Result<std::vector<Image>> ImageStore::list_own(std::vector<Error>* damaged) const {
-  const oci::Index index = TRY(read_index(path_));
-  std::vector<const oci::Descriptor*> entries;  // each manifest once
-  std::map<std::string_view, size_t> by_manifest;
-  for (const oci::Descriptor& entry : index.manifests) {
-    if (by_manifest.emplace(entry.digest, entries.size()).second) entries.push_back(&entry);
-  }
-  std::vector<std::optional<Result<Image>>> read = read_images(path_, entries);
-  std::vector<Image> images;
-  images.reserve(entries.size());
-  std::vector<std::optional<size_t>> place(entries.size());
-  std::map<std::string, size_t> by_id;
-  for (const oci::Descriptor& entry : index.manifests) {
-    const size_t which = by_manifest.at(entry.digest);
-    if (place[which]) {
-      add_entry(images[*place[which]], entry);
-      continue;
-    }
-    if (!read[which]) continue;
-    Result<Image> image = *std::exchange(read[which], std::nullopt);
-    if (image.ok()) {
-      // One config under two manifests (pulled and loaded, say) is one image.
-      const auto [same, is_new] = by_id.emplace(image->id, images.size());
-      place[which] = same->second;
-      if (is_new) {
-        images.push_back(std::move(image).value());
-      } else {
-        add_entry(images[same->second], entry);
-      }
-    } else if (damaged != nullptr && !is_list(entry.media_type)) {
-      // A list without an image for this machine is no image here, and no damage.
-      damaged->push_back(image.error());
-    }
-  }
-  return images;
+  return find_by_id(path_, index, hex, read_summaries(path_));
 }
 
 int64_t ImageStore::size(const Image& image) const {
@@ -256,9 +147,7 @@ int64_t ImageStore::size(const Image& image, const ImageLayer& layer) const {
   // Images share layers.
   const auto known = sizes_.find(layer.diff_id);
   if (known != sizes_.end()) return known->second;
-  const Result<std::string> text = sys::read_file(layer_size_path(image.store, layer.diff_id), 64);
-  const auto written = text.ok() ? parse_number<int64_t>(*text) : std::nullopt;
-  const int64_t bytes = written && *written >= 0 ? *written : layer.blob.size;
+  const int64_t bytes = unpacked_size(image.store, layer.diff_id).value_or(layer.blob.size);
   sizes_.emplace(layer.diff_id, bytes);
   return bytes;
 }
@@ -396,14 +285,17 @@ Result<Ok> ImageStore::remove_held(Image image, const std::string& word, const R
   image.names.clear();
   std::vector<std::string> manifests;
   std::vector<std::string> lists;
+  const Summaries summaries = read_summaries(path_);
   for (const oci::Descriptor& entry : TRY(read_index(path_)).manifests) {
+    const auto known = summaries.find(entry.digest);
+    if (known != summaries.end() && known->second.id != image.id) continue;
     const Result<Image> other = read_image(path_, entry);
     if (!other.ok() || other->id != image.id) continue;
     if (is_list(entry.media_type)) {
       lists.push_back(entry_name(entry));
       continue;
     }
-    add_entry(image, entry);
+    add_names(image, entry);
     manifests.push_back(entry.digest);
   }
   if (manifests.empty()) {
