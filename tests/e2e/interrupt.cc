@@ -7,8 +7,8 @@
 //   interrupt fail-on ROLE CALL NUMBER ERRNO -- PROGRAM ARG...       that call and all of that kind after it
 //   interrupt record FILE -- PROGRAM ARG...                          what was changed, for replay.py
 //
-// ROLE is "main", "thread" (of main), "child" or "grandchild" (processes): a NUMBER counts a role's calls of one name, so
-// the same number means much the same moment each time. The exit status is the program's, 128 + N for signal N.
+// ROLE is "main", "thread" (of main), "child" or "grandchild" (processes): a NUMBER counts a role's calls of one name,
+// so the same number means much the same moment each time. The exit status is the program's, 128 + N for signal N.
 //
 // Why not strace: its counters know no roles, and what it follows gains no rights from setuid programs, so newuidmap
 // would fail for an ordinary user. Here whoever is about to execute something is let go first.
@@ -46,9 +46,9 @@ namespace {
   exit(70);
 }
 
-// What a call's operands are, in order: F a descriptor, D a folder's descriptor and P a path below it, p a path, s other
-// text, b a buffer and n its length, l a number, - nothing of interest, T two timespecs. "w" first: only for files that
-// hold data; "c" first: only where it makes a file.
+// What a call's operands are, in order: F a descriptor, D a folder's descriptor and P a path below it, p a path, s
+// other text, b a buffer and n its length, l a number, - nothing of interest, T two timespecs. "w" first: only for
+// files that hold data; "c" first: only where it makes a file.
 struct Call {
   const char* name;
   const char* operands;
@@ -205,15 +205,32 @@ std::string describe(pid_t pid, const Call& call, const std::array<uint64_t, 6>&
     if (*operand == 'w' || *operand == 'c') continue;
     const uint64_t value = arguments.at(at++);
     switch (*operand) {
-      case 'D': folder = file_of(pid, value); break;
-      case 'F': line += "\t" + file_of(pid, value); break;
-      case 'P': line += "\t" + path_of(pid, folder, text_of(pid, value)); break;
-      case 'p': line += "\t" + path_of(pid, link_of("/proc/" + std::to_string(pid) + "/cwd"), text_of(pid, value)); break;
-      case 's': line += "\t" + hex(text_of(pid, value)); break;
-      case 'b': line += "\t" + hex(memory_of(pid, value, arguments.at(at))); break;
-      case 'T': line += "\t" + (value == 0 ? std::string() : hex(memory_of(pid, value, 32))); break;
-      case 'l': line += "\t" + std::to_string(static_cast<int64_t>(value)); break;
-      default: break;
+      case 'D':
+        folder = file_of(pid, value);
+        break;
+      case 'F':
+        line += "\t" + file_of(pid, value);
+        break;
+      case 'P':
+        line += "\t" + path_of(pid, folder, text_of(pid, value));
+        break;
+      case 'p':
+        line += "\t" + path_of(pid, link_of("/proc/" + std::to_string(pid) + "/cwd"), text_of(pid, value));
+        break;
+      case 's':
+        line += "\t" + hex(text_of(pid, value));
+        break;
+      case 'b':
+        line += "\t" + hex(memory_of(pid, value, arguments.at(at)));
+        break;
+      case 'T':
+        line += "\t" + (value == 0 ? std::string() : hex(memory_of(pid, value, 32)));
+        break;
+      case 'l':
+        line += "\t" + std::to_string(static_cast<int64_t>(value));
+        break;
+      default:
+        break;
     }
   }
   if (strcmp(call.name, "write") == 0) line += "\t" + position_of(pid, arguments[0]);
@@ -356,8 +373,8 @@ int run(char** program, const Wish& wish) {
   }
   int status = 0;
   if (waitpid(main, &status, WUNTRACED) != main) die("wait");
-  const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                       PTRACE_O_EXITKILL;
+  const long options =
+      PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
   if (ptrace(PTRACE_SEIZE, main, nullptr, options) != 0) die("trace");
   kill(main, SIGCONT);
   (void)known(main, 0);

@@ -45,3 +45,7 @@ setup() {
 @test "a pull of a large layer, killed anywhere, leaves its image whole or absent" {
   least=1 kill_everywhere pull -q "$registry/big:1"
 }
+
+@test "whichever call of a pull a disk fails, it is told and nothing is left" {
+  fail_everywhere pull -q "$registry/small:1"
+}

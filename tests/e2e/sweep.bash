@@ -39,11 +39,11 @@ calls_of() {
   shift
   fresh_store
   before
-  "$interrupt" list all_calls -- "$MOSS" "$@" >out 2>&1 || fail "nothing to interrupt: $(<out)"
+  "$interrupt" list all_calls -- "$MOSS" "$@" >said 2>&1 || fail "nothing to interrupt: $(<said)"
   awk -v step="$every" 'NR % step == 1 % step' all_calls >"$file"
 }
 
-# interrupted HOW ROLE CALL NUMBER [ERRNO] -- ARG...: sets `status`; what is printed is in the file out. A command that hangs
+# interrupted HOW ROLE CALL NUMBER [ERRNO] -- ARG...: sets `status`; what is printed is in the file said. A command that hangs
 # fails the test.
 interrupted() {
   local how=()
@@ -54,9 +54,9 @@ interrupted() {
   shift
   where="${how[*]}"
   status=0
-  timeout -k 1 30 "$interrupt" "${how[@]}" -- "$MOSS" "$@" >out 2>&1 || status=$?
+  timeout -k 1 30 "$interrupt" "${how[@]}" -- "$MOSS" "$@" >said 2>&1 || status=$?
   ((status != 124)) || fail "$where: hangs"
-  ((status < 126 || status == 137)) || fail "$where: status $status: $(<out)"
+  ((status < 126 || status == 137)) || fail "$where: status $status: $(<said)"
 }
 
 # Kills "moss $*" at each change.
@@ -71,7 +71,7 @@ kill_everywhere() {
       points=$((points + (status == 137)))
     else
       # Who is left says what happened.
-      ((status == 0 || $(wc -l <out) == 1)) || fail "$where: status $status: $(<out)"
+      ((status == 0 || $(wc -l <said) == 1)) || fail "$where: status $status: $(<said)"
     fi
     run moss system check
     ((status == 0)) || fail "$where: damage:" "$output"
@@ -91,4 +91,32 @@ reclaimed() {
 nothing_is_left() {
   run moss system check
   [[ -z $output && -z $(ls "$XDG_DATA_HOME/moss/staging" "$XDG_DATA_HOME/moss/locks" | grep -v :) ]]
+}
+
+# Fails "moss $*" at each change, with a full disk, a quota that is used up and a broken disk: each call with one of these
+# in turn, all with all where MOSS_TEST_ALL=1. It is told in one line, and the next command works without a repair.
+fail_everywhere() {
+  local role call number errors=("28 No space left" "122 Disk quota exceeded" "5 Input/output error") error point=0 failed=0
+  calls_of calls "$@"
+  while read -r role call number; do
+    [[ $call =~ ^(openat|write|pwrite64|ftruncate|mkdir|mkdirat|mknodat|link|linkat|symlinkat|rename|renameat|fsync|syncfs)$ ]] || continue
+    point=$((point + 1))
+    for error in "${errors[@]}"; do
+      ((every == 1)) || [[ $error == "${errors[point % 3]}" ]] || continue
+      fresh_store
+      before
+      interrupted fail "$role" "$call" "$number" "${error%% *}" -- "$@"
+      if ((status != 0)); then
+        failed=$((failed + 1))
+        [[ $(wc -l <said) == 1 && $(<said) == *"${error#* }"* ]] || fail "$where: $(<said)"
+        run moss images -q
+        # Where only the last sync failed, it is there, and is known not to be on the disk yet.
+        ((${#lines[@]} == ${listed-1})) || [[ -n $(ls "$XDG_DATA_HOME/moss/unsynced") ]] || fail "$where: a half image: $output"
+      fi
+      run moss system check
+      ((status == 0)) || fail "$where: damage:" "$output"
+      reclaimed "$where"
+    done
+  done <calls
+  ((failed > few)) || fail "only $failed calls failed: $(<calls)"
 }
