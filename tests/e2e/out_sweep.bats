@@ -3,7 +3,7 @@
 # until then, and the next who writes it takes away what is left. And commit, which goes into the store.
 
 load helpers
-load registry_helpers
+load registry
 load sweep
 check_store=full
 

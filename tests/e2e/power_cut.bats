@@ -6,7 +6,7 @@
 # By default twelve states of each command; with MOSS_TEST_ALL=1 all, a hundred or two of each.
 
 load helpers
-load registry_helpers
+load registry
 load sweep
 
 setup_file() {
@@ -85,7 +85,7 @@ cut_everywhere() {
 @test "a power cut at any moment of pull leaves the image whole or absent" {
   need_registry
   start_registry
-  skopeo --insecure-policy copy -q --dest-compress --dest-tls-verify=false "oci:$BATS_FILE_TMPDIR/pair:localhost/one:latest" "docker://$registry/small:1"
+  sk copy -q --dest-compress --dest-tls-verify=false "oci:$BATS_FILE_TMPDIR/pair:localhost/one:latest" "docker://$registry/small:1"
   cut_everywhere "$registry/small" 'moss pull -q "$registry/small:1"' -- pull -q "$registry/small:1"
 }
 

@@ -3,7 +3,7 @@
 # next command takes away what is left.
 
 load helpers
-load registry_helpers
+load registry
 load sweep
 check_store=full
 
@@ -16,7 +16,7 @@ setup_file() {
   wait_for 60 is_synced
   start_registry
   echo "$registry" >served
-  skopeo --insecure-policy copy -q --dest-compress --dest-tls-verify=false oci:pair:localhost/one:latest "docker://$registry/small:1"
+  sk copy -q --dest-compress --dest-tls-verify=false oci:pair:localhost/one:latest "docker://$registry/small:1"
   mkdir big.root
   head -c 3000000 /dev/urandom >big.root/noise
   mkfifo big.root/fifo
@@ -24,7 +24,7 @@ setup_file() {
   ln -s noise big.root/link
   tar -C big.root --owner=5 --group=6 -cf big.tar .
   make_layout big '{"Cmd":["big"]}' base.tar big.tar
-  skopeo --insecure-policy copy -q --dest-compress --dest-tls-verify=false oci:big:test "docker://$registry/big:1"
+  sk copy -q --dest-compress --dest-tls-verify=false oci:big:test "docker://$registry/big:1"
 }
 
 teardown_file() {
