@@ -17,6 +17,7 @@
 #include "moss/sys/ids.hh"
 #include "names.hh"
 #include "summaries.hh"
+#include "unsynced.hh"
 
 namespace moss::engine {
 
@@ -212,6 +213,14 @@ Result<std::vector<std::string>> ImageStore::prepare_layers(const Image& image, 
 }
 
 Result<Fd> ImageStore::hold() const {
+  // Whoever holds it may unpack or add something, and before that what a power cut took must go: for that nobody may
+  // hold it. The files are moved away only; the next command that adds something removes them.
+  const Result<Ok> dropped = drop_lost(path_, [](const std::string&, const std::string&) { return Result<Ok>(Ok{}); });
+  if (!dropped.ok()) {
+    // Where nothing can be written nothing can be added either.
+    const int code = dropped.error().code();
+    if (code != EROFS && code != EACCES && code != EPERM) return dropped.error();
+  }
   Result<Fd> fd = hold_folder(path_, Hold::shared);
   if (!fd.ok() && fd.error().code() == ENOENT) return Fd();
   return fd;
