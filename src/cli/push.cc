@@ -57,7 +57,8 @@ void add_push_options(CLI::App& app, PushWords& words) {
   add_option(app, "--creds", words.credentials, "USER:PASSWORD");
   add_option(app, "--tls-verify", words.tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
   add_option(app, "--cert-dir", words.cert_dir, "the registry's certificates: *.crt, and for a login *.cert and *.key");
-  add_option(app, "--format", words.format, "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
+  add_option(app, "-f,--format", words.format,
+             "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
   add_option(app, "--compression-format", words.compression, "of its layers: gzip or zstd; as they are (default)");
   add_option(app, "--compression-level", words.level, "gzip: 1 to 9 (6), zstd: 1 to 20 (3)");
   add_option(app, "--force-compression", words.force,

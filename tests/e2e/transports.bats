@@ -121,6 +121,34 @@ EOF
   [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]
 }
 
+@test "archives and root filesystems are fetched from a URL" {
+  moss save -q -o alpine.tar alpine
+  cp "$(rootfs_tarball)" rootfs.tar.gz
+  head -c 100000 alpine.tar >cut.tar
+  python3 -u -c 'import http.server, functools
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_port)
+server.serve_forever()' >port 2>/dev/null 3>&- &
+  docker=$! # teardown ends it
+  wait_for 20 test -s port
+  local from
+  from=http://127.0.0.1:$(cat port)
+  moss rmi alpine >/dev/null
+  run moss load -q -i "$from/alpine.tar"
+  assert_output "Loaded image: localhost/alpine:latest"
+  moss import -q --arch arm64 --variant v8 "$from/rootfs.tar.gz" imported
+  run moss inspect --format '{{.Os}}/{{.Architecture}}/{{.Variant}}' imported
+  assert_output linux/arm64/v8
+  # What is not there, not whole, or no server.
+  refuses "the server answered 404" load -q -i "$from/none.tar"
+  refuses "the server answered 404" import -q "$from/none.tar"
+  refuses "load $from/cut.tar" load -q -i "$from/cut.tar"
+  refuses "Couldn't connect" import -q http://127.0.0.1:1/x.tar
+  refuses "load https" load -q -i "https${from#http}/alpine.tar"
+  # A name with a colon that is no URL is a file.
+  refuses "No such file" load -q -i http:x
+}
+
 @test "an archive goes through a pipe from store to store" {
   moss save -q alpine | XDG_DATA_HOME=$PWD/second moss load -q
   [[ $(XDG_DATA_HOME=$PWD/second moss images -q) == "$(moss images -q)" ]]

@@ -108,6 +108,11 @@ bool names_registry(std::string_view term) {
 
 }  // namespace
 
+Result<std::vector<std::string>> search_registries() {
+  const RegistriesConf conf = TRY(read_registries_conf());
+  return conf.search.value_or(std::vector<std::string>{"docker.io"});
+}
+
 Result<std::vector<Found>> search(const std::string& term, size_t limit, const RegistryAccess& access,
                                   std::vector<Error>& complaints) {
   const RegistriesConf conf = TRY(read_registries_conf());
