@@ -75,6 +75,44 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
   [[ -n $tried ]] || skip "podman does not work here: $(tail -n 1 podman.log)"
 }
 
+# Where moss looks for Podman's images, and that Podman would too.
+assert_podman_place() {
+  refuses "Podman has no images in $1" pull containers-storage:none
+  if command -v podman >/dev/null && ((EUID != 0)); then
+    run podman --log-level error info --format '{{.Store.GraphRoot}}'
+    [[ $output == "$1" || $output != /* ]] || fail "podman: $output"
+  fi
+}
+
+@test "Podman's store is where storage.conf says" {
+  unset CONTAINERS_STORAGE_CONF
+  mkdir -p "$XDG_CONFIG_HOME/containers" "$HOME/own"
+  local conf=$XDG_CONFIG_HOME/containers/storage.conf
+  printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$PWD/graph" "$PWD/graphrun" >named.conf
+  if ((EUID != 0)); then
+    assert_podman_place "$XDG_DATA_HOME/containers/storage"
+    printf '[storage]\ndriver = "vfs"\nrootless_storage_path = "$HOME/own/$UID"\n' >"$conf"
+    assert_podman_place "$HOME/own/$EUID"
+    cp named.conf "$conf"
+    echo 'rootless_storage_path = "/nowhere"' >>"$conf"
+    assert_podman_place "$PWD/graph"
+    XDG_CONFIG_HOME= HOME=$PWD/other assert_podman_place "$XDG_DATA_HOME/containers/storage"
+  fi
+  sed -i "s|$PWD/graph\"|$PWD/named\"|" named.conf
+  export CONTAINERS_STORAGE_CONF=$PWD/named.conf
+  # As the manual says; podman 4.3 reads it, and then takes the user's usual folder.
+  refuses "Podman has no images in $PWD/named" pull containers-storage:none
+  # The words in the name still win.
+  refuses "no images in $PWD/here" pull "containers-storage:[vfs@$PWD/here]none"
+  printf '[storage]\ndriver = "btrfs"\n' >named.conf
+  refuses "storage driver btrfs" pull containers-storage:none
+  printf '[storage]\ngraphroot = "relative"\n' >named.conf
+  refuses "graphroot: relative is no absolute path" pull containers-storage:none
+  printf '[storage\n' >named.conf
+  refuses "named.conf:1" pull containers-storage:none
+  as_owner rm -rf "$HOME/own" "$PWD/graph" "$PWD/graphrun" "$PWD/named" "$XDG_DATA_HOME/containers"
+}
+
 @test "images go to a Docker daemon and come from it" {
   command -v python3 >/dev/null || skip "python3 is not installed"
   # Of Docker's API no more than this: an archive out, an archive in.

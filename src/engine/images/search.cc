@@ -70,8 +70,8 @@ class Searcher {
     const Endpoint endpoint = TRY(endpoints(conf_, index, false)).back();
     const std::string path = cat("/v1/search?q=", percent_encode(term), "&n=", limit);
     Endpoint hub = endpoint;
-    // Docker's hub has an address of its own for this.
-    if (index == "docker.io") hub.host = "index.docker.io";
+    // Docker's hub has an address of its own for this; where registries.conf leads elsewhere, that place is asked.
+    if (index == "docker.io" && hub.host == kDockerHub) hub.host = "index.docker.io";
     Registry old = TRY(Registry::connect(http_, hub, index, registry_options(access_, conf_)));
     const Result<std::string> answer = old.get_document(path, kMaxSearchBytes);
     if (answer.ok()) {
