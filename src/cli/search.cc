@@ -64,11 +64,14 @@ Result<SearchFilter> parse_search_filters(const std::vector<std::string>& texts)
   return out;
 }
 
-std::string one_line(const std::string& description, bool no_trunc) {
-  std::string text = description;
+std::string one_line(std::string text) {
   for (char& c : text) {
     if (c == '\n' || c == '\t' || c == '\r') c = ' ';
   }
+  return text;
+}
+std::string shown(const std::string& description, bool no_trunc) {
+  const std::string text = one_line(description);
   return no_trunc ? printable(text) : excerpt(text, kShortDescription);
 }
 
@@ -98,7 +101,7 @@ Value found_row(const Found& found, bool no_trunc, bool is_json) {
   return Value::structure()
       .set("Index", found.index)
       .set("Name", is_json ? found.name : printable(found.name))
-      .set("Description", is_json ? found.description : one_line(found.description, no_trunc))
+      .set("Description", is_json ? one_line(found.description) : shown(found.description, no_trunc))
       .set("Stars", found.stars)
       .set("Official", found.official ? "[OK]" : "")
       .set("Automated", found.automated ? "[OK]" : "")
@@ -115,7 +118,8 @@ Result<int> print_found(const SearchArguments& a) {
   for (const Found& one : found) {
     if (filter.takes(one)) rows.push_back(found_row(one, a.no_trunc, report.is_json()));
   }
-  print(report.is_json() ? Value(rows).json("    ") + "\n" : TRY(report.list(rows)));
+  // Podman prints no titles above nothing.
+  print(report.is_json() ? Value(rows).json("    ") + "\n" : rows.empty() ? "" : TRY(report.list(rows)));
   return 0;
 }
 

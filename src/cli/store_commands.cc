@@ -212,7 +212,7 @@ void define_system_prune(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_flag(app, "-a,--all", options->all, "every image that no container is made from, not only those without a name");
   add_flag(app, "-f,--force", options->force, "do not ask");
-  add_flag(app, "--volumes", options->volumes, "named volumes too; moss has none yet");
+  add_flag(app, "--volumes", options->volumes, "named volumes too; changes nothing, as moss makes none");
   add_list(app, "--filter", options->filters, "only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
@@ -258,11 +258,14 @@ void define_system_reset(CLI::App& app) {
 void define_image_prune(CLI::App& app) {
   struct Options {
     bool all = false;
+    bool external = false;
     bool force = false;
     std::vector<std::string> filters;
   };
   auto options = std::make_shared<Options>();
   add_flag(app, "-a,--all", options->all, "every image that no container is made from, not only those without a name");
+  add_flag(app, "--external", options->external,
+           "also those of other programs' containers in the store; there are none");
   add_flag(app, "-f,--force", options->force, "do not ask");
   add_list(app, "--filter", options->filters, "only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]");
   app.callback([options] {

@@ -25,7 +25,10 @@ std::string format_utc(int64_t epoch, const char* format) {
   tm parts{};
   if (::gmtime_r(&at, &parts) == nullptr) return {};
   char text[80];
-  return {text, ::strftime(text, sizeof text, format, &parts)};
+  std::string out(text, ::strftime(text, sizeof text, format, &parts));
+  // Years of less than four digits: Go's time zero is in year 1.
+  if (std::string_view(format).starts_with("%Y")) out.insert(0, 4 - std::min<size_t>(4, out.find('-')), '0');
+  return out;
 }
 
 // The digits behind the seconds, without zeros at their end.

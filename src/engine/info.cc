@@ -11,6 +11,7 @@
 #include "moss/engine/container.hh"
 #include "moss/engine/network.hh"
 #include "moss/engine/pull.hh"
+#include "moss/engine/search.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
@@ -95,6 +96,11 @@ Result<std::string> describe_host(bool as_json) {
     json["store"]["additionalImageStores"] = *others;
   } else {
     degraded.push_back("no images of additional stores: " + others.error().to_string());
+  }
+  if (const Result<std::vector<std::string>> registries = search_registries(); registries.ok()) {
+    json["registries"] = {{"search", *registries}};
+  } else {
+    degraded.push_back("no registries: " + registries.error().to_string());
   }
   json["degraded"] = degraded;
   // A folder's name may be any bytes.

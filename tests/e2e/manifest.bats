@@ -73,6 +73,18 @@ two_images() {
   assert_output "$(own_arch)"
 }
 
+@test "a list without an image for this machine is removed like any other" {
+  moss manifest create nothing >/dev/null
+  run moss manifest rm nothing
+  assert_output "Untagged: localhost/nothing:latest"
+  image_for other riscv64
+  moss manifest create foreign other >/dev/null
+  run moss rmi foreign
+  assert_output "Untagged: localhost/foreign:latest"
+  run -1 moss manifest exists foreign
+  moss image exists other
+}
+
 @test "a list keeps its images when their names go" {
   two_images
   moss manifest create l own other >/dev/null

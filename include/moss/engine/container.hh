@@ -27,11 +27,16 @@ struct ContainerRecord {
   std::string name;
   std::string image;                 ///< as it was named, e.g. "docker.io/library/alpine:latest"; empty with --rootfs
   std::string image_id;              ///< config digest, hex
+  std::string image_digest;          ///< its manifest's, "sha256:…"
   std::string rootfs;                ///< with --rootfs: the folder
   std::vector<std::string> command;  ///< what runs: entrypoint and arguments
+  size_t entrypoint_words = 0;       ///< how many words of it are the entrypoint
+  std::string user;                  ///< as -u or the image wrote it; empty: root
   std::string created;               ///< RFC 3339, UTC
   bool remove = false;               ///< --rm
   bool terminal = false;
+  bool interactive = false;
+  bool privileged = false;
   int stop_signal = 15;
   unsigned stop_timeout_s = 10;
   bool built_in_init = false;

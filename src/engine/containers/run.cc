@@ -41,6 +41,7 @@ struct Origin {
   oci::ImageRunConfig config;
   std::string image_name;
   std::string image_id;
+  std::string image_digest;
   std::vector<std::string> lower_dirs;  // topmost first; empty: `rootfs` as it is
   std::string rootfs;
   Fd hold;  // nothing of the store is collected while this is open
@@ -116,6 +117,7 @@ Result<Origin> origin_of_image(const Paths& paths, const IdMap& map, const RunOp
   origin.hold = TRY(store.hold());
   origin.config = image.config.config;
   origin.image_id = image.id;
+  origin.image_digest = image.manifest_digest;
   origin.image_name = image.names.empty() ? image.id.substr(0, 12) : image.names.front();
   origin.lower_dirs = TRY(store.prepare_layers(image, map));
   origin.lower_dirs.push_back(TRY(skeleton(paths)));
@@ -237,11 +239,16 @@ Result<Made> make(const Preparation& p, const RunOptions& options, const std::st
       .name = name,
       .image = p.origin.image_name,
       .image_id = p.origin.image_id,
+      .image_digest = p.origin.image_digest,
       .rootfs = options.rootfs ? p.origin.rootfs : "",
       .command = made.bundle.command,
+      .entrypoint_words = (options.entrypoint ? *options.entrypoint : p.origin.config.entrypoint).size(),
+      .user = options.user.empty() ? p.origin.config.user : options.user,
       .created = now_rfc3339(),
       .remove = options.remove,
       .terminal = options.terminal,
+      .interactive = options.interactive,
+      .privileged = options.privileged,
       .stop_signal = made.bundle.stop_signal,
       .built_in_init = options.built_in_init,
       .preserve_fds = options.preserve_fds,

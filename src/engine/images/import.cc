@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "download.hh"
 #include "ingest.hh"
 #include "input.hh"
 #include "moss/engine/archives.hh"
@@ -94,8 +95,13 @@ Result<Image> import_rootfs(ImageStore& store, const std::string& file, const st
   config.history.push_back({.created = config.created, .created_by = "moss import", .comment = std::move(comment)});
   std::vector<std::string> names;
   if (!name.empty()) names.push_back(TRY(full_local_name(name)));
-  const Fd input = TRY(open_archive(file).context("import"));
+  Fd input;
+  if (!is_url(file)) input = TRY(open_archive(file).context("import"));
   Ingest ingest = TRY(Ingest::begin(store.path(), options.load.map, options.load.unpack).context("import ", file));
+  // libcurl starts threads: not before the process that unpacks is there.
+  if (is_url(file)) {
+    input = TRY(download_to_staging(ingest, file, options.load.max_archive_bytes).context("import ", printable(file)));
+  }
   return import_layer(ingest, input.get(), std::move(config), names, options.load).context("import ", file);
 }
 

@@ -8,7 +8,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "moss/sys/path.hh"
 #include "names.hh"
 #include "resolve.hh"
+#include "storage_conf.hh"
 
 namespace moss::engine {
 
@@ -35,15 +35,6 @@ struct StorePlace {
   std::string name;
 };
 
-Result<std::string> default_root() {
-  if (::geteuid() == 0) return std::string("/var/lib/containers/storage");
-  const char* data = std::getenv("XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') return cat(data, "/containers/storage");
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home == '/') return cat(home, "/.local/share/containers/storage");
-  return Error(0, "neither HOME nor XDG_DATA_HOME says where Podman keeps its images");
-}
-
 // "[overlay@/root+/run:options]name", "[/root]name", "name".
 Result<StorePlace> parse_place(const std::string& text) {
   StorePlace place;
@@ -60,7 +51,11 @@ Result<StorePlace> parse_place(const std::string& text) {
     place.root = inside.substr(0, inside.find_first_of("+:"));
   }
   place.name = rest;
-  if (place.root.empty()) place.root = TRY(default_root());
+  if (place.root.empty()) {
+    PodmanPlace usual = TRY(podman_place());
+    place.root = std::move(usual.root);
+    if (place.driver.empty()) place.driver = std::move(usual.driver);
+  }
   if (place.name.empty()) return Error(0, "which image of ", place.root, "?");
   if (place.driver.empty()) {
     place.driver = sys::exists(place.root + "/overlay-images/images.json") ? "overlay" : "vfs";

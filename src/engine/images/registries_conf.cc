@@ -18,7 +18,6 @@ namespace {
 
 constexpr size_t kMaxConfBytes = 4u << 20;
 // Docker's hub answers under another name than the one it is called by.
-constexpr const char* kDockerHub = "registry-1.docker.io";
 
 std::string at_line(const std::string& file, const toml::node& node) {
   return cat(file, ":", node.source().begin.line);

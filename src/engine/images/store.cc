@@ -271,12 +271,13 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
   {
     // Alone: whoever looks an image up has by now either recorded its use, which is_used sees, or will not find it.
     const Fd users = TRY(hold_folder(path_, Hold::alone));
-    std::optional<Image> image = TRY(find(word));
-    if (!image) return not_known();
+    // First, as a list may have no image for this machine.
     if (const std::optional<oci::Descriptor> list = TRY(find_list(path_, word))) {
       TRY(drop_list(path_, *list, options.is_used));
       removed.untagged.push_back(entry_name(*list));
     } else {
+      const std::optional<Image> image = TRY(find(word));
+      if (!image) return not_known();
       if (image->read_only) return is_read_only(*image);
       TRY(remove_held(*image, word, options, removed));
     }
