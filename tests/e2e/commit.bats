@@ -209,6 +209,34 @@ time.sleep(60)' "$pid" >seized 3>&- &
   ! grep -q overlay list
 }
 
+@test "a file of holes larger than any layer is not written out" {
+  moss run --name s --network none alpine dd if=/dev/null of=/big bs=1 seek=4000000000000
+  run timeout 20 "$MOSS" commit --quiet s caught
+  assert_status 125
+  assert_has "/big: with it the layer's files have more than"
+  ((${#lines[@]} == 1))
+  run find "$XDG_DATA_HOME/moss/staging" -mindepth 1
+  assert_output ""
+}
+
+@test "pipes and links to devices and to the host are what they are, and never read" { # CVE-2024-9676, on the way out
+  make_victim victim
+  moss run --name p --network none alpine sh -c "
+    rm -f /etc/passwd /etc/group; mkfifo /etc/passwd /pipe; ln -s /dev/zero /etc/group; ln -s $PWD/victim/file /leak
+    ln -s /proc/self/environ /environ; ln -s $PWD/victim /folder"
+  timeout 20 "$MOSS" export p >out.tar
+  run tar -tvf out.tar etc/passwd etc/group pipe environ folder leak
+  [[ $(grep -c '^p' <<<"$output") == 2 && $(grep -c '^l' <<<"$output") == 4 ]] || fail "$output"
+  grep -q 'etc/group -> /dev/zero' <<<"$output"
+  timeout 20 "$MOSS" diff p >/dev/null
+  timeout 20 "$MOSS" commit --quiet p caught
+  timeout 20 "$MOSS" save -q -o saved.tar caught
+  ! cat out.tar saved.tar | grep -aq precious || fail "a file of the host's came along"
+  # A user by name is looked up in a pipe: it is told, not waited for.
+  run timeout 20 "$MOSS" run --rm --network none --user somebody caught true
+  ((status != 0 && status != 124)) || fail "status $status"
+}
+
 @test "a container that swaps its files for links and pipes meanwhile reads nothing of the host" {
   make_victim victim
   before=$(picture_of victim)

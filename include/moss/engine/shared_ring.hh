@@ -24,6 +24,7 @@ class Mapping {
   Mapping& operator=(Mapping&& other) noexcept;
   ~Mapping();
   uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
 
  private:
   uint8_t* data_ = nullptr;
@@ -42,6 +43,7 @@ class RingWriter {
 
   /// The memory: byte n since the start is at n % size, page-aligned at its beginning.
   uint8_t* data() const { return memory_.data(); }
+  size_t size() const { return memory_.size(); }
   /// `count` more bytes are in the memory. Does not wait unless hundreds of counts lie unread; a reader that is gone is
   /// told by released().
   void add(size_t count);

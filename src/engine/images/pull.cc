@@ -107,6 +107,10 @@ class LayerPull {
     return d.state != Download::State::queued && d.state != Download::State::finished;
   }
 
+  bool is_alone() const {
+    return std::none_of(downloads_.begin(), downloads_.end(), [](const auto& d) { return is_active(*d); });
+  }
+
   void tell(Progress::Phase phase, const Download& download) const {
     if (!options_.progress) return;
     options_.progress({.phase = phase,
@@ -190,7 +194,7 @@ class LayerPull {
     const auto digest = TRY(oci::Digest::parse(download.layer.blob.digest));
     download.blob_name = cat("blob-", download.index);
     Fd file = TRY(ingest_.create_file(download.blob_name));
-    RingWriter ring = TRY(RingWriter::create(BlobStream::kRingBytes));
+    RingWriter ring = TRY(RingWriter::create(is_alone() ? BlobStream::kRingBytes : BlobStream::kSmallRingBytes));
     download.job = TRY(ingest_.unpack(download.index, ring.take_reader().get()));
     download.stream = TRY(BlobStream::start(std::move(file), std::move(ring), digest.algorithm()));
     tell(Progress::Phase::downloading, download);

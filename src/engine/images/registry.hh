@@ -76,7 +76,8 @@ class Registry {
   Result<HttpClient::Body> ask(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes);
   Result<std::string> get(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes,
                           std::string_view what);
-  Result<std::vector<std::string>> get_list(const std::string& path, const char* member, std::string_view what);
+  Result<std::vector<std::string>> get_list(const std::string& path, std::vector<std::string> oci::NamePage::* member,
+                                            std::string_view what);
   std::string token_key() const;
   Result<Ok> get_token(const Challenge& bearer);
 

@@ -90,13 +90,19 @@ void reap(std::set<pid_t>& jobs) {
 }
 
 // The worker's own life. It ends with the socket, and its jobs with it.
-int serve(int socket, const UnpackOptions& options) {
+int serve(int socket, UnpackOptions options) {
   std::set<pid_t> jobs;
+  const Result<Fd> budget = make_memory_budget();
+  if (budget.ok()) options.memory_budget = budget->get();
   while (std::optional<Request> request = receive_request(socket)) {
     reap(jobs);
     const int reply = request->descriptors[0].get();
     switch (request->text[0]) {
       case 'u': {
+        if (!budget.ok()) {
+          reply_error(reply, budget.error());
+          break;
+        }
         const pid_t pid = ::fork();
         if (pid == 0) {
           ::prctl(PR_SET_PDEATHSIG, SIGKILL);
