@@ -1,13 +1,11 @@
 // Read-only stores beside the caller's own. See the header.
 #include "moss/engine/additional_stores.hh"
 
-#include <algorithm>
-#include <cstdlib>
-
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "toml_headers.hh"
 
 namespace moss::engine {
@@ -16,16 +14,11 @@ namespace {
 
 constexpr size_t kMaxConfBytes = 1u << 20;
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 // The one that counts; empty where there is none.
 std::string storage_conf() {
-  if (std::string named = variable("CONTAINERS_STORAGE_CONF"); !named.empty()) return named;
-  std::string config = variable("XDG_CONFIG_HOME");
-  if (config.empty() && !variable("HOME").empty()) config = variable("HOME") + "/.config";
+  if (std::string named = sys::variable("CONTAINERS_STORAGE_CONF"); !named.empty()) return named;
+  std::string config = sys::variable("XDG_CONFIG_HOME");
+  if (config.empty() && !sys::variable("HOME").empty()) config = sys::variable("HOME") + "/.config";
   for (const std::string& folder : {config, std::string("/etc"), std::string("/usr/share")}) {
     std::string path = folder + "/containers/storage.conf";
     if (!folder.empty() && sys::exists(path)) return path;
@@ -63,7 +56,7 @@ Result<std::vector<std::string>> named_by_storage_conf() {
 
 Result<std::vector<std::string>> additional_stores() {
   std::vector<std::string> stores;
-  const std::string named = variable("MOSS_ADDITIONAL_STORES");
+  const std::string named = sys::variable("MOSS_ADDITIONAL_STORES");
   for (const std::string_view part : split(named, ':')) {
     if (part.empty()) continue;
     if (!part.starts_with('/')) return Error(0, "MOSS_ADDITIONAL_STORES: ", printable(part), " is no absolute path");
