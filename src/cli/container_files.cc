@@ -90,7 +90,6 @@ struct CommitWords {
   std::string container;
   std::string format = "oci";
   std::string iidfile;
-  bool pause = false;
   bool quiet = false;
 };
 
@@ -102,10 +101,6 @@ Result<int> commit(CommitWords& words) {
   if (!words.commit.name.empty()) TRY(engine::full_local_name(words.commit.name));
   const Paths paths = TRY(engine::find_paths());
   const Container container = TRY(engine::find_container(paths, words.container));
-  if (words.pause && container.state.status == engine::Status::running) {
-    return Error(0, "--pause is not supported while container ", container.record.name,
-                 " runs: it has no cgroup to be frozen by; stop it first, or commit it as it is");
-  }
   const engine::Image image = TRY(engine::commit_container(paths, container, words.commit));
   if (!words.iidfile.empty()) TRY(sys::replace_file(words.iidfile, image.id, 0644).context("--iidfile"));
   print(image.id + "\n");
@@ -157,7 +152,8 @@ void define_commit(CLI::App& app) {
   add_flag(app, "--include-volumes", words->commit.include_volumes,
            "what the container has mounted becomes the image's volumes");
   add_option(app, "-m,--message", words->commit.message, "a comment for the image's history");
-  add_flag(app, "-p,--pause", words->pause, "freeze the container meanwhile; only those that do not run can be");
+  add_flag(app, "-p,--pause", words->commit.pause,
+           "its processes stand still while its files are read; they go on whatever happens to moss");
   add_flag(app, "-q,--quiet", words->quiet, "show no progress; there is none");
   add_flag(app, "-s,--squash", words->commit.squash, "make one layer of all");
   app.callback([words] { finish_with([&] { return commit(*words); }); });

@@ -134,7 +134,7 @@ fifo"
   refuses "nobody kept what it was before" diff f
 }
 
-@test "a running container is compared and committed; pausing it is refused" {
+@test "a running container is compared and committed" {
   moss run -d --name r --network none alpine sh -c 'echo x >/made; sleep 100' >/dev/null
   wait_for 10 moss exec r test -s /made
   run moss diff r
@@ -142,9 +142,49 @@ fifo"
   moss commit --quiet r live
   run moss run --rm --network none live cat /made
   assert_output x
-  refuses "--pause is not supported while container r runs" commit --pause r other
   refuses "use oci or docker" commit --format tar r other
   refuses "lower case" commit r OTHER
+}
+
+stands_still() { grep -q '^State:.t' "/proc/$1/status"; }
+goes_on() { ! stands_still "$1" && [[ $(moss exec r cat /tick) != "$2" ]]; }
+
+@test "a paused container stands still while it is committed, and goes on though moss is killed" {
+  moss run -d --name r --network none alpine sh -c 'truncate -s 200M /big
+    (while :; do /bin/true; done) & # processes that come and go
+    i=0; while :; do i=$((i + 1)); echo $i >/next; mv /next /tick; done' >/dev/null
+  wait_for 10 moss exec r test -s /tick
+  pid=$(moss inspect --format '{{.State.Pid}}' r)
+  moss commit --quiet --pause r killed 3>&- &
+  wait_for 10 stands_still "$pid"
+  kill -KILL $!
+  wait_for 10 goes_on "$pid" "$(moss exec r cat /tick)"
+  moss exec r truncate -s 0 /big
+  moss commit --quiet --pause r paused
+  wait_for 10 goes_on "$pid" "$(moss exec r cat /tick)"
+  [[ $(moss run --rm --network none paused cat /tick) -gt 0 ]]
+  run ! moss image exists killed
+  # One that does not run has nothing to be paused.
+  moss stop --time 0 r >/dev/null
+  moss commit --quiet --pause r stopped
+}
+
+@test "what cannot be paused is not committed with --pause, and left as it is" {
+  moss run -d --name host --pid host --network none alpine sleep 100 >/dev/null
+  refuses "shares the host's process ids (--pid host)" commit --quiet --pause host image
+  moss run -d --name r --network none alpine sleep 100 >/dev/null
+  pid=$(moss inspect --format '{{.State.Pid}}' r)
+  python3 -c 'import ctypes, sys, time
+assert ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), None, None) == 0 # PTRACE_SEIZE
+print(flush=True)
+time.sleep(60)' "$pid" >seized 3>&- &
+  debugger=$!
+  wait_for 10 test -s seized
+  run -125 moss commit --quiet --pause r image
+  kill "$debugger"
+  assert_has "process $pid"
+  run ! moss image exists image
+  moss exec r true
 }
 
 @test "names that mean removals are refused, and long and strange ones kept" {

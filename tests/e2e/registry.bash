@@ -21,7 +21,8 @@ servers=()
 export registry=
 export tiny_text=tiny # what is in the image of fill_registry
 stop_servers() {
-  ((${#servers[@]} == 0)) || kill "${servers[@]}" 2>/dev/null || true
+  ((${#servers[@]} != 0)) || return 0 # a wait for nobody is one for everybody
+  kill "${servers[@]}" 2>/dev/null || true
   wait "${servers[@]}" 2>/dev/null || true
   servers=()
 }

@@ -43,9 +43,11 @@ struct CommitOptions {
   bool docker_format = false;
   bool squash = false;           ///< one layer of everything
   bool include_volumes = false;  ///< places of mounts become volumes of the image
+  bool pause = false;            ///< a running container's processes stand still while its files are read
 };
 /// Makes an image of a container: its image and a layer of what it changed. What it started with becomes the image's
-/// config. Errors: made with --rootfs; names that would be removals in a layer (".wh.x").
+/// config. Errors: made with --rootfs; names that would be removals in a layer (".wh.x"); `pause` where a process of it
+/// is in the hands of a debugger, or the container shares the host's pid namespace.
 Result<Image> commit_container(const Paths& paths, const Container& container, const CommitOptions& options);
 
 }  // namespace moss::engine

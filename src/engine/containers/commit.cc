@@ -9,6 +9,7 @@
 #include "moss/sys/host.hh"
 #include "src/engine/containers/container_layers.hh"
 #include "src/engine/containers/layered_root.hh"
+#include "src/engine/containers/pause.hh"
 #include "src/engine/containers/store.hh"
 #include "src/engine/containers/tar_of_layers.hh"
 #include "src/engine/containers/users.hh"
@@ -139,7 +140,10 @@ Result<Image> commit_container(const Paths& paths, const Container& container, c
   const FoldersInside upper(layers.upper.empty() ? std::vector<std::string>() : std::vector{layers.upper});
   const FoldersInside lower(without_skeleton(paths, layers.lower));
   const FoldersInside all(without_skeleton(paths, layers.all()));
-  Result<Image> image = add_layer(store, add, [&](const ReadLayer& read) {
+  Result<Image> image = add_layer(store, add, [&](const ReadLayer& read) -> Result<Ok> {
+    // Only while its files are read.
+    std::optional<Paused> paused;
+    if (options.pause && container.state.status == Status::running) paused.emplace(TRY(Paused::pause(container)));
     return work_inside(
         layers.map,
         [&](int out) -> Result<Ok> {

@@ -12,8 +12,8 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/path.hh"
 #include "src/engine/containers/environment.hh"
+#include "src/engine/containers/insider.hh"
 #include "src/engine/containers/policy.hh"
-#include "src/engine/containers/store.hh"
 #include "src/engine/containers/users.hh"
 #include "src/engine/containers/volumes.hh"
 
@@ -23,30 +23,6 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 16u << 20;
 constexpr size_t kMaxPasswdBytes = 4u << 20;
-
-// A process inside that we may look at and join.
-struct Insider {
-  pid_t pid;
-  Fd pidfd;
-};
-
-// Process 1; but with --init that one is closed even to us (ForkFromInit), and its first child, the command, it is.
-Result<Insider> find_insider(const Container& container) {
-  const auto init = static_cast<pid_t>(container.state.pid);
-  Fd init_fd = TRY(open_init(container));
-  if (!container.record.built_in_init) return Insider{init, std::move(init_fd)};
-  const std::string file = cat("/proc/", init, "/task/", init, "/children");
-  const std::string children = TRY(sys::read_kernel_file(file));
-  const auto command = parse_number<pid_t>(cut(trim(children), ' ').first);
-  if (!command) return Error(ESRCH, "container ", container.record.name, " is ending");
-  Fd command_fd = TRY(sys::open_pidfd(*command));
-  // Still its child now that we hold it: so the number is not somebody else's yet.
-  const std::string now = TRY(sys::read_kernel_file(file));
-  if (cut(trim(now), ' ').first != cut(trim(children), ' ').first) {
-    return Error(ESRCH, "container ", container.record.name, " is ending");
-  }
-  return Insider{*command, std::move(command_fd)};
-}
 
 // The container's own /etc/passwd and /etc/group, read as data through its root.
 Result<ResolvedUser> resolve_in_container(pid_t pid, const std::string& user) {
