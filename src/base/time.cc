@@ -90,7 +90,9 @@ std::optional<int64_t> parse_duration_ms(std::string_view text) {
     rest.remove_prefix(unit->first.size());
   }
   if (text.empty()) return std::nullopt;
-  return static_cast<int64_t>(total + 0.5);
+  // Rounded: 0.29 s may be a little less than 290 ms in binary. Not by lround(3), which is libm's.
+  const double up = total + 0.5;
+  return static_cast<int64_t>(up);
 }
 
 Result<std::string> parse_moment(std::string_view text) {

@@ -484,7 +484,7 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
 
 Result<int> run_detached(const Preparation& p, Made& made, const RunOptions& options, OwnedContainer& container,
                          const std::function<void(const std::string&)>& started) {
-  auto [reading, writing] = TRY(make_pipe());
+  auto [reading, writing] = TRY(sys::make_pipe());
   const pid_t monitor = ::fork();
   if (monitor < 0) return sys_error("fork");
   if (monitor == 0) {
