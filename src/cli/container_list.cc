@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "moss/base/time.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/container_files.hh"
@@ -130,7 +131,7 @@ Result<Fits> parse_filter(const Paths& paths, std::string_view key, const std::s
     });
   }
   if (key == "until") {
-    const int64_t until = TRY(parse_moment(value).context("--filter until"));
+    const int64_t until = TRY(parse_epoch(value).context("--filter until"));
     return Fits([until](const Container& c) { return epoch_of(c.record.created).value_or(0) < until; });
   }
   if (key == "network") return Fits([value](const Container& c) { return c.record.network == value; });
@@ -373,11 +374,7 @@ Result<int> list_containers(const PsOptions& options) {
     rows.push_back(report.is_json() ? TRY(json_of(paths, container, options))
                                     : TRY(value_of(paths, container, options, asked)));
   }
-  if (report.is_json()) {
-    print(Value(std::move(rows)).json("  ") + "\n");
-  } else {
-    print_safely(TRY(report.list(rows, !options.no_heading)));
-  }
+  print_safely(TRY(report.text(std::move(rows), "  ", !options.no_heading)));
   return 0;
 }
 

@@ -1,7 +1,6 @@
 // Fetching, listing and removing images.
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/archives.hh"

@@ -1,7 +1,6 @@
 // moss pull.
 #include "moss/engine/pull.hh"
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/search.hh"

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/container.hh"

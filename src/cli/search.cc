@@ -84,16 +84,15 @@ Result<int> print_tags(const SearchArguments& a) {
   const format::Report report = TRY(format::Report::parse(a.format, kTagColumns));
   engine::TagList list = TRY(engine::list_tags(a.term, a.access));
   if (list.tags.size() > a.limit) list.tags.resize(a.limit);
-  if (report.is_json()) {
-    const Value::List all{Value::structure().set("Name", list.repository).set("Tags", list.tags)};
-    print(Value(all).json("    ") + "\n");
-    return 0;
-  }
   Value::List rows;
-  for (const std::string& tag : list.tags) {
-    rows.push_back(Value::structure().set("Name", list.repository).set("Tag", printable(tag)));
+  if (report.is_json()) {
+    rows.push_back(Value::structure().set("Name", list.repository).set("Tags", list.tags));
+  } else {
+    for (const std::string& tag : list.tags) {
+      rows.push_back(Value::structure().set("Name", list.repository).set("Tag", printable(tag)));
+    }
   }
-  print(TRY(report.list(rows)));
+  print_safely(TRY(report.text(std::move(rows), "    ")));
   return 0;
 }
 
@@ -119,7 +118,8 @@ Result<int> print_found(const SearchArguments& a) {
     if (filter.takes(one)) rows.push_back(found_row(one, a.no_trunc, report.is_json()));
   }
   // Podman prints no titles above nothing.
-  print(report.is_json() ? Value(rows).json("    ") + "\n" : rows.empty() ? "" : TRY(report.list(rows)));
+  const bool any = !rows.empty();
+  print_safely(TRY(report.text(std::move(rows), "    ", any)));
   return 0;
 }
 

@@ -1,10 +1,10 @@
 // Looking after what moss keeps: moss system check, df, prune and reset, and moss image prune.
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/base/sizes.hh"
+#include "moss/base/time.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/check.hh"
 #include "moss/engine/housekeeping.hh"
@@ -27,24 +27,6 @@ bool is_confirmed(const std::string& warning) {
 
 // "7.798MB", as Podman writes sizes here and nowhere else.
 std::string tight_size(int64_t bytes) { return human_size(bytes, "", 4); }
-
-// "24h", "1h30m", "90s", as Go writes them.
-Result<int64_t> parse_duration(const std::string& text) {
-  const auto unclear = [&] { return Error(0, "--max ", printable(text), ": expected a time such as 24h or 1h30m"); };
-  int64_t seconds = 0;
-  std::string_view rest = text;
-  if (rest.empty()) return unclear();
-  while (!rest.empty()) {
-    const size_t at = rest.find_first_not_of("0123456789");
-    if (at == 0 || at == std::string_view::npos) return unclear();
-    const auto count = parse_number<int64_t>(rest.substr(0, at));
-    const int64_t factor = rest[at] == 's' ? 1 : rest[at] == 'm' ? 60 : rest[at] == 'h' ? 3600 : 0;
-    if (!count || factor == 0 || *count > 1'000'000'000) return unclear();
-    seconds += *count * factor;
-    rest.remove_prefix(at + 1);
-  }
-  return seconds;
-}
 
 struct DfRow {
   const char* type;
@@ -155,7 +137,9 @@ void define_system_check(CLI::App& app) {
     finish_with([&]() -> Result<int> {
       const engine::Paths paths = TRY(engine::find_paths());
       engine::CheckOptions check{.quick = options->quick, .repair = options->repair || options->force};
-      check.max_age_s = TRY(parse_duration(options->max));
+      const std::optional<int64_t> most = parse_duration_ms(options->max);
+      if (!most) return Error(0, "--max ", printable(options->max), ": expected a time such as 24h or 1h30m");
+      check.max_age_s = *most / 1000;
       check.map = TRY(usual_map());
       check.say = [](const std::string& line) { print(cat(printable(line), "\n")); };
       check.why_kept = [&](const std::string& image_id) -> Result<std::string> {

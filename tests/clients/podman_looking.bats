@@ -6,17 +6,7 @@ load helpers
 setup_file() {
   need podman
   make_work
-  # As in podman.bats: without systemd there is no journal and no manager of cgroups.
-  cat >"$work/containers.conf" <<END
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-runtime_supports_json = ["${OCI_RUNTIME##*/}"]
-runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
-END
-  export CONTAINERS_CONF=$work/containers.conf
-  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
-    --runtime "$OCI_RUNTIME"
+  use_podman
   export XDG_DATA_HOME=$work/data
   mkdir -m 700 "$XDG_DATA_HOME"
   podman import --quiet --message "some words" --change CMD=sh --change 'ENV A=1' --change LABEL=kind=test "$(rootfs_tarball)" localhost/alpine

@@ -102,6 +102,6 @@ make_compressed_layout() {
     stays_small pull -q "$registry/app:1"
     stays_small pull -q oci:layout:test
     stop_servers
-    rm -r layout registry
+    rm -r layout registry-data
   done
 }

@@ -6,13 +6,13 @@
 // In the foreground all of it happens in one process. Detached, the process forks before the launch, so that the
 // monitor is the container's parent, and hears from the monitor how the launch went.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "moss/base/time.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
@@ -22,6 +22,7 @@
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "moss/sys/process.hh"
 #include "src/engine/containers/bundle.hh"
 #include "src/engine/containers/layered_root.hh"
@@ -321,19 +322,17 @@ struct Stdio {
   Fd stderr_inside, stderr_outside;
 };
 
-Result<std::pair<Fd, Fd>> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  return std::pair(Fd(fds[0]), Fd(fds[1]));
-}
-
 Result<Stdio> make_stdio(const RunOptions& options) {
   Stdio stdio;
   // Without -i the workload reads an empty stdin, not the caller's.
   if (!options.interactive || options.detach) stdio.null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
   if (options.terminal || (options.remove && !options.detach)) return stdio;
-  std::tie(stdio.stdout_outside, stdio.stdout_inside) = TRY(make_pipe());
-  std::tie(stdio.stderr_outside, stdio.stderr_inside) = TRY(make_pipe());
+  sys::Pipe output = TRY(sys::make_pipe());
+  stdio.stdout_outside = std::move(output.reading);
+  stdio.stdout_inside = std::move(output.writing);
+  sys::Pipe errors = TRY(sys::make_pipe());
+  stdio.stderr_outside = std::move(errors.reading);
+  stdio.stderr_inside = std::move(errors.writing);
   return stdio;
 }
 
@@ -492,7 +491,7 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
 
 Result<int> run_detached(const Preparation& p, Made& made, const RunOptions& options, OwnedContainer& container,
                          const std::function<void(const std::string&)>& started) {
-  auto [reading, writing] = TRY(make_pipe());
+  auto [reading, writing] = TRY(sys::make_pipe());
   const pid_t monitor = ::fork();
   if (monitor < 0) return sys_error("fork");
   if (monitor == 0) {

@@ -6,14 +6,13 @@
 // the maker then starts over with another id.
 #include "src/engine/containers/store.hh"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "moss/base/time.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/process.hh"
@@ -133,33 +132,6 @@ Result<ContainerState> decode_state(std::string_view text, const std::string& pa
   } catch (const json::exception& e) {
     return Error(0, "read ", path, ": ", e.what(), "; remove the container with: moss rm -f");
   }
-}
-
-size_t format_now(char* buffer) {
-  using namespace std::chrono;
-  const auto now = time_point_cast<nanoseconds>(system_clock::now());
-  const auto day = floor<days>(now);
-  const year_month_day date(day);
-  const hh_mm_ss time(now - day);
-  char* out = buffer;
-  const auto put = [&](auto value, int width, char behind) {
-    for (int i = width - 1; i >= 0; --i, value /= 10) out[i] = static_cast<char>('0' + value % 10);
-    out += width;
-    *out++ = behind;
-  };
-  put(int(date.year()), 4, '-');
-  put(unsigned(date.month()), 2, '-');
-  put(unsigned(date.day()), 2, 'T');
-  put(time.hours().count(), 2, ':');
-  put(time.minutes().count(), 2, ':');
-  put(time.seconds().count(), 2, '.');
-  put(time.subseconds().count(), 9, 'Z');
-  return static_cast<size_t>(out - buffer);
-}
-
-std::string now_rfc3339() {
-  char buffer[32];
-  return std::string(buffer, format_now(buffer));
 }
 
 Result<Fd> open_init(const Container& container) {

@@ -1,26 +1,15 @@
 // Read-only stores beside the caller's own. See the header.
 #include "moss/engine/additional_stores.hh"
 
-#include <algorithm>
-#include <cstdlib>
-
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "storage_conf.hh"
 
 namespace moss::engine {
 
-namespace {
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
-}  // namespace
-
 Result<std::vector<std::string>> additional_stores() {
   std::vector<std::string> stores;
-  const std::string named = variable("MOSS_ADDITIONAL_STORES");
+  const std::string named = sys::variable("MOSS_ADDITIONAL_STORES");
   for (const std::string_view part : split(named, ':')) {
     if (part.empty()) continue;
     if (!part.starts_with('/')) return Error(0, "MOSS_ADDITIONAL_STORES: ", printable(part), " is no absolute path");

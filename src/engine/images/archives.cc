@@ -22,6 +22,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/path.hh"
+#include "moss/sys/pipe.hh"
 #include "names.hh"
 #include "podman_store.hh"
 #include "resolve.hh"
@@ -325,14 +326,8 @@ Result<std::vector<Image>> load_from_docker(ImageStore& store, const std::string
 // A layer of Podman's as a tar in staging, written by whoever owns its files.
 Result<StagedFile> stage_podman_layer(Ingest& ingest, const PodmanImage& image, const PodmanLayer& layer,
                                       const LoadOptions& options) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
-  int complaint_ends[2];
-  if (::pipe2(complaint_ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd complaint(complaint_ends[0]);
-  Fd complaint_writing(complaint_ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
+  auto [complaint, complaint_writing] = TRY(sys::make_pipe());
   const auto write = [&] {
     ::signal(SIGPIPE, SIG_IGN);
     const Result<Ok> written = write_podman_layer(image, layer, writing.get());

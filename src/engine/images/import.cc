@@ -1,6 +1,5 @@
 // Importing: the tar of a root filesystem becomes an image of one layer.
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <optional>
@@ -8,6 +7,7 @@
 #include "download.hh"
 #include "ingest.hh"
 #include "input.hh"
+#include "moss/base/time.hh"
 #include "moss/engine/archives.hh"
 #include "moss/engine/image_change.hh"
 #include "moss/sys/file.hh"
@@ -17,15 +17,6 @@
 namespace moss::engine {
 
 namespace {
-
-std::string now_rfc3339() {
-  const time_t now = ::time(nullptr);
-  tm utc;
-  ::gmtime_r(&now, &utc);
-  char text[32];
-  ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
 
 // The media type for what the file's first bytes say; nothing for compressions that layers may not have.
 Result<std::optional<std::string_view>> detect_type(int fd) {
@@ -87,7 +78,7 @@ Result<Image> import_layer(Ingest& ingest, int input, oci::ImageConfig config, c
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
                             const ImportOptions& options) {
   oci::ImageConfig config;
-  config.created = now_rfc3339();
+  config.created = now_rfc3339(0);
   config.platform = options.load.platform.value_or(host_platform());
   for (const std::string& change : options.changes) TRY(apply_change(config.config, change));
   std::string comment = options.message;

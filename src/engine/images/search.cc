@@ -2,7 +2,6 @@
 // Spec: distribution-spec "Listing Tags"; Docker's "/v2/_catalog" and, older, "/v1/search".
 #include "moss/engine/search.hh"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "auth.hh"

@@ -3,12 +3,11 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "toml_headers.hh"
 
 namespace moss::engine {
@@ -16,11 +15,6 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxConfBytes = 1u << 20;
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // "$HOME", "${USER}", "$UID"; the last one is known also where the environment has none.
 std::string expand(std::string_view text) {
@@ -38,7 +32,7 @@ std::string expand(std::string_view text) {
     if (name == "UID") {
       out += cat(::geteuid());
     } else {
-      out += variable(name.c_str());
+      out += sys::variable(name.c_str());
     }
     text.remove_prefix(std::min(text.size(), end + (braced ? 1 : 0)));
   }
@@ -63,9 +57,9 @@ struct StorageConf {
 
 // The user's own file, or what the environment names in place of any.
 std::string user_conf() {
-  if (std::string named = variable("CONTAINERS_STORAGE_CONF"); !named.empty()) return named;
-  std::string config = variable("XDG_CONFIG_HOME");
-  if (config.empty() && !variable("HOME").empty()) config = variable("HOME") + "/.config";
+  if (std::string named = sys::variable("CONTAINERS_STORAGE_CONF"); !named.empty()) return named;
+  std::string config = sys::variable("XDG_CONFIG_HOME");
+  if (config.empty() && !sys::variable("HOME").empty()) config = sys::variable("HOME") + "/.config";
   std::string path = config + "/containers/storage.conf";
   return !config.empty() && sys::exists(path) ? path : "";
 }
@@ -91,13 +85,13 @@ Result<StorageConf> read_conf(std::string path) {
 }
 
 std::string driver_of(const StorageConf& conf) {
-  if (std::string named = variable("STORAGE_DRIVER"); !named.empty()) return named;
+  if (std::string named = sys::variable("STORAGE_DRIVER"); !named.empty()) return named;
   return conf.table["storage"]["driver"].value_exact<std::string>().value_or("");
 }
 
 Result<std::string> users_root() {
-  if (const std::string data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/containers/storage";
-  if (const std::string home = variable("HOME"); home.starts_with('/'))
+  if (const std::string data = sys::variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/containers/storage";
+  if (const std::string home = sys::variable("HOME"); home.starts_with('/'))
     return home + "/.local/share/containers/storage";
   return Error(0, "neither HOME nor XDG_DATA_HOME says where Podman keeps its images");
 }
@@ -107,7 +101,7 @@ Result<std::string> users_root() {
 Result<PodmanPlace> podman_place() {
   const bool is_root = ::geteuid() == 0;
   // Root has no file of its own.
-  const std::string named = variable("CONTAINERS_STORAGE_CONF");
+  const std::string named = sys::variable("CONTAINERS_STORAGE_CONF");
   const StorageConf own = TRY(read_conf(is_root ? named : user_conf()));
   if (is_root) {
     const StorageConf conf = own.path.empty() ? TRY(read_conf(system_conf())) : own;

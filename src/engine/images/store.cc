@@ -99,15 +99,6 @@ const oci::Descriptor* find_entry(const oci::Index& index, const ImageName& name
   });
 }
 
-Result<std::string> default_store_path() {
-  const char* data = std::getenv("XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') return cat(data, "/moss");
-  if (::geteuid() == 0) return std::string("/var/lib/moss");
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home == '/') return cat(home, "/.local/share/moss");
-  return Error(0, "neither HOME nor XDG_DATA_HOME says where to keep images; set one");
-}
-
 Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
   if (std::optional<Image> own = TRY(find_own(word))) return own;
   for (const std::string& path : TRY(additional_stores())) {

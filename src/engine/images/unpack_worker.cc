@@ -21,6 +21,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "moss/sys/socket.hh"
 
 namespace moss::engine {
@@ -190,10 +191,7 @@ Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& 
 }
 
 Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializer_list<int> descriptors) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(ends[0]);
-  const Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   const std::string message = cat(request, text);
   switch (descriptors.size()) {
     case 0:
@@ -206,7 +204,7 @@ Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializ
       TRY(send_request(socket_.get(), message, {writing.get(), descriptors.begin()[0], descriptors.begin()[1]}));
       break;
   }
-  return reading;
+  return std::move(reading);
 }
 
 namespace {

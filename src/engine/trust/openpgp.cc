@@ -1,14 +1,13 @@
 // OpenPGP signatures by gpgv. See the header. Its status lines are described in GnuPG's doc/DETAILS.
 #include "openpgp.hh"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "moss/base/base64.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
@@ -116,10 +115,7 @@ Result<std::string> verify_openpgp(std::string_view message, std::string_view ke
   const std::string payload = folder.path() + "/payload";
   TRY(sys::create_file(keyring, keys, 0600));
   TRY(sys::create_file(signed_file, message, 0600));
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   sys::Child child = TRY(sys::spawn(
       {*gpgv, "--homedir", folder.path(), "--keyring", keyring, "--status-fd", "1", "--output", payload, signed_file},
       {.stdout_fd = writing.get(), .environment = {"LC_ALL=C", "PATH=/usr/bin:/bin"}}));

@@ -1,10 +1,10 @@
 // policy.json from text to requirements. See containers-policy.json(5).
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "moss/base/base64.hh"
 #include "moss/engine/trust.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "strict_json.hh"
 
 namespace moss::engine {
@@ -148,8 +148,8 @@ Result<TrustPolicy> TrustPolicy::read(const std::string& named) {
     return parse(text, named);
   }
   std::vector<std::string> files{"/etc/containers/policy.json"};
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    files.insert(files.begin(), std::string(home) + "/.config/containers/policy.json");
+  if (const std::string home = sys::variable("HOME"); !home.empty()) {
+    files.insert(files.begin(), home + "/.config/containers/policy.json");
   }
   for (const std::string& file : files) {
     const std::optional<std::string> text = TRY(sys::read_file_if_exists(file, kMaxPolicyBytes));

@@ -1,7 +1,6 @@
 // The uncompressed bytes of a layer, in order, hashed on the way.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
