@@ -1,6 +1,7 @@
 // OpenPGP signatures by gpgv. See the header. Its status lines are described in GnuPG's doc/DETAILS.
 #include "openpgp.hh"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
