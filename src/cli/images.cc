@@ -28,11 +28,11 @@ Result<int> load_images(const std::string& source, bool quiet, const std::string
                         const std::string& signature_policy) {
   const Paths paths = TRY(engine::find_paths());
   ImageStore store(paths.data);
-  ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
+  ProgressDisplay display(ProgressDisplay::style(quiet));
   engine::LoadOptions options{.map = TRY(usual_map())};
   if (!platform.empty()) options.platform = TRY(engine::parse_platform(platform).context("--platform"));
   options.signature_policy = signature_policy;
-  options.progress = [&](const engine::Progress& progress) { display.show(progress); };
+  options.progress = display.callback();
   for (const Image& image : TRY(engine::load(store, source, options))) {
     for (const std::string& name : image.names) print(cat("Loaded image: ", name, "\n"));
     if (image.names.empty()) print(cat("Loaded image: sha256:", image.id, "\n"));

@@ -10,12 +10,12 @@
 #include "moss/sys/file.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
+#include "src/cli/registry_options.hh"
 #include "src/cli/run_commands.hh"
 
 namespace moss::cli {
 
 using engine::Credentials;
-using engine::LoginOptions;
 
 namespace {
 
@@ -74,7 +74,7 @@ struct LoginArguments {
   bool verbose = false;
   std::string secret;
   std::string compat_file;
-  LoginOptions login;
+  engine::RegistryAccess access;
 };
 
 Result<Credentials> ask_for_credentials(const LoginArguments& arguments, const std::optional<Credentials>& known) {
@@ -109,7 +109,7 @@ Result<int> run_login(const LoginArguments& arguments) {
     return Error(0, "--password-stdin needs --username: the standard input holds only the password");
   }
   const std::string key = TRY(engine::login_key(arguments.registry));
-  const std::optional<Credentials> known = TRY(engine::find_login(key, arguments.login.auth_file));
+  const std::optional<Credentials> known = TRY(engine::find_login(key, arguments.access.auth_file));
   if (arguments.get_login) {
     if (!known) return Error(0, "not logged in to ", key, "; moss login ", key);
     print(printable(known->user) + "\n");
@@ -118,15 +118,15 @@ Result<int> run_login(const LoginArguments& arguments) {
   const bool nothing_given = arguments.user.empty() && !arguments.password && !arguments.password_stdin;
   if (known && nothing_given) {
     print(cat("Authenticating with existing credentials for ", key, "\n"));
-    if (engine::check_login(key, *known, arguments.login).ok()) {
+    if (engine::check_login(key, *known, arguments.access).ok()) {
       print(cat("Existing credentials are valid. Already logged in to ", key, "\n"));
       return 0;
     }
     print("Existing credentials are invalid, please enter valid username and password\n");
   }
   const Credentials credentials = TRY(ask_for_credentials(arguments, known));
-  TRY(engine::check_login(key, credentials, arguments.login).context("log in to ", key));
-  const std::string where = TRY(engine::store_login(key, credentials, arguments.login));
+  TRY(engine::check_login(key, credentials, arguments.access).context("log in to ", key));
+  const std::string where = TRY(engine::store_login(key, credentials, arguments.access.auth_file));
   if (arguments.verbose) print(cat("Used: ", where, "\n"));
   print("Login Succeeded!\n");
   return 0;
@@ -143,12 +143,9 @@ void define_login(CLI::App& app) {
   add_flag(app, "--password-stdin", arguments->password_stdin, "read the password from the standard input");
   add_flag(app, "--get-login", arguments->get_login, "print the name that is logged in, and do nothing else");
   add_flag(app, "-v,--verbose", arguments->verbose, "tell where the login was stored");
-  add_option(app, "--authfile", arguments->login.auth_file,
+  add_option(app, "--authfile", arguments->access.auth_file,
              "store it there and not in $REGISTRY_AUTH_FILE or $XDG_RUNTIME_DIR/containers/auth.json");
-  add_option(app, "--tls-verify", arguments->login.tls_verify,
-             "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--cert-dir", arguments->login.cert_dir,
-             "a folder of certificates (*.crt, *.cert, *.key) in place of certs.d");
+  add_tls_options(app, arguments->access);
   add_option(app, "--secret", arguments->secret, "not supported");
   add_option(app, "--compat-auth-file", arguments->compat_file, "not supported");
   app.callback([arguments] { finish_with([&] { return run_login(*arguments); }); });
@@ -159,13 +156,13 @@ void define_logout(CLI::App& app) {
     std::string registry;
     bool all = false;
     std::string compat_file;
-    LoginOptions login;
+    std::string auth_file;
   };
   auto arguments = std::make_shared<Arguments>();
   app.add_option("REGISTRY", arguments->registry,
                  "as it was logged in to; else the first that registries.conf searches");
   add_flag(app, "-a,--all", arguments->all, "forget all logins");
-  add_option(app, "--authfile", arguments->login.auth_file, "the file they are in");
+  add_option(app, "--authfile", arguments->auth_file, "the file they are in");
   add_option(app, "--compat-auth-file", arguments->compat_file, "not supported");
   app.callback([arguments] {
     finish_with([&]() -> Result<int> {
@@ -174,12 +171,12 @@ void define_logout(CLI::App& app) {
       }
       if (arguments->all) {
         if (!arguments->registry.empty()) return Error(0, "--all and a registry's name exclude each other");
-        TRY(engine::forget_all_logins(arguments->login));
+        TRY(engine::forget_all_logins(arguments->auth_file));
         print("Removed login credentials for all registries\n");
         return 0;
       }
       const std::string key = TRY(engine::login_key(arguments->registry));
-      TRY(engine::forget_login(key, arguments->login));
+      TRY(engine::forget_login(key, arguments->auth_file));
       print(cat("Removed login credentials for ", key, "\n"));
       return 0;
     });

@@ -11,6 +11,7 @@
 #include "src/cli/options.hh"
 #include "src/cli/progress.hh"
 #include "src/cli/push_options.hh"
+#include "src/cli/registry_options.hh"
 #include "src/cli/run_commands.hh"
 
 namespace moss::cli {
@@ -20,29 +21,8 @@ using engine::Paths;
 
 namespace {
 
-// How to reach the registry of an image that is not in the store.
-struct RegistryWords {
-  std::string auth_file;
-  std::string credentials;
-  std::string cert_dir;
-  std::optional<bool> tls_verify;
-};
-
-void add_registry_options(CLI::App& app, RegistryWords& words) {
-  add_option(app, "--authfile", words.auth_file, "credentials of registries, as moss login writes them");
-  add_option(app, "--creds", words.credentials, "USER:PASSWORD");
-  add_option(app, "--cert-dir", words.cert_dir, "the registry's certificates: *.crt, and for a login *.cert and *.key");
-  add_option(app, "--tls-verify", words.tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
-}
-
-Result<engine::PullOptions> pull_options(const RegistryWords& words, ProgressDisplay& display) {
-  engine::PullOptions pull{.map = TRY(usual_map())};
-  pull.tls_verify = words.tls_verify;
-  pull.auth_file = words.auth_file;
-  pull.credentials = words.credentials;
-  pull.cert_dir = words.cert_dir;
-  pull.progress = [&display](const engine::Progress& progress) { display.show(progress); };
-  return pull;
+Result<engine::PullOptions> pull_options(const engine::RegistryAccess& access, ProgressDisplay& display) {
+  return engine::PullOptions{.map = TRY(usual_map()), .access = access, .progress = display.callback()};
 }
 
 // What an entry is made to say.
@@ -130,10 +110,6 @@ constexpr size_t kAny = 10'000;
 
 void print_digest(const std::string& digest) { print(cat(digest.substr(digest.find(':') + 1), "\n")); }
 
-ProgressDisplay::Style style(bool quiet) {
-  return quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic;
-}
-
 Result<std::string> remove_list(ImageStore& store, const std::string& name) {
   engine::RemoveOptions how{.map = TRY(usual_map())};
   const Paths paths = TRY(engine::find_paths());
@@ -150,7 +126,7 @@ Result<std::string> remove_list(ImageStore& store, const std::string& name) {
 void define_manifest_create(CLI::App& app) {
   struct Options {
     std::vector<std::string> words;
-    RegistryWords registry;
+    engine::RegistryAccess registry;
     std::vector<std::string> annotations;
     bool all = false;
     bool amend = false;
@@ -164,7 +140,7 @@ void define_manifest_create(CLI::App& app) {
   add_registry_options(app, options->registry);
   app.callback([options, &app] {
     on_words(app, options->words, 1, kAny, "which list?", [&](ImageStore& store) -> Result<int> {
-      ProgressDisplay display(style(false));
+      ProgressDisplay display(ProgressDisplay::style(false));
       engine::ListCreateOptions how{.amend = options->amend,
                                     .annotations = TRY(parse_annotations(options->annotations))};
       how.add.all = options->all;
@@ -179,7 +155,7 @@ void define_manifest_create(CLI::App& app) {
 void define_manifest_add(CLI::App& app) {
   struct Options {
     std::vector<std::string> words;
-    RegistryWords registry;
+    engine::RegistryAccess registry;
     EntryWords entry;
     bool all = false;
     bool quiet = false;
@@ -193,7 +169,7 @@ void define_manifest_add(CLI::App& app) {
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   app.callback([options, &app] {
     on_words(app, options->words, 2, kAny, "which list, and which image?", [&](ImageStore& store) -> Result<int> {
-      ProgressDisplay display(style(options->quiet));
+      ProgressDisplay display(ProgressDisplay::style(options->quiet));
       const engine::ListAddOptions how{.all = options->all,
                                        .change = TRY(entry_change(options->entry)),
                                        .pull = TRY(pull_options(options->registry, display))};
@@ -253,14 +229,14 @@ void define_manifest_exists(CLI::App& app) {
 void define_manifest_inspect(CLI::App& app) {
   struct Options {
     std::vector<std::string> words;
-    RegistryWords registry;
+    engine::RegistryAccess registry;
   };
   auto options = std::make_shared<Options>();
   app.add_option("LIST", options->words, "the name of a list or an image: of the store, else of a registry");
   add_registry_options(app, options->registry);
   app.callback([options, &app] {
     on_words(app, options->words, 1, 1, "which list?", [&](ImageStore& store) -> Result<int> {
-      ProgressDisplay display(style(true));
+      ProgressDisplay display(ProgressDisplay::style(true));
       const engine::PullOptions pull = TRY(pull_options(options->registry, display));
       const std::string text = TRY(engine::read_manifest(store, options->words[0], pull));
       // Read once more for its looks alone; who wants the bytes has skopeo inspect --raw.
@@ -290,10 +266,10 @@ void define_manifest_push(CLI::App& app) {
       const std::string& name = options->words[0];
       if (!TRY(engine::list_exists(store, name))) return Error(0, printable(name), ": no list of that name");
       {
-        ProgressDisplay display(style(options->push.quiet));
+        ProgressDisplay display(ProgressDisplay::style(options->push.quiet));
         engine::PushOptions how = TRY(push_options(options->push));
         how.all = options->all;
-        how.progress = [&](const engine::Progress& progress) { display.show(progress); };
+        how.progress = display.callback();
         const std::string destination = options->words.size() > 1 ? options->words[1] : "";
         const std::string digest = TRY(engine::push(store, name, destination, how));
         TRY(write_digest(options->push, digest));

@@ -19,7 +19,14 @@ class ProgressDisplay {
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;
   ~ProgressDisplay();
 
+  /// What a verb with --quiet wants.
+  static Style style(bool quiet) { return quiet ? Style::silent : Style::automatic; }
+
   void show(const engine::Progress& progress);
+  /// show(), for as long as this lives.
+  engine::ProgressCallback callback() {
+    return [this](const engine::Progress& progress) { show(progress); };
+  }
   /// The last state is drawn and stays; what comes next begins below.
   void finish();
 

@@ -9,6 +9,7 @@
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
 #include "src/cli/progress.hh"
+#include "src/cli/registry_options.hh"
 #include "src/cli/run_commands.hh"
 
 namespace moss::cli {
@@ -25,7 +26,7 @@ struct PullArguments {
   std::string variant;
   std::string policy = "always";
   std::string format;
-  std::string retry_delay;
+  RetryWords retry;
   std::vector<std::string> decryption_keys;
   bool no_content_trust = false;
   engine::PullOptions pull;
@@ -50,18 +51,17 @@ Result<Ok> read_arguments(PullArguments& a) {
   }
   if (!a.platform.empty()) a.pull.platform = TRY(engine::parse_platform(a.platform).context("--platform"));
   a.pull.policy = TRY(engine::parse_pull_policy(a.policy).context("--policy"));
-  if (!a.retry_delay.empty()) a.pull.retry_delay_ms = TRY(parse_delay_ms(a.retry_delay));
-  if (a.pull.retries < 0) return Error(0, "--retry: expected a number from 0");
+  TRY(read_retries(a.retry, a.pull.retries, a.pull.retry_delay_ms));
   if (!a.format.empty() && a.format != "json") return Error(0, "--format ", printable(a.format), ": expected json");
   return Ok{};
 }
 
 Result<Ok> pull_one(engine::ImageStore& store, const std::string& name, PullArguments& a) {
-  using Style = ProgressDisplay::Style;
-  ProgressDisplay display(a.quiet ? Style::silent : a.format == "json" ? Style::json : Style::automatic);
-  a.pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
+  const bool lines = a.format == "json" && !a.quiet;
+  ProgressDisplay display(lines ? ProgressDisplay::Style::json : ProgressDisplay::style(a.quiet));
+  a.pull.progress = display.callback();
   std::vector<std::string> names{name};
-  if (a.all_tags) names = TRY(engine::list_tagged_names(name, a.pull));
+  if (a.all_tags) names = TRY(engine::list_tagged_names(name, a.pull.access));
   for (const std::string& one : names) {
     const engine::Image image = TRY(engine::pull(store, one, a.pull));
     if (a.format == "json") {
@@ -115,15 +115,8 @@ void define_pull(CLI::App& app) {
   add_option(app, "--arch", a->arch, "the same by architecture");
   add_option(app, "--os", a->os, "the same by operating system");
   add_option(app, "--variant", a->variant, "the same by the architecture's variant, such as v7");
-  add_option(app, "--tls-verify", a->pull.tls_verify,
-             "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--cert-dir", a->pull.cert_dir,
-             "a folder of certificates (*.crt, *.cert, *.key) in place of certs.d");
-  add_option(app, "--authfile", a->pull.auth_file, "credentials of registries, as moss login writes them");
-  add_option(app, "--creds", a->pull.credentials, "USER:PASSWORD");
-  add_option(app, "--retry", a->pull.retries, "how often a failed download is tried again (3)");
-  add_option(app, "--retry-delay", a->retry_delay,
-             "how long to wait before that (300ms), each time three times as long");
+  add_registry_options(app, a->pull.access);
+  add_retry_options(app, a->retry);
   add_option(app, "--format", a->format, "json: what happens as lines of JSON, on the standard output");
   add_option(app, "--signature-policy", a->pull.signature_policy,
              "a policy.json in place of the user's or the system's");

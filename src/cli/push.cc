@@ -53,10 +53,7 @@ Result<Ok> no_extra_words(const CLI::App& app) {
 }
 
 void add_push_options(CLI::App& app, PushWords& words) {
-  add_option(app, "--authfile", words.auth_file, "credentials of registries, as moss login writes them");
-  add_option(app, "--creds", words.credentials, "USER:PASSWORD");
-  add_option(app, "--tls-verify", words.tls_verify, "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--cert-dir", words.cert_dir, "the registry's certificates: *.crt, and for a login *.cert and *.key");
+  add_registry_options(app, words.access);
   add_option(app, "-f,--format", words.format,
              "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
   add_option(app, "--compression-format", words.compression, "of its layers: gzip or zstd; as they are (default)");
@@ -64,21 +61,14 @@ void add_push_options(CLI::App& app, PushWords& words) {
   add_option(app, "--force-compression", words.force,
              "false: with --compression-format leave layers alone that are compressed otherwise; true: compress again");
   add_option(app, "--digestfile", words.digest_file, "write the digest of what was sent to this file");
-  add_option(app, "--retry", words.retries, "how often what failed is tried again (3)");
-  add_option(app, "--retry-delay", words.retry_delay, "how long to wait before: 5s, 1m (0.3s, then longer)");
+  add_retry_options(app, words.retry);
   add_flag(app, "--remove-signatures", words.remove_signatures, "send none; moss keeps none, so it never does");
   add_flag(app, "-q,--quiet", words.quiet, "show no progress");
 }
 
 Result<engine::PushOptions> push_options(const PushWords& words) {
-  engine::PushOptions options;
-  options.auth_file = words.auth_file;
-  options.credentials = words.credentials;
-  options.tls_verify = words.tls_verify;
-  options.cert_dir = words.cert_dir;
-  options.retries = words.retries;
-  if (!words.retry_delay.empty()) options.retry_delay_ms = TRY(parse_delay_ms(words.retry_delay));
-  if (words.retries < 0) return Error(0, "--retry ", words.retries, ": expected 0 or more");
+  engine::PushOptions options{.access = words.access};
+  TRY(read_retries(words.retry, options.retries, options.retry_delay_ms));
   engine::OutgoingForm& form = options.form;
   if (!words.format.empty()) form.format = TRY(engine::parse_manifest_format(words.format).context("--format"));
   if (!words.compression.empty()) {
@@ -123,10 +113,10 @@ void define_push(CLI::App& app) {
         return Error(0, "one word too many: ", options->words[2], "; see: moss push --help");
       const Paths paths = TRY(engine::find_paths());
       const ImageStore store(paths.data);
-      ProgressDisplay display(options->push.quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
+      ProgressDisplay display(ProgressDisplay::style(options->push.quiet));
       engine::PushOptions how = TRY(push_options(options->push));
       how.all = options->all;
-      how.progress = [&](const engine::Progress& progress) { display.show(progress); };
+      how.progress = display.callback();
       const std::string destination = options->words.size() > 1 ? options->words[1] : "";
       const std::string digest = TRY(engine::push(store, options->words[0], destination, how));
       TRY(write_digest(options->push, digest));
@@ -178,8 +168,8 @@ void define_save(CLI::App& app) {
       if (options->uncompressed) how.form.compression = engine::LayerCompression::none;
       const Paths paths = TRY(engine::find_paths());
       const ImageStore store(paths.data);
-      ProgressDisplay display(options->quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
-      how.progress = [&](const engine::Progress& progress) { display.show(progress); };
+      ProgressDisplay display(ProgressDisplay::style(options->quiet));
+      how.progress = display.callback();
       TRY(engine::save(store, options->names, options->output, how));
       return 0;
     });

@@ -9,22 +9,19 @@
 #include "moss/base/result.hh"
 #include "moss/engine/push.hh"
 #include "src/cli/cli11.hh"
+#include "src/cli/registry_options.hh"
 
 namespace moss::cli {
 
 /// As typed.
 struct PushWords {
-  std::string auth_file;
-  std::string credentials;
-  std::string cert_dir;
-  std::optional<bool> tls_verify;
+  engine::RegistryAccess access;
   std::string format;
   std::string compression;
   std::optional<int> level;
   std::optional<bool> force;
   std::string digest_file;
-  int retries = 3;
-  std::string retry_delay;
+  RetryWords retry;
   bool remove_signatures = false;
   bool quiet = false;
 };

@@ -26,11 +26,11 @@ engine::RunServices run_services(bool quiet) {
         const engine::Paths paths = TRY(engine::find_paths());
         const sys::Host host = TRY(sys::probe_host());
         engine::ImageStore store(paths.data);
-        ProgressDisplay display(quiet ? ProgressDisplay::Style::silent : ProgressDisplay::Style::automatic);
+        ProgressDisplay display(ProgressDisplay::style(quiet));
         engine::PullOptions pull{.map = TRY(engine::default_id_map(host)).map};
         if (!options.platform.empty())
           pull.platform = TRY(engine::parse_platform(options.platform).context("--platform"));
-        pull.progress = [&](const engine::Progress& progress) { display.show(progress); };
+        pull.progress = display.callback();
         TRY(engine::pull(store, image, pull));
         return Ok{};
       },

@@ -6,6 +6,7 @@
 #include "moss/cli/report.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
+#include "src/cli/registry_options.hh"
 #include "src/cli/run_commands.hh"
 
 namespace moss::cli {
@@ -141,12 +142,7 @@ void define_search(CLI::App& app) {
   add_flag(app, "--compatible", a->compatible, "with stars, official and automated, as Docker prints it");
   add_option(app, "--format", a->format,
              "json, or a Go template of .Index .Name .Description .Stars .Official .Automated (.Name .Tag of tags)");
-  add_option(app, "--tls-verify", a->access.tls_verify,
-             "false also takes plain HTTP and certificates nobody vouches for");
-  add_option(app, "--cert-dir", a->access.cert_dir,
-             "a folder of certificates (*.crt, *.cert, *.key) in place of certs.d");
-  add_option(app, "--authfile", a->access.auth_file, "credentials of registries, as moss login writes them");
-  add_option(app, "--creds", a->access.credentials, "USER:PASSWORD");
+  add_registry_options(app, a->access);
   app.callback([a] { finish_with([&] { return run_search(*a); }); });
 }
 

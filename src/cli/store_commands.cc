@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "moss/base/sizes.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/check.hh"
 #include "moss/engine/housekeeping.hh"
@@ -60,14 +61,15 @@ std::vector<DfRow> df_rows(const engine::DiskUsage& usage) {
   for (const engine::ContainerUsage& one : usage.containers) {
     const bool runs = one.container.state.status == engine::Status::running;
     containers.active += runs ? 1 : 0;
-    containers.bytes += one.size;
-    if (!runs) containers.reclaimable += one.size;
+    containers.bytes = add_sizes(containers.bytes, one.size);
+    if (!runs) containers.reclaimable = add_sizes(containers.reclaimable, one.size);
   }
   return {images, containers, {"Local Volumes", 0, 0, 0, 0}};
 }
 
 std::string reclaimable_text(const DfRow& row) {
-  const int64_t percent = row.bytes > 0 ? (row.reclaimable * 100 + row.bytes / 2) / row.bytes : 0;
+  const double part = row.bytes > 0 ? static_cast<double>(row.reclaimable) / static_cast<double>(row.bytes) : 0;
+  const auto percent = static_cast<int>(part * 100 + 0.5);
   return cat(tight_size(row.reclaimable), " (", percent, "%)");
 }
 

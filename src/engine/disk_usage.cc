@@ -8,6 +8,7 @@
 #include <set>
 
 #include "moss/base/fd.hh"
+#include "moss/base/sizes.hh"
 #include "moss/engine/housekeeping.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -28,7 +29,7 @@ int64_t bytes_in(int folder) {
   while (const FTSENT* entry = ::fts_read(tree)) {
     if (entry->fts_info != FTS_F) continue;
     if (entry->fts_statp->st_nlink > 1 && !seen.insert(entry->fts_statp->st_ino).second) continue;
-    bytes += entry->fts_statp->st_size;
+    bytes = add_sizes(bytes, entry->fts_statp->st_size);
   }
   ::fts_close(tree);
   return bytes;
@@ -83,7 +84,7 @@ Result<DiskUsage> disk_usage(const Paths& paths, const IdMap& map) {
     for (const ImageLayer& layer : one.image.layers) {
       if (!own.insert(layer.diff_id).second) continue;
       Layer& known = layers[layer.diff_id];
-      if (known.images++ == 0) known.bytes = store.size(one.image, layer) + layer.blob.size;
+      if (known.images++ == 0) known.bytes = add_sizes(store.size(one.image, layer), layer.blob.size);
       known.used = known.used || one.containers > 0;
     }
     usage.images.push_back(std::move(one));
@@ -93,13 +94,14 @@ Result<DiskUsage> disk_usage(const Paths& paths, const IdMap& map) {
     for (const ImageLayer& layer : one.image.layers) {
       if (!own.insert(layer.diff_id).second) continue;
       const Layer& known = layers[layer.diff_id];
-      one.size += known.bytes;
-      (known.images > 1 ? one.shared : one.unique) += known.bytes;
+      one.size = add_sizes(one.size, known.bytes);
+      int64_t& part = known.images > 1 ? one.shared : one.unique;
+      part = add_sizes(part, known.bytes);
     }
   }
   for (const auto& [diff_id, layer] : layers) {
-    usage.image_bytes += layer.bytes;
-    if (!layer.used) usage.reclaimable_image_bytes += layer.bytes;
+    usage.image_bytes = add_sizes(usage.image_bytes, layer.bytes);
+    if (!layer.used) usage.reclaimable_image_bytes = add_sizes(usage.reclaimable_image_bytes, layer.bytes);
   }
   const std::map<std::string, int64_t> sizes = TRY(writable_bytes(paths, containers, map));
   for (const Container& container : containers) {

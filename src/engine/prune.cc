@@ -1,6 +1,7 @@
 // Removing what nobody uses.
 #include <algorithm>
 
+#include "moss/base/sizes.hh"
 #include "moss/engine/housekeeping.hh"
 
 namespace moss::engine {
@@ -88,7 +89,7 @@ Result<Pruned> prune_containers(const Paths& paths, const PruneFilter& filter, c
       continue;
     }
     pruned.ids.push_back(container.record.id);
-    pruned.bytes += usage.size;
+    pruned.bytes = add_sizes(pruned.bytes, usage.size);
   }
   return pruned;
 }

@@ -2,6 +2,7 @@
 #include "moss/sys/child.hh"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -87,6 +88,8 @@ int spawned(void* raw) {
   for (int i = 0; i < 3; ++i) {
     if (::dup2(wanted[i], i) < 0) ::_exit(127);
   }
+  // libcurl opens its sockets without O_CLOEXEC, and our own caller may have left us anything. Linux 5.11 has the flag.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   for (size_t i = 0; i < arguments.inherit_count; ++i) ::fcntl(arguments.inherit[i], F_SETFD, 0);
   if (arguments.working_dir != nullptr && ::chdir(arguments.working_dir) != 0) ::_exit(127);
   ::execve(arguments.program, const_cast<char* const*>(arguments.argv),

@@ -194,7 +194,7 @@ class TreeRemover {
 
   // Removes what can be removed at once; the rest goes on the list, moved up where it does not lie at the top already.
   Result<Ok> empty_into_worklist(int folder, const std::string& name) {
-    DIR* entries = ::fdopendir(::dup(folder));
+    DIR* entries = ::fdopendir(::fcntl(folder, F_DUPFD_CLOEXEC, 3));
     if (entries == nullptr) return sys_error("list ", name);
     Result<Ok> result = Ok{};
     while (const dirent* entry = ::readdir(entries)) {

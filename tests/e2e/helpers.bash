@@ -209,15 +209,21 @@ wait_for() {
   done
 }
 
-# The words run in a container with the image alpine and --network none: in_alpine OPTION... -- COMMAND...
-in_alpine() {
-  local options=()
+# OPTION... -- WORD... as the arrays `options` and `words`.
+split_at_dashes() {
+  options=()
   while [[ $1 != -- ]]; do
     options+=("$1")
     shift
   done
-  shift
-  moss run --rm --network none "${options[@]}" alpine "$@"
+  words=("${@:2}")
+}
+
+# The words run in a container with the image alpine and --network none: in_alpine OPTION... -- COMMAND...
+in_alpine() {
+  local options words
+  split_at_dashes "$@"
+  moss run --rm --network none "${options[@]}" alpine "${words[@]}"
 }
 
 # moss refuses: exit 125 and one line that has $1, nothing else: refuses TEXT ARG... (arguments of moss)

@@ -1,7 +1,7 @@
 # Logging in to registries, and what logins are for.
 
 load helpers
-load registry_helpers
+load registry
 
 teardown() {
   stop_servers
@@ -29,7 +29,6 @@ HELPER
 }
 
 @test "a login is checked, stored and used by pull" {
-  need_registry
   start_registry auth
   fill_registry --dest-creds bob:secret -- "$registry/app:1"
   run moss pull -q "$registry/app:1"
@@ -58,7 +57,6 @@ HELPER
 }
 
 @test "a wrong password is refused and stored nowhere" {
-  need_registry
   start_registry auth
   run moss login -u bob -p wrong "$registry"
   assert_status 125
@@ -80,7 +78,6 @@ HELPER
 }
 
 @test "an auth.json keeps its other entries and unknown members, and is private" {
-  need_registry
   start_registry auth
   umask 022
   printf '{"auths":{"quay.io":{"auth":"YTpi","email":"x"}},"mine":{"deep":[1]}}' >auth.json
@@ -102,7 +99,6 @@ HELPER
 }
 
 @test "a file that is a link stays one; one that is not JSON is not touched" {
-  need_registry
   start_registry auth
   mkdir real
   ln -s real/auth.json link.json
@@ -116,7 +112,6 @@ HELPER
 }
 
 @test "logins at the same time lose none" {
-  need_registry
   start_registry auth
   local i pids=()
   for i in 1 2 3 4 5 6 7 8; do
@@ -128,7 +123,6 @@ HELPER
 }
 
 @test "a repository's own login comes before its registry's" {
-  need_registry
   start_registry auth
   fill_registry --dest-creds bob:secret -- "$registry/org/app:1"
   printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$(printf eve:wrong | base64)" >auth.json
@@ -175,7 +169,6 @@ HELPER
 }
 
 @test "Docker's logins are read and left to Docker" {
-  need_registry
   start_registry auth
   fill_registry --dest-creds bob:secret -- "$registry/app:1"
   mkdir "$HOME/.docker"

@@ -4,7 +4,7 @@ load helpers
 load registry
 
 teardown() {
-  stop_registries
+  stop_servers
   e2e_teardown
 }
 

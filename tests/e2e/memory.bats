@@ -2,29 +2,19 @@
 # speed: slow
 
 load helpers
+load registry
 
 readonly limit_kib=65536
 
 teardown() {
-  [[ -z ${registry_pid-} ]] || kill "$registry_pid"
+  stop_servers
   e2e_teardown
 }
 
-# Debian's registry on a free port of loopback, with what is in layout `layout` as app:1.
-start_registry() {
-  command -v docker-registry >/dev/null || skip "docker-registry is not installed"
-  command -v skopeo >/dev/null || skip "skopeo is not installed"
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  cat >registry.yml <<YAML
-version: 0.1
-log: {level: error}
-storage: {filesystem: {rootdirectory: $PWD/registry}}
-http: {addr: "127.0.0.1:$port"}
-YAML
-  docker-registry serve registry.yml >registry.log 2>&1 3>&- &
-  registry_pid=$!
-  wait_for 30 eval ": 2>/dev/null </dev/tcp/127.0.0.1/$port"
-  skopeo --insecure-policy copy -q --dest-tls-verify=false oci:layout:test "docker://127.0.0.1:$port/app:1"
+# A registry with what is in layout `layout` as app:1.
+serve_layout() {
+  start_registry
+  sk copy -q --dest-tls-verify=false oci:layout:test "docker://$registry/app:1"
 }
 
 # moss ARG... takes at most the limit.
@@ -63,9 +53,9 @@ make_compressed_layout() {
     python3 "$repo/tests/bench/make_layer.py" layer.tar 5000 100
   fi
   make_compressed_layout "gzip -1" gzip layer.tar
-  start_registry
+  serve_layout
   rm -rf part
-  stays_small pull -q "127.0.0.1:$port/app:1"
+  stays_small pull -q "$registry/app:1"
   stays_small pull -q oci:layout:test
   tar -C layout -cf archive.tar . && rm -rf layout
   stays_small load -q -i archive.tar
@@ -78,7 +68,7 @@ make_compressed_layout() {
     layers+=("$i.tar")
   done
   make_compressed_layout "zstd -q -3" zstd "${layers[@]}"
-  start_registry
-  stays_small pull -q "127.0.0.1:$port/app:1"
+  serve_layout
+  stays_small pull -q "$registry/app:1"
   stays_small pull -q oci:layout:test
 }

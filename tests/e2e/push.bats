@@ -4,7 +4,7 @@ load helpers
 load registry
 
 teardown() {
-  stop_registries
+  stop_servers
   end_podman
   e2e_teardown
 }
@@ -56,8 +56,8 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
   refuses "127.0.0.1:1" push --retry 0 alpine 127.0.0.1:1/x
   start_registry auth
   refuses "unauthorized; log in first" push alpine "$registry/x"
-  refuses "does not accept these credentials" push --creds tester:wrong alpine "$registry/x"
-  [[ ! -d registry/docker/registry/v2/repositories/x ]]
+  refuses "does not accept these credentials" push --creds bob:wrong alpine "$registry/x"
+  [[ ! -d registry-data/docker/registry/v2/repositories/x ]]
 }
 
 @test "a folder that is something else is not written to" {
@@ -132,12 +132,12 @@ manifest_digest() { moss inspect "$1" | jq -r '.[0].Digest'; }
 
 @test "TLS, a password, and files that hold one" {
   start_registry tls auth
-  refuses certificate push --retry 0 --creds tester:secret alpine "$registry/x"
-  moss push -q --cert-dir certs --creds tester:secret alpine "$registry/x"
-  printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$(printf tester:secret | base64)" >auth.json
+  refuses certificate push --retry 0 --creds bob:secret alpine "$registry/x"
+  moss push -q --cert-dir certs --creds bob:secret alpine "$registry/x"
+  printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$(printf bob:secret | base64)" >auth.json
   moss push -q --tls-verify=false --authfile auth.json alpine "$registry/y"
   REGISTRY_AUTH_FILE=$PWD/auth.json moss push -q --tls-verify=false alpine "$registry/z"
-  sk inspect --tls-verify=false --creds tester:secret "docker://$registry/z" >/dev/null
+  sk inspect --tls-verify=false --creds bob:secret "docker://$registry/z" >/dev/null
 }
 
 @test "pushing needs no name where the image has a registry's" {

@@ -89,7 +89,7 @@ refute_pushed() { ! grep "^PUT /v2/$1/.*/manifests/" requests; }
 
 @test "who we are is told to the registry alone, not to where it leads" {
   start_mock
-  run push_to basic -q --creds tester:secret
+  run push_to basic -q --creds bob:secret
   assert_success
   assert_pushed basic
   grep -q '^PUT /v2/basic/elsewhere/.* - ' requests || fail "$(cat requests)"

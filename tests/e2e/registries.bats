@@ -1,7 +1,7 @@
 # Pulling from real registries: TLS, proxies, mirrors, tags, policies, searching.
 
 load helpers
-load registry_helpers
+load registry
 
 teardown() {
   stop_servers
@@ -9,10 +9,8 @@ teardown() {
 }
 
 @test "TLS wants an authority it knows: certs.d, --cert-dir, or --tls-verify=false" {
-  need_registry
-  make_certificates
   start_registry tls
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   run moss pull -q "$registry/app:1"
   assert_status 125
   assert_has "certs.d/"
@@ -33,8 +31,6 @@ teardown() {
 }
 
 @test "a client's certificate is shown where certs.d has one" {
-  need_registry
-  make_certificates
   start_registry tls client
   mkdir own
   cp tls/ca.crt own/
@@ -52,35 +48,30 @@ teardown() {
 }
 
 @test "proxies are used, never see credentials, and are not asked for this machine" {
-  need_registry
-  make_certificates
   start_registry tls auth
   fill_registry --dest-creds bob:secret -- "$registry/app:1"
   local proxy
   proxy=$(free_port)
   serve python3 "$BATS_TEST_DIRNAME/connect_proxy.py" "$proxy" proxy.log "${registry#*:}"
   wait_for 20 listens "$proxy"
-  mkdir own
-  cp tls/ca.crt own/
-  HTTPS_PROXY=http://user:pw@127.0.0.1:$proxy run moss pull -q --cert-dir own --creds bob:secret registry.test/app:1
+  HTTPS_PROXY=http://user:pw@127.0.0.1:$proxy run moss pull -q --cert-dir certs --creds bob:secret registry.test/app:1
   assert_success
   grep -q '^CONNECT registry.test:443 ' proxy.log
   grep -qi '^Proxy-Authorization: Basic ' proxy.log
   run grep -ci '^Authorization:' proxy.log
   assert_output 0
   : >proxy.log
-  HTTPS_PROXY=http://127.0.0.1:$proxy run moss pull -q --cert-dir own --creds bob:secret "$registry/app:1"
+  HTTPS_PROXY=http://127.0.0.1:$proxy run moss pull -q --cert-dir certs --creds bob:secret "$registry/app:1"
   assert_success
   [[ ! -s proxy.log ]] || fail "this machine was reached through the proxy"
-  HTTPS_PROXY=http://127.0.0.1:$proxy NO_PROXY=registry.test run moss pull -q --cert-dir own registry.test/app:1
+  HTTPS_PROXY=http://127.0.0.1:$proxy NO_PROXY=registry.test run moss pull -q --cert-dir certs registry.test/app:1
   assert_status 125
   [[ ! -s proxy.log ]] || fail "NO_PROXY was not heard"
 }
 
 @test "HTTP_PROXY counts for plain HTTP" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   local proxy
   proxy=$(free_port)
   serve python3 "$BATS_TEST_DIRNAME/connect_proxy.py" "$proxy" proxy.log "${registry#*:}"
@@ -91,9 +82,8 @@ teardown() {
 }
 
 @test "an image that is here and unchanged costs one request" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   moss pull -q "$registry/app:1"
   : >registry.log
   run moss pull -q "$registry/app:1"
@@ -105,9 +95,8 @@ teardown() {
 }
 
 @test "--all-tags pulls every tag; several names are pulled whatever becomes of one" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1" "$registry/app:2" "$registry/other:1"
+  fill_registry -- "$registry/app:1" "$registry/app:2" "$registry/other:1"
   run moss pull -q --all-tags "$registry/app"
   assert_success
   run moss images
@@ -123,9 +112,8 @@ teardown() {
 }
 
 @test "--policy says when the registry is asked" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   refuses "the policy is never to ask a registry" pull --policy never "$registry/app:1"
   run moss pull -q --policy missing "$registry/app:1"
   assert_success
@@ -137,7 +125,7 @@ teardown() {
   rm -r tiny
   local tiny_text=newer first
   first=$(moss images -q --no-trunc "$registry/app:1")
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   moss pull -q --policy newer "$registry/app:1"
   [[ $(moss images -q --no-trunc "$registry/app:1") != "$first" ]] || fail "not pulled anew"
   stop_servers
@@ -149,9 +137,8 @@ teardown() {
 }
 
 @test "--format json is lines of JSON and nothing else" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   moss pull --format json "$registry/app:1" >out 2>err
   [[ ! -s err ]]
   run jq -r .status out
@@ -167,13 +154,12 @@ teardown() {
 }
 
 @test "mirrors are asked first, get no credentials of the registry's, and may be for digests alone" {
-  need_registry
   start_registry auth
   local main=$registry mirror
   fill_registry --dest-creds bob:secret -- "$main/org/app:1" "$main/org/only-there:1"
   start_registry
   mirror=$registry
-  fill_registry "$mirror/cache/app:1"
+  fill_registry -- "$mirror/cache/app:1"
   mkdir -p "$HOME/.config/containers/registries.conf.d"
   printf '[[registry]]\nprefix = "%s/org"\nlocation = "%s/org"\n[[registry.mirror]]\nlocation = "%s/cache"\n' \
     "$main" "$main" "$mirror" >"$HOME/.config/containers/registries.conf.d/mirror.conf"
@@ -194,7 +180,6 @@ teardown() {
 }
 
 @test "a mirror that wants a login is shown its own, not what is for the registry" {
-  need_registry
   start_registry auth
   local main=$registry mirror
   fill_registry --dest-creds bob:secret -- "$main/org/app:1"
@@ -220,9 +205,8 @@ teardown() {
 }
 
 @test "search lists what a registry has" {
-  need_registry
   start_registry
-  fill_registry "$registry/org/alpha:1" "$registry/org/alpha:2" "$registry/beta:1"
+  fill_registry -- "$registry/org/alpha:1" "$registry/org/alpha:2" "$registry/beta:1"
   run moss search "$registry/alp"
   assert_success
   assert_has "NAME"

@@ -1,55 +1,99 @@
 # shellcheck shell=bash
-# Debian's docker-registry, skopeo and Podman for tests: `load registry`, after helpers.
-#
-# start_registry [tls] [auth] starts one on a free port of 127.0.0.1 and sets $registry to "127.0.0.1:PORT". Its files
-# are in registry/, its log in registry.log, a certificate for it in certs/ca.crt. `auth` wants user "tester" and the password
-# "secret". A file that uses it ends its teardown with stop_registries.
+# Registries for the end-to-end tests: Debian's docker-registry on a free port of 127.0.0.1, plain, with TLS, with
+# passwords; an image to fill them with; and skopeo and Podman to look at them with. `load registry`, after helpers; a
+# file's teardown calls stop_servers.
 
+need_registry() {
+  local program
+  for program in docker-registry skopeo openssl perl python3; do
+    command -v "$program" >/dev/null || skip "$program is not installed"
+  done
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# Runs a server until the test ends.
+serve() {
+  "$@" 3>&- &
+  servers+=($!)
+}
+servers=()
+export registry=
+export tiny_text=tiny # what is in the image of fill_registry
+stop_servers() {
+  ((${#servers[@]} != 0)) || return 0 # a wait for nobody is one for everybody
+  kill "${servers[@]}" 2>/dev/null || true
+  wait "${servers[@]}" 2>/dev/null || true
+  servers=()
+}
+
+listens() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# A certificate for 127.0.0.1 and registry.test, its key, and the authority that signed it: tls/{ca,server,client}.crt.
+# The authority alone is in certs/, for --cert-dir.
+make_certificates() {
+  local name
+  mkdir -p tls certs
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca \
+    -addext basicConstraints=critical,CA:TRUE -keyout tls/ca.key -out tls/ca.crt 2>/dev/null
+  cp tls/ca.crt certs
+  for name in server client; do
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" -keyout "tls/$name.key" \
+      -out "tls/$name.csr" 2>/dev/null
+    openssl x509 -req -in "tls/$name.csr" -CA tls/ca.crt -CAkey tls/ca.key -CAcreateserial -days 2 \
+      -extfile <(echo subjectAltName=IP:127.0.0.1,DNS:registry.test) -out "tls/$name.crt" 2>/dev/null
+  done
+}
+
+# start_registry [tls] [client] [auth]: sets $registry to HOST:PORT. "tls" makes the certificates, "client" asks for a
+# client's, "auth" lets in only user "bob" with password "secret". The log of the last one is registry.log.
 start_registry() {
-  command -v docker-registry >/dev/null || skip "docker-registry is not installed"
-  local tls="" auth="" word port
-  for word; do
-    case $word in
-      tls)
-        make_certificate
-        tls=", tls: {certificate: $PWD/certs/ca.crt, key: $PWD/registry.key}"
-        ;;
-      auth)
-        # bcrypt, as htpasswd -B makes it.
-        perl -e 'print "tester:", crypt("secret", q($2y$04$abcdefghijklmnopqrstuu)), "\n"' >htpasswd
-        auth="auth: {htpasswd: {realm: test, path: $PWD/htpasswd}}"
-        ;;
-      *) fail "start_registry: $word" ;;
-    esac
+  local attempt port tls='' auth=''
+  need_registry
+  if [[ " $* " == *" tls "* ]]; then
+    make_certificates
+    tls="tls: {certificate: $PWD/tls/server.crt, key: $PWD/tls/server.key"
+    [[ " $* " == *" client "* ]] && tls+=", clientcas: [$PWD/tls/ca.crt]"
+    tls=", $tls}"
+  fi
+  if [[ " $* " == *" auth "* ]]; then
+    # bcrypt, as htpasswd -B makes it.
+    # shellcheck disable=SC2016 # perl's
+    printf 'bob:%s\n' "$(perl -e 'print crypt("secret", q($2y$05$abcdefghijklmnopqrstuu))')" >htpasswd
+    auth="auth: {htpasswd: {realm: test, path: $PWD/htpasswd}}"
+  fi
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s/registry-data}, delete: {enabled: true}}\nhttp: {addr: "127.0.0.1:%s"%s}\n%s\n' \
+      "$PWD" "$port" "$tls" "$auth" >"registry-$port.yml"
+    serve docker-registry serve "registry-$port.yml" >"registry-$port.log" 2>&1
+    ln -sf "registry-$port.log" registry.log
+    export registry=127.0.0.1:$port
+    wait_for 20 listens_or_is_gone "$port" "${servers[-1]}" && kill -0 "${servers[-1]}" && return
   done
-  for _ in 1 2 3 4 5; do
-    port=$((20000 + RANDOM % 12000))
-    registry=127.0.0.1:$port
-    printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/registry}, delete: {enabled: true}}\nhttp: {addr: %s%s}\n%s\n' \
-      "$PWD" "$registry" "$tls" "$auth" >registry.yml
-    docker-registry serve registry.yml >registry.log 2>&1 3>&- &
-    registry_pids+=" $!"
-    if wait_for 10 registry_answers_or_is_gone "$!" "$port" && kill -0 "$!" 2>/dev/null; then return 0; fi
+  fail "no registry: attempt $attempt:" "$(cat registry.log)"
+}
+listens_or_is_gone() { listens "$1" || ! kill -0 "$2" 2>/dev/null; }
+
+# The requests a registry got: METHOD PATH STATUS.
+registry_requests() { sed -n 's/.*"\([A-Z]* [^ ]*\) HTTP[^"]*" \([0-9]*\) .*/\1 \2/p' "$1"; }
+
+# A small image as oci:tiny, and in the registry under each NAME: fill_registry [skopeo's options] -- NAME...
+fill_registry() {
+  local options words name
+  split_at_dashes "$@"
+  [[ -d tiny ]] || {
+    mkdir -p tiny.root
+    echo "$tiny_text" >tiny.root/hello
+    tar -C tiny.root --owner=0 --group=0 -cf tiny.tar .
+    make_layout tiny '{"Cmd":["x"]}' tiny.tar
+  }
+  for name in "${words[@]}"; do
+    sk copy -q --dest-tls-verify=false "${options[@]}" oci:tiny:test "docker://$name"
   done
-  fail "the registry does not start:" "$(cat registry.log)"
 }
 
-registry_answers_or_is_gone() { (exec 4<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null || ! kill -0 "$1" 2>/dev/null; }
-
-stop_registries() {
-  local pid
-  for pid in ${registry_pids-}; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
-  registry_pids=
-}
-
-# Its own authority: certs/ca.crt and registry.key.
-make_certificate() {
-  mkdir -p certs
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=moss-test \
-    -addext subjectAltName=IP:127.0.0.1 -keyout registry.key -out certs/ca.crt 2>/dev/null
-}
-
-# skopeo that looks at no policy, and takes the certificate.
+# skopeo that looks at no policy.
 sk() { skopeo --insecure-policy "$@"; }
 
 # Podman with a store below the test's folder, and storage driver $driver; end_podman is for when it is done.

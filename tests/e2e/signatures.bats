@@ -1,7 +1,7 @@
 # policy.json: images are used where it allows them, and signatures are real: made by skopeo, gpg and openssl.
 
 load helpers
-load registry_helpers
+load registry
 
 teardown() {
   [[ ! -d gnupg ]] || GNUPGHOME=$PWD/gnupg gpgconf --kill all
@@ -18,7 +18,6 @@ policy_is() {
 }
 
 need_gpg() {
-  need_registry
   local program
   for program in gpg gpgv gpg-agent; do
     command -v "$program" >/dev/null || skip "$program is not installed"
@@ -51,9 +50,8 @@ push_signed() {
 signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s}' "$PWD" "$1" "${2:+,\"signedIdentity\":$2}"; }
 
 @test "a policy that rejects refuses pull, load and run; one that accepts does not" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1" "$registry/other:1"
+  fill_registry -- "$registry/app:1" "$registry/other:1"
   policy_is '{"type":"insecureAcceptAnything"}'
   run moss pull -q "$registry/app:1"
   assert_success
@@ -104,7 +102,7 @@ signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s
   make_key alice
   make_key eve
   push_signed "$registry/app:1" eve
-  fill_registry "$registry/unsigned:1"
+  fill_registry -- "$registry/unsigned:1"
   policy_is "$(signed_by alice.asc)"
   refuses "and there is no signature for sha256:" pull -q "$registry/unsigned:1"
   refuses "which the policy does not have" pull -q "$registry/app:1"
@@ -118,7 +116,7 @@ signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s
   refuses "which the policy does not have" pull -q "$registry/app:1"
   # Signed under another name.
   policy_is "$(signed_by eve.asc)"
-  fill_registry "$registry/app:2"
+  fill_registry -- "$registry/app:2"
   refuses "is for the name $registry/app:1, and the policy wants $registry/app:2" pull -q "$registry/app:2"
   policy_is "$(signed_by eve.asc '{"type":"matchRepository"}')"
   run moss pull -q "$registry/app:2"
@@ -126,7 +124,7 @@ signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s
   # The signature of another image put into its place.
   rm -r tiny
   local tiny_text=changed hex other
-  fill_registry "$registry/app:3"
+  fill_registry -- "$registry/app:3"
   hex=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/app:3")
   other=(lookaside/app@*)
   cp -r "${other[0]}" "lookaside/app@sha256=${hex#sha256:}"
@@ -146,7 +144,7 @@ signed_by() { printf '{"type":"signedBy","keyType":"GPGKeys","keyPath":"%s/%s"%s
   use_lookaside
   gpg --batch --quiet --passphrase '' --faked-system-time 20200101T000000 --quick-generate-key old@example.test rsa2048 sign 1d
   gpg --batch --export old@example.test >old.gpg
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   local hex
   hex=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/app:1")
   mkdir -p "lookaside/app@sha256=${hex#sha256:}"
@@ -210,7 +208,6 @@ sigstore_signed() { printf '{"type":"sigstoreSigned","keyPath":"%s/%s","signedId
 
 # (skopeo and Podman of Debian 12 are built without sigstore, so there is no peer to ask here.)
 @test "cosign's signatures are looked for in the registry and verified with a public key" {
-  need_registry
   start_registry
   local kind digest
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key 2>/dev/null
@@ -218,7 +215,7 @@ sigstore_signed() { printf '{"type":"sigstoreSigned","keyPath":"%s/%s","signedId
   for kind in ec rsa; do openssl pkey -in "$kind.key" -pubout -out "$kind.pub"; done
   mkdir -p "$HOME/.config/containers/registries.d"
   printf 'docker:\n  %s:\n    use-sigstore-attachments: true\n' "$registry" >"$HOME/.config/containers/registries.d/r.yaml"
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   digest=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/app:1")
   policy_is "$(sigstore_signed ec.pub)"
   refuses "there is no signature for ${digest:0:19} beside it in the registry" pull -q "$registry/app:1"
@@ -245,9 +242,8 @@ sigstore_signed() { printf '{"type":"sigstoreSigned","keyPath":"%s/%s","signedId
 }
 
 @test "a policy without signatures asks for none" {
-  need_registry
   start_registry
-  fill_registry "$registry/app:1"
+  fill_registry -- "$registry/app:1"
   policy_is '{"type":"insecureAcceptAnything"}'
   : >registry.log
   moss pull -q "$registry/app:1"

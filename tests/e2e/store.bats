@@ -244,6 +244,22 @@ make_small() {
   additional_store_is_untouched
 }
 
+@test "an image that claims more than there can be takes the most there is, and never less than nothing" {
+  make_small small >/dev/null
+  local manifest
+  manifest=small.layout/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' small.layout/index.json)
+  sed 's/\("layers":.*"size":\)[0-9]*/\19223372036854775807/' "$manifest" >lie
+  jq -nc --argjson m "$(add_blob small.layout lie application/vnd.oci.image.manifest.v1+json)" \
+    '{schemaVersion:2,manifests:[$m + {annotations:{"org.opencontainers.image.ref.name":"localhost/lie:latest"}}]}' >small.layout/index.json
+  mv "$XDG_DATA_HOME/moss" alpine.store
+  mv small.layout "$XDG_DATA_HOME/moss"
+  run moss system df --format '{{.RawSize}} {{.Reclaimable}}'
+  assert_output $'9223372036854775807 9.223EB (100%)\n0 0B (0%)\n0 0B (0%)'
+  run moss images --format '{{.Size}}'
+  assert_output "9.22 EB"
+  rm -r "$XDG_DATA_HOME/moss"
+}
+
 @test "storage.conf names additional stores, and Podman's own are left to it" {
   make_additional_store
   mkdir -p "$XDG_CONFIG_HOME/containers" podman/overlay-images

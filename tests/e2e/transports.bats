@@ -5,9 +5,8 @@ load helpers
 load registry
 
 teardown() {
-  stop_registries
+  stop_servers
   end_podman
-  [[ -z ${docker-} ]] || { kill "$docker" && wait "$docker" || true; }
   e2e_teardown
 }
 
@@ -144,8 +143,7 @@ class Server(socketserver.UnixStreamServer):
 Server("docker.sock", Handler).serve_forever()
 EOF
   moss save -q -o out.tar alpine
-  python3 docker.py 3>&- &
-  docker=$!
+  serve python3 docker.py
   wait_for 20 test -S docker.sock
   export DOCKER_HOST=unix://$PWD/docker.sock
   refuses "Docker says: reference does not exist" pull -q docker-daemon:missing:1

@@ -85,9 +85,9 @@ int run(const std::vector<std::string>& arguments) {
     PullOptions options{.map = map, .progress = progress};
     for (size_t i = 4; i < arguments.size(); ++i) {
       if (arguments[i] == "--creds")
-        options.credentials = arguments[++i];
+        options.access.credentials = arguments[++i];
       else if (arguments[i] == "--tls-verify=false")
-        options.tls_verify = false;
+        options.access.tls_verify = false;
       else if (arguments[i] == "--retries")
         options.retries = ::atoi(arguments[++i].c_str());
       else if (arguments[i] == "--platform") {

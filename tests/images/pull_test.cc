@@ -251,13 +251,13 @@ TEST_F(PullFromAMock, AnIdentityTokenIsShownToTheTokenServer) {
         succeeded(sys::replace_file(file, cat(R"({"auths":{")", host(), R"(":{"identitytoken":")", token, R"("}}})"))));
   };
   write("forged");
-  EXPECT_THAT(outcome("oauth", {.auth_file = file}), HasSubstr("invalid username/password"));
+  EXPECT_THAT(outcome("oauth", {.access = {.auth_file = file}}), HasSubstr("invalid username/password"));
   write("remember me+");
-  EXPECT_EQ(outcome("oauth", {.auth_file = file}), "no error");
+  EXPECT_EQ(outcome("oauth", {.access = {.auth_file = file}}), "no error");
 }
 
 TEST_F(PullFromAMock, CredentialsGoToTheRegistryAndNotWhereItRedirects) {
-  EXPECT_EQ(outcome("basic", {.credentials = "me:secret"}), "no error");
+  EXPECT_EQ(outcome("basic", {.access = {.credentials = "me:secret"}}), "no error");
   const std::vector<std::string> asked = requests();
   EXPECT_THAT(asked, Contains(StartsWith(cat("/v2/basic/app/blobs/", layer_digest(), " Basic_bWU6c2VjcmV0"))));
   EXPECT_THAT(asked, Contains(cat("/stolen/", layer_digest(), " - -")));

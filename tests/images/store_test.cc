@@ -253,6 +253,23 @@ TEST_F(Store, OneDamagedImageDoesNotHideTheOthers) {
   EXPECT_THAT(error_of(store().collect_garbage(single_id())), HasSubstr("nothing was removed"));
 }
 
+// As in a store that somebody else wrote: nobody has looked at the blobs.
+TEST_F(Store, LayersThatClaimTheLargestSizeDoNotAddUpToLessThanNothing) {
+  LayoutWriter writer(store().path());
+  const auto lie = [](LayoutWriter::Parts& parts) {
+    for (oci::Descriptor& layer : parts.manifest.layers) layer.size = INT64_MAX;
+  };
+  writer.add(writer.image({layer("a", "1"), layer("b", "2")}, lie), "localhost/app:latest");
+  writer.write_index();
+  const Image image = *store().find("app").value();
+  EXPECT_EQ(store().size(image), INT64_MAX);
+  // What is kept beside an unpacked layer may lie as well.
+  ASSERT_TRUE(succeeded(sys::make_dirs(store().path() + "/layers")));
+  const std::string size_file = cat(store().path(), "/layers/", image.layers[0].diff_id.substr(7), ".size");
+  ASSERT_TRUE(succeeded(sys::replace_file(size_file, "-9223372036854775808")));
+  EXPECT_EQ(engine::ImageStore(store().path()).size(image), INT64_MAX);
+}
+
 TEST_F(Store, ADamagedIndexIsNamed) {
   load_as("app", "1");
   for (const char* text :

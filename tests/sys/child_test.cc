@@ -56,6 +56,14 @@ TEST_F(Spawn, OnlyInheritedDescriptorsAreOpenUnderTheirNumbers) {
   EXPECT_EQ(text, "/dev/zero\n");
 }
 
+TEST_F(Spawn, WhatALibraryOpenedWithoutCloexecIsNotInherited) {
+  const Fd strange(::open("/dev/full", O_RDONLY));  // NOLINT: as libcurl's sockets are
+  const Fd kept(::open("/dev/zero", O_RDONLY));     // NOLINT
+  EXPECT_EQ(output_of(cat("readlink /proc/self/fd/", strange.get(), "; readlink /proc/self/fd/", kept.get()),
+                      {.inherit = {kept.get()}}),
+            "/dev/zero\n");
+}
+
 TEST_F(Spawn, StdioMayBeSwappedWithoutOneOverwritingTheOther) {
   // 1 becomes what was 2 and the other way round.
   Result<Child> outer = fork_child([&] {

@@ -25,13 +25,9 @@ teardown_file() {
 
 # A container called box in the background: box OPTION... -- WORD...
 box() {
-  local options=()
-  while [[ $1 != -- ]]; do
-    options+=("$1")
-    shift
-  done
-  shift
-  docker run --detach --name box "${options[@]}" box "$@" >/dev/null
+  local options words
+  split_at_dashes "$@"
+  docker run --detach --name box "${options[@]}" box "${words[@]}" >/dev/null
 }
 inspect() { docker inspect --format "$1" box; }
 # The daemon's pids are the machine's.

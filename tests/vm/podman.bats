@@ -25,13 +25,9 @@ teardown() {
 
 # A container called box that runs in the background: box OPTION... -- WORD...
 box() {
-  local options=()
-  while [[ $1 != -- ]]; do
-    options+=("$1")
-    shift
-  done
-  shift
-  podman run --detach --name box --network none "${options[@]}" localhost/box "$@"
+  local options words
+  split_at_dashes "$@"
+  podman run --detach --name box --network none "${options[@]}" localhost/box "${words[@]}"
 }
 inspect() { podman inspect --format "$1" box; }
 folder() { cgroup_of "$(inspect '{{.State.Pid}}')"; }

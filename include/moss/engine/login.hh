@@ -5,6 +5,7 @@
 #include <string>
 
 #include "moss/base/result.hh"
+#include "moss/engine/registry_access.hh"
 
 namespace moss::engine {
 
@@ -16,29 +17,25 @@ struct Credentials {
 };
 inline constexpr const char* kIdentityToken = "<token>";
 
-struct LoginOptions {
-  std::string auth_file;           ///< --authfile; empty: $REGISTRY_AUTH_FILE, or Podman's own
-  std::optional<bool> tls_verify;  ///< --tls-verify; false also allows plain HTTP
-  std::string cert_dir;            ///< --cert-dir
-};
-
 /// The key under which a login is kept: "quay.io", "quay.io/org/app", with any "https://" and trailing "/" taken off.
 /// An empty text is the first registry that registries.conf searches.
 /// Errors: a tag or digest behind it; nothing configured.
 Result<std::string> login_key(const std::string& text);
 
+// `auth_file`: see registry_access.hh.
+
 /// The login that a pull from `key` would use.
 Result<std::optional<Credentials>> find_login(const std::string& key, const std::string& auth_file);
 
 /// Whether the registry takes them. Errors: it does not; it cannot be reached.
-Result<Ok> check_login(const std::string& key, const Credentials& credentials, const LoginOptions& options);
+Result<Ok> check_login(const std::string& key, const Credentials& credentials, RegistryAccess access);
 
 /// Stores them for later; gives where: a file (0600, replaced as a whole), or a credential helper's name.
-Result<std::string> store_login(const std::string& key, const Credentials& credentials, const LoginOptions& options);
+Result<std::string> store_login(const std::string& key, const Credentials& credentials, const std::string& auth_file);
 
 /// Forgets the login for `key`. Errors: there is none; it is in a file that is not moss's to change (Docker's).
-Result<Ok> forget_login(const std::string& key, const LoginOptions& options);
+Result<Ok> forget_login(const std::string& key, const std::string& auth_file);
 /// Forgets every login.
-Result<Ok> forget_all_logins(const LoginOptions& options);
+Result<Ok> forget_all_logins(const std::string& auth_file);
 
 }  // namespace moss::engine

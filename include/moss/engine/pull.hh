@@ -7,6 +7,7 @@
 
 #include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
+#include "moss/engine/registry_access.hh"
 #include "moss/engine/store.hh"
 #include "moss/engine/unpack.hh"
 #include "moss/oci/image.hh"
@@ -52,11 +53,8 @@ Result<PullPolicy> parse_pull_policy(std::string_view text);
 struct PullOptions {
   IdMap map;                              ///< the containers' usual one; layers are unpacked for it at once
   std::optional<oci::Platform> platform;  ///< empty: the host's; see parse_platform
-  std::optional<bool> tls_verify;         ///< --tls-verify; false also allows plain HTTP
-  std::string auth_file;                  ///< --authfile
-  std::string credentials;                ///< --creds: "user:password"
-  std::string cert_dir = {};              ///< --cert-dir
-  std::string signature_policy = {};      ///< --signature-policy; see trust.hh
+  RegistryAccess access = {};
+  std::string signature_policy = {};  ///< --signature-policy; see trust.hh
   PullPolicy policy = PullPolicy::always;
   int retries = 3;
   int retry_delay_ms = 300;  ///< before the first try; three times that before the next. Retry-After overrides it

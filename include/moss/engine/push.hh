@@ -29,10 +29,7 @@ struct OutgoingForm {
 };
 
 struct PushOptions {
-  std::optional<bool> tls_verify;  ///< --tls-verify; false also allows plain HTTP
-  std::string auth_file;           ///< --authfile
-  std::string credentials;         ///< --creds: "user:password"
-  std::string cert_dir;            ///< --cert-dir
+  RegistryAccess access = {};
   int retries = 3;
   int retry_delay_ms = 300;  ///< as for a pull
   int connections = 4;

@@ -1,22 +1,14 @@
 // Asking registries what they have.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "moss/base/result.hh"
-#include "moss/engine/pull.hh"
+#include "moss/engine/registry_access.hh"
 
 namespace moss::engine {
-
-/// How to reach a registry: the part of PullOptions that is not about images.
-struct RegistryAccess {
-  std::optional<bool> tls_verify;
-  std::string auth_file;
-  std::string credentials;  ///< "user:password"
-  std::string cert_dir;
-};
 
 /// One repository that a search found.
 struct Found {
@@ -47,6 +39,6 @@ struct TagList {
 Result<TagList> list_tags(const std::string& name, const RegistryAccess& access);
 
 /// The same as names to pull: "docker.io/library/alpine:3.20".
-Result<std::vector<std::string>> list_tagged_names(const std::string& name, const PullOptions& options);
+Result<std::vector<std::string>> list_tagged_names(const std::string& name, const RegistryAccess& access);
 
 }  // namespace moss::engine

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "moss/base/sizes.hh"
 #include "moss/engine/container_files.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -149,9 +150,9 @@ Result<int64_t> bytes_below(const Fd& folder, std::set<std::pair<dev_t, ino_t>>&
     if (::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (S_ISDIR(status.st_mode)) {
       const Result<Fd> inner = sys::open_at(folder.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      if (inner.ok()) bytes += TRY(bytes_below(*inner, seen, depth + 1));
+      if (inner.ok()) bytes = add_sizes(bytes, TRY(bytes_below(*inner, seen, depth + 1)));
     } else if (S_ISREG(status.st_mode) && (status.st_nlink < 2 || seen.insert({status.st_dev, status.st_ino}).second)) {
-      bytes += status.st_size;
+      bytes = add_sizes(bytes, status.st_size);
     }
   }
   return bytes;
@@ -185,7 +186,7 @@ Result<ContainerSize> container_size(const Paths& paths, const Container& contai
   if (!container.record.image_id.empty()) {
     const ImageStore store(paths.data);
     if (const std::optional<Image> image = TRY(store.find("sha256:" + container.record.image_id))) {
-      size.rootfs += store.size(*image);
+      size.rootfs = add_sizes(size.rootfs, store.size(*image));
     }
   }
   return size;

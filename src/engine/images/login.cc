@@ -46,27 +46,23 @@ Result<std::optional<Credentials>> find_login(const std::string& key, const std:
   return read_credentials(key, auth_file, conf.credential_helpers);
 }
 
-Result<Ok> check_login(const std::string& key, const Credentials& credentials, const LoginOptions& options) {
+Result<Ok> check_login(const std::string& key, const Credentials& credentials, RegistryAccess access) {
   const RegistriesConf conf = TRY(read_registries_conf());
   const std::string host(cut(key, '/').first);
   // The registry itself, not a mirror of it.
   const Endpoint endpoint = TRY(endpoints(conf, host, false)).back();
+  access.credentials = cat(credentials.user, ":", credentials.secret);
   HttpClient http = TRY(HttpClient::create());
-  Registry registry = TRY(Registry::connect(http, endpoint, key,
-                                            {.tls_verify = options.tls_verify,
-                                             .auth_file = {},
-                                             .cert_dir = options.cert_dir,
-                                             .credentials = cat(credentials.user, ":", credentials.secret),
-                                             .probe = false}));
+  Registry registry = TRY(Registry::connect(http, endpoint, key, {.access = std::move(access), .probe = false}));
   return registry.log_in();
 }
 
-Result<std::string> store_login(const std::string& key, const Credentials& credentials, const LoginOptions& options) {
-  return write_credentials(auth_files(options.auth_file).front(), key, credentials).context("store the login");
+Result<std::string> store_login(const std::string& key, const Credentials& credentials, const std::string& auth_file) {
+  return write_credentials(auth_files(auth_file).front(), key, credentials).context("store the login");
 }
 
-Result<Ok> forget_login(const std::string& key, const LoginOptions& options) {
-  const std::vector<std::string> files = auth_files(options.auth_file);
+Result<Ok> forget_login(const std::string& key, const std::string& auth_file) {
+  const std::vector<std::string> files = auth_files(auth_file);
   if (TRY(erase_credentials(files.front(), key))) return Ok{};
   for (size_t i = 1; i < files.size(); ++i) {
     const Result<std::optional<Credentials>> other =
@@ -79,8 +75,8 @@ Result<Ok> forget_login(const std::string& key, const LoginOptions& options) {
   return Error(0, "not logged in to ", key);
 }
 
-Result<Ok> forget_all_logins(const LoginOptions& options) {
-  return erase_all_credentials(auth_files(options.auth_file).front());
+Result<Ok> forget_all_logins(const std::string& auth_file) {
+  return erase_all_credentials(auth_files(auth_file).front());
 }
 
 }  // namespace moss::engine

@@ -135,10 +135,7 @@ Result<Remote> fetch(const std::string& text, const PullOptions& options) {
   for (const std::string& repository : repositories) {
     for (const Endpoint& endpoint : TRY(endpoints(conf, repository, !name.digest.empty()))) {
       Registry registry = TRY(Registry::connect(http, endpoint, repository,
-                                                {.tls_verify = options.tls_verify,
-                                                 .auth_file = options.auth_file,
-                                                 .cert_dir = options.cert_dir,
-                                                 .credentials = options.credentials,
+                                                {.access = options.access,
                                                  .credential_helpers = conf.credential_helpers,
                                                  .retries = options.retries,
                                                  .retry_delay_ms = options.retry_delay_ms}));

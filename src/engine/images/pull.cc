@@ -298,10 +298,7 @@ class Puller {
  private:
   Result<Image> pull_from(const Endpoint& endpoint, const std::string& repository, const ImageName& name) {
     Registry registry = TRY(Registry::connect(http_, endpoint, repository,
-                                              {.tls_verify = options_.tls_verify,
-                                               .auth_file = options_.auth_file,
-                                               .cert_dir = options_.cert_dir,
-                                               .credentials = options_.credentials,
+                                              {.access = options_.access,
                                                .credential_helpers = conf_.credential_helpers,
                                                .retries = options_.retries,
                                                .retry_delay_ms = options_.retry_delay_ms,

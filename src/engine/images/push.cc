@@ -191,10 +191,7 @@ class RegistryPush {
     const Endpoint endpoint = TRY(endpoints(conf, to.full, false)).back();
     HttpClient http = TRY(HttpClient::create());
     Registry registry = TRY(Registry::connect(http, endpoint, to.full,
-                                              {.tls_verify = options_.tls_verify,
-                                               .auth_file = options_.auth_file,
-                                               .cert_dir = options_.cert_dir,
-                                               .credentials = options_.credentials,
+                                              {.access = options_.access,
                                                .credential_helpers = conf.credential_helpers,
                                                .retries = options_.retries,
                                                .retry_delay_ms = options_.retry_delay_ms}));

@@ -67,21 +67,22 @@ std::string how_long(const HttpResponse& response) {
 
 Result<Registry> Registry::connect(HttpClient& http, const Endpoint& endpoint, const std::string& name,
                                    const RegistryOptions& options) {
+  const RegistryAccess& access = options.access;
   Registry registry(http, endpoint, name, options);
   registry.scope_ = cat("repository:", endpoint.repository, ":pull");
-  registry.insecure_ = options.tls_verify ? !*options.tls_verify : endpoint.insecure;
-  if (!options.credentials.empty() && !endpoint.is_mirror) {
-    registry.credentials_ = TRY(parse_credentials(options.credentials));
-  } else if (options.credentials.empty()) {
-    registry.credentials_ = TRY(read_credentials(cat(endpoint.login(), "/", endpoint.repository), options.auth_file,
+  registry.insecure_ = access.tls_verify ? !*access.tls_verify : endpoint.insecure;
+  if (!access.credentials.empty() && !endpoint.is_mirror) {
+    registry.credentials_ = TRY(parse_credentials(access.credentials));
+  } else if (access.credentials.empty()) {
+    registry.credentials_ = TRY(read_credentials(cat(endpoint.login(), "/", endpoint.repository), access.auth_file,
                                                  options.credential_helpers));
   }
-  registry.certificates_ = std::make_shared<Certificates>(TRY(read_certificates(endpoint.login(), options.cert_dir)));
+  registry.certificates_ = std::make_shared<Certificates>(TRY(read_certificates(endpoint.login(), access.cert_dir)));
   if (const auto known = known_tokens().find(registry.token_key()); known != known_tokens().end()) {
     registry.authorization_ = known->second;
   }
   // On this machine nobody listens in; elsewhere plain HTTP must be asked for.
-  registry.unsure_ = registry.insecure_ || (is_loopback(endpoint.host) && !options.tls_verify.value_or(false));
+  registry.unsure_ = registry.insecure_ || (is_loopback(endpoint.host) && !access.tls_verify.value_or(false));
   if (registry.unsure_ && is_loopback(endpoint.host)) {
     if (const std::optional<bool> tls = speaks_tls(endpoint.host)) {
       registry.plain_ = !*tls;

@@ -10,16 +10,14 @@
 #include "credentials.hh"
 #include "http.hh"
 #include "moss/base/result.hh"
+#include "moss/engine/registry_access.hh"
 #include "moss/oci/image.hh"
 #include "registries_conf.hh"
 
 namespace moss::engine {
 
 struct RegistryOptions {
-  std::optional<bool> tls_verify;
-  std::string auth_file;
-  std::string cert_dir;
-  std::string credentials;                           ///< "user:password"; not shown to mirrors
+  RegistryAccess access = {};
   std::vector<std::string> credential_helpers = {};  ///< registries.conf's
   int retries = 3;
   int retry_delay_ms = kRetryDelayMs;

@@ -19,13 +19,7 @@ namespace {
 constexpr size_t kMaxSearchBytes = 512u << 10;
 
 RegistryOptions registry_options(const RegistryAccess& access, const RegistriesConf& conf) {
-  return {.tls_verify = access.tls_verify,
-          .auth_file = access.auth_file,
-          .cert_dir = access.cert_dir,
-          .credentials = access.credentials,
-          .credential_helpers = conf.credential_helpers,
-          .retries = 1,
-          .probe = false};
+  return {.access = access, .credential_helpers = conf.credential_helpers, .retries = 1, .probe = false};
 }
 
 std::string text_member(const nlohmann::json& object, const char* name) {
@@ -166,11 +160,8 @@ Result<TagList> list_tags(const std::string& text, const RegistryAccess& access)
   return *last;
 }
 
-Result<std::vector<std::string>> list_tagged_names(const std::string& name, const PullOptions& options) {
-  const TagList list = TRY(list_tags(name, {.tls_verify = options.tls_verify,
-                                            .auth_file = options.auth_file,
-                                            .credentials = options.credentials,
-                                            .cert_dir = options.cert_dir}));
+Result<std::vector<std::string>> list_tagged_names(const std::string& name, const RegistryAccess& access) {
+  const TagList list = TRY(list_tags(name, access));
   std::vector<std::string> names;
   for (const std::string& tag : list.tags) {
     // What cosign keeps beside an image is no image.

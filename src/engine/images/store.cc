@@ -14,6 +14,7 @@
 #include "ingest.hh"
 #include "layout.hh"
 #include "lists.hh"
+#include "moss/base/sizes.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -249,7 +250,7 @@ Result<std::vector<Image>> ImageStore::list_own(std::vector<Error>* damaged) con
 
 int64_t ImageStore::size(const Image& image) const {
   int64_t bytes = 0;
-  for (const ImageLayer& layer : image.layers) bytes += size(image, layer);
+  for (const ImageLayer& layer : image.layers) bytes = add_sizes(bytes, size(image, layer));
   return bytes;
 }
 
@@ -258,7 +259,8 @@ int64_t ImageStore::size(const Image& image, const ImageLayer& layer) const {
   const auto known = sizes_.find(layer.diff_id);
   if (known != sizes_.end()) return known->second;
   const Result<std::string> text = sys::read_file(layer_size_path(image.store, layer.diff_id), 64);
-  const int64_t bytes = (text.ok() ? parse_number<int64_t>(*text) : std::nullopt).value_or(layer.blob.size);
+  const auto written = text.ok() ? parse_number<int64_t>(*text) : std::nullopt;
+  const int64_t bytes = written && *written >= 0 ? *written : layer.blob.size;
   sizes_.emplace(layer.diff_id, bytes);
   return bytes;
 }
