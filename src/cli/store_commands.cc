@@ -131,12 +131,13 @@ void define_system_check(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_flag(app, "-q,--quick", options->quick, "hash no blob and unpack no layer; only what takes no time");
   add_flag(app, "-r,--repair", options->repair, "remove damaged images, and unpack damaged layers anew");
-  add_flag(app, "-f,--force", options->force, "with --repair: also the containers made from them");
+  add_flag(app, "-f,--force", options->force, "with --repair: also the containers made from them, and damaged ones");
   add_option(app, "-m,--max", options->max, "how old what no image names may get before it is damage (24h)");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const engine::Paths paths = TRY(engine::find_paths());
       engine::CheckOptions check{.quick = options->quick, .repair = options->repair || options->force};
+      check.remove_containers = options->force;
       const std::optional<int64_t> most = parse_duration_ms(options->max);
       if (!most) return Error(0, "--max ", printable(options->max), ": expected a time such as 24h or 1h30m");
       check.max_age_s = *most / 1000;
@@ -152,7 +153,11 @@ void define_system_check(CLI::App& app) {
         }
         return std::string();
       };
-      const engine::CheckReport report = TRY(engine::check_store(engine::ImageStore(paths.data), check));
+      engine::CheckReport report = TRY(engine::check_store(engine::ImageStore(paths.data), check));
+      // Behind the images: repairing those may have taken containers away.
+      const engine::CheckReport containers = TRY(engine::check_containers(paths, check));
+      report.damaged += containers.damaged;
+      report.repaired += containers.repaired;
       if (report.damaged == 0) return 0;
       if (!check.repair) return Error(0, "damage detected in local storage; see: moss system check --repair");
       if (report.repaired < report.damaged) return Error(0, "damage in local storage could not be repaired");

@@ -189,11 +189,10 @@ EOF
   moss save -q -o alpine.tar alpine
   cp "$(rootfs_tarball)" rootfs.tar.gz
   head -c 100000 alpine.tar >cut.tar
-  python3 -u -c 'import http.server, functools
+  serve python3 -u -c 'import http.server
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
 print(server.server_port)
-server.serve_forever()' >port 2>/dev/null 3>&- &
-  docker=$! # teardown ends it
+server.serve_forever()' >port 2>/dev/null
   wait_for 20 test -s port
   local from
   from=http://127.0.0.1:$(cat port)

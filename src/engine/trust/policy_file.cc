@@ -91,7 +91,8 @@ Result<Requirement> parse_requirement(const Json& object, const std::string& whe
          {"fulcio", "rekorPublicKeyPath", "rekorPublicKeyData", "rekorPublicKeyPaths", "rekorPublicKeyDatas", "pki"}) {
       if (object.contains(keyless)) {
         return Error(0, where, ": ", keyless,
-                     " is not supported; sigstoreSigned needs a public key: keyPath or keyData");
+                     " is not supported: moss asks neither Fulcio nor Rekor, and has no authorities of its own; "
+                     "sigstoreSigned needs a public key, as keyPath or keyData");
       }
     }
     TRY(check_members(object, {"type", "keyPath", "keyData", "signedIdentity"}, where));
