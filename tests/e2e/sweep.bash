@@ -90,7 +90,7 @@ reclaimed() {
 }
 nothing_is_left() {
   run moss system check
-  [[ -z $output && -z $(ls "$XDG_DATA_HOME/moss/staging" "$XDG_DATA_HOME/moss/locks" | grep -v :) ]]
+  [[ -z $output ]] && ! compgen -G "$XDG_DATA_HOME/moss/staging/*" && ! compgen -G "$XDG_DATA_HOME/moss/locks/*"
 }
 
 # Fails "moss $*" at each change, with a full disk, a quota that is used up and a broken disk: each call with one of these
@@ -110,6 +110,7 @@ fail_everywhere() {
         failed=$((failed + 1))
         [[ $(wc -l <said) == 1 && $(<said) == *"${error#* }"* ]] || fail "$where: $(<said)"
         run moss images -q
+        # shellcheck disable=SC2154 # bats sets it
         # Where only the last sync failed, it is there, and is known not to be on the disk yet.
         ((${#lines[@]} == ${listed-1})) || [[ -n $(ls "$XDG_DATA_HOME/moss/unsynced") ]] || fail "$where: a half image: $output"
       fi

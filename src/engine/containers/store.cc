@@ -382,6 +382,21 @@ Result<Ok> sweep(const Paths& paths) {
   return Ok{};
 }
 
+namespace {
+
+// Of a container whose record cannot be read: who has its name is written beside it, too.
+std::string name_beside(const Paths& paths, const std::string& id) {
+  const Result<std::vector<std::string>> names = sys::list_dir(paths.names());
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    char owner[128];
+    const ssize_t length = ::readlink(cat(paths.names(), "/", name).c_str(), owner, sizeof owner);
+    if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id) return name;
+  }
+  return id.substr(0, 12);
+}
+
+}  // namespace
+
 Result<std::vector<Container>> list_containers(const Paths& paths) {
   TRY(sweep(paths));
   std::vector<Container> containers;
@@ -400,7 +415,7 @@ Result<std::vector<Container>> list_containers(const Paths& paths) {
       containers.push_back(std::move(container).value());
     } else if (container.error().code() != ENOENT) {
       // One whose record is damaged is still there to be seen and removed, and nobody else's trouble.
-      containers.push_back({.record = {.id = id, .name = id.substr(0, 12)},
+      containers.push_back({.record = {.id = id, .name = name_beside(paths, id)},
                             .state = {.status = Status::exited, .error = container.error().to_string()},
                             .folder = folder_of(paths, id).value_or("")});
     }

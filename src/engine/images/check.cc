@@ -88,6 +88,7 @@ Result<Ok> Check::look() {
   if (!sys::exists(store_ + "/index.json") && !sys::exists(store_ + "/blobs")) return Ok{};
   // Nobody deletes meanwhile, and nobody adds what no image names yet; where somebody does just now, what is unnamed
   // cannot be judged.
+  TRY(check_layout_version(store_));
   const Fd users = TRY(hold_folder(store_, Hold::shared));
   std::optional<Fd> adders;
   if (sys::exists(store_ + "/blobs")) adders = TRY(try_hold_folder(store_ + "/blobs", Hold::alone));
