@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "moss/base/time.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/process.hh"
@@ -28,7 +29,7 @@ ContainerRecord full_record() {
           .image_id = std::string(64, 'b'),
           .rootfs = "/r",
           .command = {"sh", "-c", "echo \"\xc3\xa4\n\""},
-          .created = "2026-11-23T01:02:03.000000004Z",
+          .created = now_rfc3339(),
           .remove = true,
           .terminal = true,
           .stop_signal = 9,
@@ -92,7 +93,7 @@ class Store : public TemporaryTest {
                     .write_record({.id = container.id(),
                                    .name = container.name(),
                                    .command = {"sh"},
-                                   .created = "2026-11-23T01:02:03.000000004Z",
+                                   .created = now_rfc3339(),
                                    .remove = remove})
                     .ok());
     return container;
