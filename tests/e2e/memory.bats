@@ -87,11 +87,10 @@ make_compressed_layout() {
       layers+=("$i.tar")
     done
     make_compressed_layout "zstd -q --ultra --zstd=wlog=$window,strat=1,clog=10,hlog=10" zstd "${layers[@]}"
-    start_registry
-    stays_small pull -q "127.0.0.1:$port/app:1"
+    serve_layout
+    stays_small pull -q "$registry/app:1"
     stays_small pull -q oci:layout:test
-    kill "$registry_pid"
-    rm -r layout registry
+    stop_servers
+    rm -r layout
   done
-  unset registry_pid
 }
