@@ -34,7 +34,7 @@ def tar(content):
 
 
 def layout(name, keys, seed):
-    plain = tar(random.Random(seed).randbytes(30_000_000))
+    plain = tar(random.Random(seed).randbytes(24_000_000))
     blob = zstd(plain)
     entries = (
         f'{{"type":"reg","name":"f","size":1,"digest":"sha256:{key:016x}{0:048x}","offset":{100 + i * 90},"endOffset":{190 + i * 90}}}'
