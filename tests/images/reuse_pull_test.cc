@@ -12,6 +12,7 @@ namespace {
 
 using engine::Image;
 using engine::Progress;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::Gt;
 using testing::HasSubstr;
@@ -165,7 +166,7 @@ TEST_F(ReusePull, WhatAnotherToolCompressedIsNotTaken) {
   serve(chunked_layer(text, {}, 9));
   const Outcome outcome = pull_by("ranges");
   EXPECT_EQ(outcome.error, "no error");
-  EXPECT_EQ(outcome.ranges.back(), "-");
+  EXPECT_THAT(outcome.ranges, Contains("-"));
   EXPECT_EQ(outcome.reused, 0);
 }
 
@@ -240,7 +241,7 @@ TEST_F(ReusePull, WrongBytesAreFetchedOnceMore) {
   const Outcome outcome = pull_by("ranges");
   EXPECT_EQ(outcome.error, "no error");
   EXPECT_EQ(outcome.reused, 0) << "what is told in the end is how it came in the end";
-  EXPECT_EQ(outcome.ranges.back(), "-");
+  EXPECT_THAT(outcome.ranges, Contains("-"));
   EXPECT_THAT(outcome.asked, Lt(new_.size * 3 / 2));
   expect_clean();
 }
@@ -259,7 +260,7 @@ TEST_F(ReusePull, ABlobThatIsDamagedHereIsFetchedAnew) {
   ASSERT_TRUE(succeeded(sys::replace_file(blob_file(old_), blob)));
   const Outcome outcome = pull_by("ranges");
   EXPECT_EQ(outcome.error, "no error");
-  EXPECT_EQ(outcome.ranges.back(), "-");
+  EXPECT_THAT(outcome.ranges, Contains("-"));
 }
 
 TEST_F(ReusePull, ABlobThatIsCutOffOrGoneIsNoSource) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 #include "layout.hh"
 #include "lists.hh"
@@ -82,9 +83,9 @@ std::vector<const ReuseFinder::Source*> ReuseFinder::sources_for(const oci::Desc
     if (source.blob.digest != layer.digest) out.push_back(&source);
   }
   const auto rank = [&](const Source* source) {
-    return std::pair(!source->of_repository, std::abs(source->blob.size - layer.size));
+    return std::tuple(!source->of_repository, std::abs(source->blob.size - layer.size), source->blob.digest);
   };
-  std::stable_sort(out.begin(), out.end(), [&](const Source* a, const Source* b) { return rank(a) < rank(b); });
+  std::sort(out.begin(), out.end(), [&](const Source* a, const Source* b) { return rank(a) < rank(b); });
   return out;
 }
 
