@@ -148,11 +148,12 @@ class TreeRemover {
   void call_help() {
     changed_.notify_one();
     // After an error the helpers there are may be being waited for.
-    if (error_ || helpers_.size() + 1 >= kMostThreads) return;
+    if (error_ || helpers_.size() + 1 >= most_threads_) return;
     try {
       helpers_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
       // Those that are there will do.
+      most_threads_ = helpers_.size() + 1;
     }
   }
 
@@ -195,6 +196,7 @@ class TreeRemover {
   std::deque<Batch> batches_;
   std::vector<std::string> folders_;  // names in the top; "" is the top itself
   size_t busy_ = 0;
+  size_t most_threads_ = kMostThreads;
   std::optional<Error> error_;  // the first
   std::vector<std::thread> helpers_;
 };
