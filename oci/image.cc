@@ -128,6 +128,11 @@ inline constexpr auto fields<ArchivedImage> =
     std::tuple(required("Config", &ArchivedImage::config), optional("RepoTags", &ArchivedImage::tags),
                optional("Layers", &ArchivedImage::layers));
 
+template <>
+inline constexpr auto fields<NamePage> =
+    std::tuple(optional("tags", &NamePage::tags), optional("repositories", &NamePage::repositories));
+
+Result<NamePage> decode_name_page(std::string_view json) { return decode<NamePage>("list of names", json); }
 Result<Outline> decode_outline(std::string_view json) { return decode<Outline>("manifest", json); }
 Result<std::vector<ArchivedImage>> decode_archived_images(std::string_view json) {
   return decode<std::vector<ArchivedImage>>("manifest.json", json);

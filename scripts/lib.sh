@@ -13,7 +13,7 @@ die() {
 # The opening comment of a script is its help.
 help_if_asked() {
   [[ ${1-} == --help || ${1-} == -h ]] || return 0
-  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+  sed -n '2,/^\([^#]\|$\)/s/^# \{0,1\}//p' "$0"
   exit 0
 }
 

@@ -2,11 +2,8 @@
 #include "runtime/cgroup/bus.hh"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include "moss/sys/dynamic_library.hh"
 

@@ -6,10 +6,6 @@
 // Spec: config-linux.md "Allowed Device list", "Default Devices".
 #include "runtime/cgroup/devices.hh"
 
-#include <sys/sysmacros.h>
-
-#include <algorithm>
-
 namespace moss::runtime {
 
 namespace {

@@ -1,9 +1,6 @@
 // Values of unit properties in annotations, written as GVariant text: what `busctl` and `gdbus` take.
 // See https://docs.gtk.org/glib/gvariant-text-format.html. Scalars and lists of strings: more no unit property needs.
-#include <algorithm>
 #include <array>
-#include <cctype>
-#include <cstdlib>
 #include <string>
 
 #include "runtime/cgroup/unit.hh"
@@ -48,14 +45,8 @@ bool is_number_of(std::string_view signature, std::string_view text) {
       return fits<int64_t>(text);
     case 't':
       return fits<uint64_t>(text);
-    case 'd': {
-      // Not std::from_chars, which for a double would link libm to every start.
-      const std::string number(text);
-      char* end = nullptr;
-      std::strtod(number.c_str(), &end);
-      return !number.empty() && std::isspace(static_cast<unsigned char>(number[0])) == 0 &&
-             end == number.c_str() + number.size();
-    }
+    case 'd':
+      return take_decimal(text).has_value() && text.empty();
     default:
       return false;
   }

@@ -4,18 +4,18 @@
 // (destructors), and whatever is killed leaves a record that says what is to be removed.
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
+#include "moss/base/time.hh"
 #include "moss/runtime/container.hh"
 #include "moss/runtime/hooks.hh"
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/path.hh"
+#include "moss/sys/thread.hh"
 #include "runtime/container/folder.hh"
 #include "runtime/container/handover.hh"
 #include "runtime/container/lifecycle.hh"
@@ -26,18 +26,6 @@ namespace moss::runtime {
 namespace {
 
 using Life = PlanOptions::Life;
-
-// RFC 3339, to the nanosecond as Go writes it.
-std::string now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_REALTIME, &time);
-  tm parts{};
-  ::gmtime_r(&time.tv_sec, &parts);
-  char text[48];
-  ::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", parts.tm_year + 1900, parts.tm_mon + 1,
-             parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time.tv_nsec);
-  return text;
-}
 
 Result<std::string> absolute(const std::string& path) {
   char* real = ::realpath(path.c_str(), nullptr);
@@ -110,7 +98,7 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
   record.id = options.id;
   record.bundle = bundle;
   record.rootfs = config.root.path.starts_with('/') ? config.root.path : cat(bundle, "/", config.root.path);
-  record.created = now();
+  record.created = now_rfc3339();
   record.owner = host.uid;
   record.annotations = config.annotations;
   record.has_poststart = !config.hooks.poststart.empty();
@@ -307,11 +295,11 @@ Result<RunningContainer> RunningContainer::start(const CreateOptions& options, c
   // Not before the last process was cloned. The caller is the service's process and stays it.
   Fd pidfd(::fcntl(running.launched_.init.pidfd(), F_DUPFD_CLOEXEC, 0));
   if (!pidfd) return sys_error("hold on to the container's process");
-  running.readiness_ = std::thread(
+  running.readiness_ = TRY(sys::start_thread(
       [socket = std::move(prepared.readiness), process = std::move(pidfd), to = options.notify_socket, note] {
         const Result<Ok> told = hand_on_readiness(socket.get(), process.get(), to, 0);
         if (!told.ok() && note) note(told.error().to_string());
-      });
+      }));
   return running;
 }
 

@@ -1,5 +1,4 @@
 // One more process in a container.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "moss/runtime/cgroup.hh"

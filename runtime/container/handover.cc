@@ -2,7 +2,6 @@
 #include "runtime/container/handover.hh"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -14,6 +14,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::runtime {
 
@@ -71,11 +72,8 @@ std::string complaint(int stderr_file) {
 Result<Ok> run_hook(const char* kind, const oci::Hook& hook, const std::string& state, const std::string& bundle) {
   const std::string name = cat(kind, " hook ", printable(hook.path));
   if (::access(hook.path.c_str(), X_OK) != 0) return sys_error("run the ", name);
-  int ends[2];
   // A pipe and no socket: some hooks open /dev/stdin.
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("run the ", name);
-  Fd theirs(ends[0]);
-  Fd ours(ends[1]);
+  auto [theirs, ours] = TRY(sys::make_pipe().context("run the ", name));
   if (::fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0) return sys_error("run the ", name);
   const NoBrokenPipe no_broken_pipe;
   const Fd errors(::memfd_create("stderr", MFD_CLOEXEC));

@@ -1,7 +1,6 @@
 // tmpcopyup: system calls and a few kilobytes of stack a level.
 #include "runtime/launch/copy_tree.hh"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sendfile.h>

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 #include "runtime/launch/clone.hh"
 #include "runtime/launch/process_steps.hh"
 
@@ -126,10 +127,7 @@ Result<std::vector<OpenedJoin>> open_joins(const Plan& plan) {
 
 Result<sys::Child> clone_through(const Plan& plan, const std::vector<OpenedJoin>& joins, int cgroup_fd,
                                  const std::function<void()>& inside) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   const pid_t joiner_pid = clone3(into_cgroup({}, cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) {

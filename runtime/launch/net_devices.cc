@@ -20,6 +20,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::runtime {
 
@@ -185,10 +186,7 @@ Result<Ok> move_all(const std::vector<NetDeviceMove>& devices, int names) {
 Result<Ok> move_net_devices(const std::vector<NetDeviceMove>& devices, pid_t init) {
   if (devices.empty()) return Ok{};
   const Fd names = TRY(sys::open_at(AT_FDCWD, cat("/proc/", init, "/ns/net"), O_RDONLY));
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   sys::Child mover = TRY(sys::fork_child([&] {
     const Result<Ok> moved = move_all(devices, names.get());
     if (moved.ok()) return 0;

@@ -3,7 +3,6 @@
 // They are planned as those of a new container are, by the same functions. What differs is from where they are made:
 // the host's folders are copied before the container is joined, because afterwards "/" is the container's; everything
 // else is done inside, below its root. Whatever can fail is prepared before anything is attached.
-#include <algorithm>
 
 #include "runtime/plan/builder.hh"
 

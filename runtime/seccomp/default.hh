@@ -1,7 +1,6 @@
 // The default policy for any architecture, from the embedded tables.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>

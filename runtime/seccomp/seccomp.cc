@@ -3,8 +3,6 @@
 
 #include <sys/utsname.h>
 
-#include <algorithm>
-
 #include "cache.hh"
 #include "compile.hh"
 #include "default.hh"

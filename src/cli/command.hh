@@ -63,7 +63,7 @@ class Table {
  public:
   explicit Table(std::vector<std::string> titles) { rows_.push_back(std::move(titles)); }
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  std::string text(bool with_titles = true) const;
+  std::string text() const;
 
  private:
   std::vector<std::vector<std::string>> rows_;

@@ -2,6 +2,7 @@
 #include "moss/engine/container_files.hh"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "moss/engine/container.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/new_file.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
 #include "src/cli/run_commands.hh"
@@ -132,9 +134,17 @@ void define_export(CLI::App& app) {
         TRY(engine::export_container(paths, container, STDOUT_FILENO));
         return 0;
       }
-      const Fd file =
-          TRY(sys::open_at(AT_FDCWD, options->output, O_WRONLY | O_CREAT | O_TRUNC, 0644).context("--output"));
-      TRY(engine::export_container(paths, container, file.get()));
+      struct stat status;
+      if (::lstat(options->output.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+        // A pipe, a device, or a link to one.
+        const Fd there =
+            TRY(sys::open_at(AT_FDCWD, options->output, O_WRONLY | O_CREAT | O_TRUNC, 0644).context("--output"));
+        TRY(engine::export_container(paths, container, there.get()));
+        return 0;
+      }
+      sys::NewFile file = TRY(sys::NewFile::create(options->output).context("--output"));
+      TRY(engine::export_container(paths, container, file.fd()));
+      TRY(file.show().context("--output"));
       return 0;
     });
   });

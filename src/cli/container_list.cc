@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "moss/base/time.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/container_files.hh"
@@ -35,6 +36,7 @@ struct PsOptions {
   bool external = false;
   bool sync = false;
   int last = -1;
+  std::optional<unsigned> watch_s;
   std::string format;
   std::string sort = "created";
   std::vector<std::string> filters;
@@ -129,7 +131,7 @@ Result<Fits> parse_filter(const Paths& paths, std::string_view key, const std::s
     });
   }
   if (key == "until") {
-    const int64_t until = TRY(parse_moment(value).context("--filter until"));
+    const int64_t until = TRY(parse_epoch(value).context("--filter until"));
     return Fits([until](const Container& c) { return epoch_of(c.record.created).value_or(0) < until; });
   }
   if (key == "network") return Fits([value](const Container& c) { return c.record.network == value; });
@@ -372,12 +374,18 @@ Result<int> list_containers(const PsOptions& options) {
     rows.push_back(report.is_json() ? TRY(json_of(paths, container, options))
                                     : TRY(value_of(paths, container, options, asked)));
   }
-  if (report.is_json()) {
-    print(Value(std::move(rows)).json("  ") + "\n");
-  } else {
-    print_safely(TRY(report.list(rows, !options.no_heading)));
-  }
+  print_safely(TRY(report.text(std::move(rows), "  ", !options.no_heading)));
   return 0;
+}
+
+Result<int> watch(const PsOptions& options) {
+  if (*options.watch_s == 0) return Error(0, "--watch 0: expected a number of seconds, 1 or more");
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  while (true) {
+    if (terminal) print("\x1b[H\x1b[2J");
+    TRY(list_containers(options));
+    ::sleep(*options.watch_s);
+  }
 }
 
 }  // namespace
@@ -394,6 +402,7 @@ void define_ps(CLI::App& app) {
   add_flag(app, "--ns,--namespace", options->namespaces, "the namespaces' numbers instead");
   add_flag(app, "-p,--pod", options->pod, "not supported: moss has no pods");
   add_flag(app, "--external", options->external, "also containers of other programs in the store; there are none");
+  add_option(app, "-w,--watch", options->watch_s, "once more every N seconds, until it is interrupted");
   add_flag(app, "--sync", options->sync, "ask the kernel for each container's state; moss always does");
   add_option(app, "--sort", options->sort,
              "by created (the default), command, id, image, names, runningfor, size or status");
@@ -403,7 +412,8 @@ void define_ps(CLI::App& app) {
   add_list(app, "-f,--filter", options->filters,
            "name=REGEX, id=ID, status=STATUS, exited=CODE, label=NAME[=VALUE], ancestor=IMAGE, before=CONTAINER, "
            "since=CONTAINER, until=TIME, network=MODE or volume=PATH");
-  app.callback([options] { finish_with([&] { return list_containers(*options); }); });
+  app.callback(
+      [options] { finish_with([&] { return options->watch_s ? watch(*options) : list_containers(*options); }); });
 }
 
 }  // namespace moss::cli

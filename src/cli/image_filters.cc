@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "moss/base/time.hh"
 #include "src/cli/text.hh"
 
 namespace moss::cli {
@@ -61,7 +62,7 @@ class Parser {
       });
     }
     if (key == "until") {
-      const int64_t until = TRY(parse_moment(value).context("--filter until"));
+      const int64_t until = TRY(parse_epoch(value).context("--filter until"));
       return Fits([until](const ImageSummary& image) { return created(image) < until; });
     }
     if (key == "dangling") {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <set>
 
+#include "moss/base/time.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/store.hh"
@@ -192,11 +193,7 @@ Result<int> list_images(const ImagesOptions& options) {
     const size_t used = counts ? TRY(count(*row.image)) : 0;
     values.push_back(report.is_json() ? json_of(row, used) : value_of(row, options, used));
   }
-  if (report.is_json()) {
-    print(Value(std::move(values)).json("    ") + "\n");
-  } else {
-    print_safely(TRY(report.list(values, !options.no_heading)));
-  }
+  print_safely(TRY(report.text(std::move(values), "    ", !options.no_heading)));
   return 0;
 }
 

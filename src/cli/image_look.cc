@@ -97,10 +97,8 @@ Result<int> show_history(const HistoryOptions& options) {
   }
   if (options.quiet) {
     for (const Value& row : rows) print(row.find(report.is_json() ? "id" : "ID")->text() + "\n");
-  } else if (report.is_json()) {
-    print(Value(std::move(rows)).json() + "\n");
   } else {
-    print_safely(TRY(report.list(rows)));
+    print_safely(TRY(report.text(std::move(rows), "")));
   }
   return 0;
 }

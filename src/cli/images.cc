@@ -1,7 +1,6 @@
 // Fetching, listing and removing images.
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/archives.hh"
@@ -48,7 +47,8 @@ void define_load(CLI::App& app) {
     std::string signature_policy;
   };
   auto options = std::make_shared<Options>();
-  add_option(app, "-i,--input", options->input, "an archive or an OCI layout; standard input where none is given");
+  add_option(app, "-i,--input", options->input,
+             "an archive, an OCI layout or http(s)://…; standard input where none is given");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   add_option(app, "--platform", options->platform, "choose from an archive of several: OS/ARCH[/VARIANT]");
   add_option(app, "--signature-policy", options->signature_policy,
@@ -69,22 +69,31 @@ void define_import(CLI::App& app) {
     std::string name;
     std::vector<std::string> changes;
     std::string message;
+    std::string arch;
+    std::string os;
+    std::string variant;
     bool quiet = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "a tar of a root filesystem, compressed or not; - is standard input")
+  app.add_option("FILE", options->file,
+                 "a tar of a root filesystem, compressed or not; - is standard input; or http(s)://…")
       ->required();
   app.add_option("NAME", options->name, "the image's name");
   add_list(app, "-c,--change", options->changes,
            "set what its containers begin with: CMD=sh, \"ENV LANG=C\", USER=1000");
   add_option(app, "-m,--message", options->message, "a comment for the image's history");
+  add_option(app, "--arch", options->arch, "the image's architecture (this machine's)");
+  add_option(app, "--os", options->os, "the image's operating system (linux)");
+  add_option(app, "--variant", options->variant, "the architecture's variant, such as v7");
   add_flag(app, "-q,--quiet", options->quiet, "show no progress");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const Paths paths = TRY(engine::find_paths());
       ImageStore store(paths.data);
-      const engine::ImportOptions how{
+      engine::ImportOptions how{
           .load = {.map = TRY(usual_map())}, .changes = options->changes, .message = options->message};
+      const std::string platform = platform_text(options->os, options->arch, options->variant);
+      if (!platform.empty()) how.load.platform = TRY(engine::parse_platform(platform));
       print(TRY(engine::import_rootfs(store, options->file, options->name, how)).id + "\n");
       return 0;
     });

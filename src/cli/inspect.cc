@@ -43,10 +43,26 @@ void add_go_names(Value& value) {
     if (found != nullptr && value.find(go) == nullptr) value.set_hidden(go, *found);
   }
   make_time(value, "Created");
+  if (const Value* found = value.find("History"); found != nullptr && found->as_list() != nullptr) {
+    Value::List steps;
+    for (Value step : *found->as_list()) {
+      const auto add = [&](const char* json, const char* go, const Value& none) {
+        const Value* member = step.find(json);
+        step.set_hidden(go, member != nullptr ? *member : none);
+      };
+      add("created", "Created", "");
+      add("created_by", "CreatedBy", "");
+      add("author", "Author", "");
+      add("comment", "Comment", "");
+      add("empty_layer", "EmptyLayer", false);
+      make_time(step, "Created");
+      steps.push_back(std::move(step));
+    }
+    value.replace("History", std::move(steps));
+  }
   if (const Value* found = value.find("State")) {
     Value state = *found;
-    make_time(state, "StartedAt");
-    make_time(state, "FinishedAt");
+    for (const char* name : {"StartedAt", "FinishedAt", "CheckpointedAt", "RestoredAt"}) make_time(state, name);
     value.replace("State", std::move(state));
   }
   if (const Value* found = value.find("Config")) {
@@ -104,7 +120,9 @@ Error not_found(const std::string& name, const std::string& type) {
 
 Result<int> inspect(const InspectOptions& options) {
   if (options.type != "all" && options.type != "container" && options.type != "image") {
-    return Error(0, "--type ", printable(options.type), ": use container, image or all");
+    const bool of_podman = options.type == "pod" || options.type == "volume" || options.type == "network";
+    return Error(0, "--type ", printable(options.type), of_podman ? " is not supported" : "", ": ",
+                 of_podman ? cat("moss has no ", options.type, "s; ") : "", "use container, image or all");
   }
   if (options.size && options.type == "image") return Error(0, "--size is of containers");
   if (options.latest && !options.names.empty()) return Error(0, "--latest and names exclude each other");

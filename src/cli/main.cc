@@ -56,17 +56,17 @@ void finish_with(const std::function<Result<int>()>& body) {
   exit_code() = result.ok() ? *result : fail(result.error());
 }
 
-std::string Table::text(bool with_titles) const {
+std::string Table::text() const {
   std::vector<size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string out;
-  for (size_t r = with_titles ? 0 : 1; r < rows_.size(); ++r) {
-    for (size_t i = 0; i < rows_[r].size(); ++i) {
-      out += rows_[r][i];
-      if (i + 1 < rows_[r].size()) out.append(widths[i] - rows_[r][i].size() + 2, ' ');
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 2, ' ');
     }
     out += '\n';
   }

@@ -259,7 +259,8 @@ void define_manifest_push(CLI::App& app) {
   app.allow_extras();
   app.add_option("LIST", options->words, "its name, then where to, as in moss push (its own name)");
   add_push_options(app, options->push);
-  add_option(app, "--all", options->all, "the list and all its images (true), or the image for this machine (false)");
+  add_flag(app, "--all", options->all,
+           "the list and all its images (the default); with =false the image for this machine");
   add_flag(app, "-p,--purge,--rm", options->purge, "remove the list here once it is there");
   app.callback([options, &app] {
     on_words(app, options->words, 1, 2, "which list?", [&](ImageStore& store) -> Result<int> {

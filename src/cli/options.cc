@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "moss/base/time.hh"
+
 namespace moss::cli {
 
 namespace {
@@ -48,28 +50,16 @@ bool may_be_typed(std::string_view names) {
 }
 
 Result<int> parse_delay_ms(std::string_view text) {
-  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {
-      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-  const auto wrong = [&] {
-    return Error(0, "--retry-delay ", printable(text), ": expected a time such as 2s or 500ms");
-  };
-  int64_t total = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t digits = std::min(rest.size(), rest.find_first_not_of("0123456789"));
-    const std::optional<int64_t> count = parse_number<int64_t>(rest.substr(0, digits));
-    rest.remove_prefix(digits);
-    if (!count || *count > 3600) return wrong();
-    const size_t letters = std::min(rest.size(), rest.find_first_of("0123456789"));
-    const std::string_view name = rest.substr(0, letters);
-    rest.remove_prefix(letters);
-    const auto* unit =
-        std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& u) { return u.first == name; });
-    if (unit == std::end(kUnits) && (!name.empty() || digits != text.size())) return wrong();
-    total += *count * (name.empty() ? 1000 : unit->second);
+  constexpr int64_t kHour = 3'600'000;
+  std::optional<int64_t> delay = parse_duration_ms(text);
+  if (!delay) {
+    const std::optional<int> seconds = parse_number<int>(text);
+    if (seconds) delay = int64_t{*seconds} * 1000;
   }
-  if (text.empty() || total > 3'600'000) return wrong();
-  return static_cast<int>(total);
+  if (!delay || *delay < 0 || *delay > kHour) {
+    return Error(0, "--retry-delay ", printable(text), ": expected a time such as 2s or 500ms");
+  }
+  return static_cast<int>(*delay);
 }
 
 }  // namespace moss::cli

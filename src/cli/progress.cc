@@ -97,6 +97,12 @@ std::string time_left(int64_t seconds) {
   return cat(seconds / 3600, "h", seconds % 3600 / 60, "m");
 }
 
+// How a layer came here: "done, reused 12 MB" where only the rest was fetched.
+std::string words(const engine::Progress& progress) {
+  const bool reused = progress.phase == Phase::done && progress.reused > 0;
+  return cat(word(progress.phase), reused ? cat(", reused ", human_size(progress.reused)) : "");
+}
+
 bool is_layer(const engine::Progress& progress) {
   return !progress.digest.empty() && progress.phase != Phase::trying && progress.phase != Phase::config &&
          progress.phase != Phase::storing && progress.phase != Phase::unchanged;
@@ -142,7 +148,7 @@ void ProgressDisplay::show(const engine::Progress& progress) {
   if (!bars_) {
     // A line where something begins or ends; nobody reads percentages in a log file.
     if (changed && progress.phase != Phase::unpacking) {
-      put(cat(short_digest(progress.digest), " ", word(progress.phase),
+      put(cat(short_digest(progress.digest), " ", words(progress),
               is_transfer(progress.phase) && progress.total > 0 ? cat(" ", human_size(progress.total)) : "", "\n"));
     }
     return;
@@ -155,7 +161,7 @@ void ProgressDisplay::show(const engine::Progress& progress) {
 std::string ProgressDisplay::draw_line(const engine::Progress& progress, size_t columns) const {
   constexpr size_t kBesideTheBar = 70;
   const std::string name = short_digest(progress.digest) + " ";
-  if (!is_transfer(progress.phase) || progress.total <= 0 || columns <= 50) return name + word(progress.phase);
+  if (!is_transfer(progress.phase) || progress.total <= 0 || columns <= 50) return name + words(progress);
   std::string line = name;
   if (columns > kBesideTheBar) {
     const auto width = static_cast<int64_t>(columns - kBesideTheBar);
@@ -194,6 +200,7 @@ std::string progress_line(const engine::Progress& progress) {
   if (progress.total > 0) {
     line["current"] = progress.done;
     line["total"] = progress.total;
+    if (progress.reused > 0) line["reused"] = progress.reused;
   }
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

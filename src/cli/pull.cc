@@ -1,7 +1,6 @@
 // moss pull.
 #include "moss/engine/pull.hh"
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/search.hh"
@@ -45,10 +44,9 @@ Result<Ok> read_arguments(PullArguments& a) {
   if (!a.decryption_keys.empty()) {
     return Error(0, "--decryption-key is not supported: moss has no encrypted images; decrypt it with skopeo copy");
   }
-  if (!a.arch.empty() || !a.os.empty() || !a.variant.empty()) {
+  if (const std::string platform = platform_text(a.os, a.arch, a.variant); !platform.empty()) {
     if (!a.platform.empty()) return Error(0, "--platform and --arch, --os or --variant exclude each other");
-    a.platform = cat(a.os.empty() ? "linux" : a.os, "/", a.arch.empty() ? engine::host_platform().architecture : a.arch,
-                     a.variant.empty() ? "" : "/" + a.variant);
+    a.platform = platform;
   }
   if (!a.platform.empty()) a.pull.platform = TRY(engine::parse_platform(a.platform).context("--platform"));
   a.pull.policy = TRY(engine::parse_pull_policy(a.policy).context("--policy"));
@@ -97,6 +95,12 @@ Result<int> run_pull(PullArguments& a) {
 }
 
 }  // namespace
+
+std::string platform_text(const std::string& os, const std::string& arch, const std::string& variant) {
+  if (os.empty() && arch.empty() && variant.empty()) return {};
+  return cat(os.empty() ? "linux" : os, "/", arch.empty() ? engine::host_platform().architecture : arch,
+             variant.empty() ? "" : "/" + variant);
+}
 
 void define_pull(CLI::App& app) {
   auto a = std::make_shared<PullArguments>();

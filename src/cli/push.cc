@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/engine/container.hh"
@@ -54,7 +53,8 @@ Result<Ok> no_extra_words(const CLI::App& app) {
 
 void add_push_options(CLI::App& app, PushWords& words) {
   add_registry_options(app, words.access);
-  add_option(app, "--format", words.format, "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
+  add_option(app, "-f,--format", words.format,
+             "the manifest's: oci, or v2s2 (Docker's); as the image has it (default)");
   add_option(app, "--compression-format", words.compression, "of its layers: gzip or zstd; as they are (default)");
   add_option(app, "--compression-level", words.level, "gzip: 1 to 9 (6), zstd: 1 to 20 (3)");
   add_option(app, "--force-compression", words.force,

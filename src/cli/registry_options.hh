@@ -1,7 +1,6 @@
 // What the verbs that talk to a registry have in common.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "moss/base/result.hh"

@@ -1,7 +1,6 @@
 // moss run, moss exec, and the plan behind a run.
 #include <unistd.h>
 
-#include <cstdlib>
 #include <memory>
 
 #include "moss/cli/cli.hh"

@@ -106,6 +106,8 @@ Result<int> load_images(const std::string& source, bool quiet, const std::string
                         const std::string& signature_policy);
 
 /// ["a", "b"] as words.
+/// "OS/ARCH[/VARIANT]" of --os, --arch and --variant, with this machine's for what was not given; empty where none was.
+std::string platform_text(const std::string& os, const std::string& arch, const std::string& variant);
 Result<std::vector<std::string>> parse_json_words(const std::string& text);
 
 }  // namespace moss::cli

@@ -64,11 +64,14 @@ Result<SearchFilter> parse_search_filters(const std::vector<std::string>& texts)
   return out;
 }
 
-std::string one_line(const std::string& description, bool no_trunc) {
-  std::string text = description;
+std::string one_line(std::string text) {
   for (char& c : text) {
     if (c == '\n' || c == '\t' || c == '\r') c = ' ';
   }
+  return text;
+}
+std::string shown(const std::string& description, bool no_trunc) {
+  const std::string text = one_line(description);
   return no_trunc ? printable(text) : excerpt(text, kShortDescription);
 }
 
@@ -81,16 +84,15 @@ Result<int> print_tags(const SearchArguments& a) {
   const format::Report report = TRY(format::Report::parse(a.format, kTagColumns));
   engine::TagList list = TRY(engine::list_tags(a.term, a.access));
   if (list.tags.size() > a.limit) list.tags.resize(a.limit);
-  if (report.is_json()) {
-    const Value::List all{Value::structure().set("Name", list.repository).set("Tags", list.tags)};
-    print(Value(all).json("    ") + "\n");
-    return 0;
-  }
   Value::List rows;
-  for (const std::string& tag : list.tags) {
-    rows.push_back(Value::structure().set("Name", list.repository).set("Tag", printable(tag)));
+  if (report.is_json()) {
+    rows.push_back(Value::structure().set("Name", list.repository).set("Tags", list.tags));
+  } else {
+    for (const std::string& tag : list.tags) {
+      rows.push_back(Value::structure().set("Name", list.repository).set("Tag", printable(tag)));
+    }
   }
-  print(TRY(report.list(rows)));
+  print_safely(TRY(report.text(std::move(rows), "    ")));
   return 0;
 }
 
@@ -98,7 +100,7 @@ Value found_row(const Found& found, bool no_trunc, bool is_json) {
   return Value::structure()
       .set("Index", found.index)
       .set("Name", is_json ? found.name : printable(found.name))
-      .set("Description", is_json ? found.description : one_line(found.description, no_trunc))
+      .set("Description", is_json ? one_line(found.description) : shown(found.description, no_trunc))
       .set("Stars", found.stars)
       .set("Official", found.official ? "[OK]" : "")
       .set("Automated", found.automated ? "[OK]" : "")
@@ -115,7 +117,9 @@ Result<int> print_found(const SearchArguments& a) {
   for (const Found& one : found) {
     if (filter.takes(one)) rows.push_back(found_row(one, a.no_trunc, report.is_json()));
   }
-  print(report.is_json() ? Value(rows).json("    ") + "\n" : TRY(report.list(rows)));
+  // Podman prints no titles above nothing.
+  const bool any = !rows.empty();
+  print_safely(TRY(report.text(std::move(rows), "    ", any)));
   return 0;
 }
 

@@ -1,10 +1,10 @@
 // Looking after what moss keeps: moss system check, df, prune and reset, and moss image prune.
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "moss/base/sizes.hh"
+#include "moss/base/time.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/check.hh"
 #include "moss/engine/housekeeping.hh"
@@ -27,24 +27,6 @@ bool is_confirmed(const std::string& warning) {
 
 // "7.798MB", as Podman writes sizes here and nowhere else.
 std::string tight_size(int64_t bytes) { return human_size(bytes, "", 4); }
-
-// "24h", "1h30m", "90s", as Go writes them.
-Result<int64_t> parse_duration(const std::string& text) {
-  const auto unclear = [&] { return Error(0, "--max ", printable(text), ": expected a time such as 24h or 1h30m"); };
-  int64_t seconds = 0;
-  std::string_view rest = text;
-  if (rest.empty()) return unclear();
-  while (!rest.empty()) {
-    const size_t at = rest.find_first_not_of("0123456789");
-    if (at == 0 || at == std::string_view::npos) return unclear();
-    const auto count = parse_number<int64_t>(rest.substr(0, at));
-    const int64_t factor = rest[at] == 's' ? 1 : rest[at] == 'm' ? 60 : rest[at] == 'h' ? 3600 : 0;
-    if (!count || factor == 0 || *count > 1'000'000'000) return unclear();
-    seconds += *count * factor;
-    rest.remove_prefix(at + 1);
-  }
-  return seconds;
-}
 
 struct DfRow {
   const char* type;
@@ -149,13 +131,16 @@ void define_system_check(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_flag(app, "-q,--quick", options->quick, "hash no blob and unpack no layer; only what takes no time");
   add_flag(app, "-r,--repair", options->repair, "remove damaged images, and unpack damaged layers anew");
-  add_flag(app, "-f,--force", options->force, "with --repair: also the containers made from them");
+  add_flag(app, "-f,--force", options->force, "with --repair: also the containers made from them, and damaged ones");
   add_option(app, "-m,--max", options->max, "how old what no image names may get before it is damage (24h)");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
       const engine::Paths paths = TRY(engine::find_paths());
       engine::CheckOptions check{.quick = options->quick, .repair = options->repair || options->force};
-      check.max_age_s = TRY(parse_duration(options->max));
+      check.remove_containers = options->force;
+      const std::optional<int64_t> most = parse_duration_ms(options->max);
+      if (!most) return Error(0, "--max ", printable(options->max), ": expected a time such as 24h or 1h30m");
+      check.max_age_s = *most / 1000;
       check.map = TRY(usual_map());
       check.say = [](const std::string& line) { print(cat(printable(line), "\n")); };
       check.why_kept = [&](const std::string& image_id) -> Result<std::string> {
@@ -168,7 +153,11 @@ void define_system_check(CLI::App& app) {
         }
         return std::string();
       };
-      const engine::CheckReport report = TRY(engine::check_store(engine::ImageStore(paths.data), check));
+      engine::CheckReport report = TRY(engine::check_store(engine::ImageStore(paths.data), check));
+      // Behind the images: repairing those may have taken containers away.
+      const engine::CheckReport containers = TRY(engine::check_containers(paths, check));
+      report.damaged += containers.damaged;
+      report.repaired += containers.repaired;
       if (report.damaged == 0) return 0;
       if (!check.repair) return Error(0, "damage detected in local storage; see: moss system check --repair");
       if (report.repaired < report.damaged) return Error(0, "damage in local storage could not be repaired");
@@ -212,7 +201,7 @@ void define_system_prune(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_flag(app, "-a,--all", options->all, "every image that no container is made from, not only those without a name");
   add_flag(app, "-f,--force", options->force, "do not ask");
-  add_flag(app, "--volumes", options->volumes, "named volumes too; moss has none yet");
+  add_flag(app, "--volumes", options->volumes, "named volumes too; changes nothing, as moss makes none");
   add_list(app, "--filter", options->filters, "only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]");
   app.callback([options] {
     finish_with([&]() -> Result<int> {
@@ -258,11 +247,14 @@ void define_system_reset(CLI::App& app) {
 void define_image_prune(CLI::App& app) {
   struct Options {
     bool all = false;
+    bool external = false;
     bool force = false;
     std::vector<std::string> filters;
   };
   auto options = std::make_shared<Options>();
   add_flag(app, "-a,--all", options->all, "every image that no container is made from, not only those without a name");
+  add_flag(app, "--external", options->external,
+           "also those of other programs' containers in the store; there are none");
   add_flag(app, "-f,--force", options->force, "do not ask");
   add_list(app, "--filter", options->filters, "only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]");
   app.callback([options] {

@@ -1,7 +1,6 @@
 // How much images and containers take.
 #include <fcntl.h>
 #include <fts.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -12,6 +11,7 @@
 #include "moss/engine/housekeeping.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
@@ -46,10 +46,7 @@ Result<std::map<std::string, int64_t>> writable_bytes(const Paths& paths, const 
   }
   std::map<std::string, int64_t> sizes;
   if (folders.empty()) return sizes;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   sys::Child child = TRY(sys::start_in_user_namespace(map, [&] {
     std::string text;
     for (const auto& [id, folder] : folders) text += cat(id, " ", bytes_in(folder.get()), "\n");

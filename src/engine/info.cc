@@ -11,6 +11,7 @@
 #include "moss/engine/container.hh"
 #include "moss/engine/network.hh"
 #include "moss/engine/pull.hh"
+#include "moss/engine/search.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
@@ -96,8 +97,14 @@ Result<std::string> describe_host(bool as_json) {
   } else {
     degraded.push_back("no images of additional stores: " + others.error().to_string());
   }
+  if (const Result<std::vector<std::string>> registries = search_registries(); registries.ok()) {
+    json["registries"] = {{"search", *registries}};
+  } else {
+    degraded.push_back("no registries: " + registries.error().to_string());
+  }
   json["degraded"] = degraded;
-  if (as_json) return json.dump(2) + "\n";
+  // A folder's name may be any bytes.
+  if (as_json) return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   std::string text;
   write_text(json, "", text);
   return text;

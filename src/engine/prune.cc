@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "moss/base/sizes.hh"
+#include "moss/base/time.hh"
 #include "moss/engine/housekeeping.hh"
 
 namespace moss::engine {
@@ -11,7 +12,7 @@ bool PruneFilter::matches(const std::string& created, const std::map<std::string
     const auto found = its_labels.find(label.first);
     return found != its_labels.end() && (!label.second || found->second == *label.second);
   };
-  if (!until.empty() && created >= until) return false;
+  if (until && epoch_of(created).value_or(0) >= *until) return false;
   return std::all_of(labels.begin(), labels.end(), has) && std::none_of(not_labels.begin(), not_labels.end(), has);
 }
 
@@ -24,8 +25,7 @@ Result<PruneFilter> parse_prune_filter(std::span<const std::string> words) {
     };
     const std::string_view text = word;
     if (text.starts_with("until=")) {
-      filter.until = TRY(parse_moment(word.substr(6)).context("--filter ", printable(word)));
-      if (filter.until.empty()) return Error(0, "--filter ", printable(word), ": expected a time");
+      filter.until = TRY(parse_epoch(text.substr(6)).context("--filter until"));
     } else if (text.starts_with("label=") && text.size() > 6) {
       filter.labels.push_back(label_of(text.substr(6)));
     } else if (text.starts_with("label!=") && text.size() > 7) {

@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <memory>
-
 #include "moss/sys/file.hh"
 
 namespace moss::sys {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 #include "moss/sys/user_namespace.hh"
 
 namespace moss::sys {
@@ -118,10 +119,7 @@ Result<IdMapping> IdMapping::start(pid_t pid, const IdMap& map) {
       argv.push_back(std::to_string(range.outside));
       argv.push_back(std::to_string(range.count));
     }
-    int pipe_fds[2];
-    if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
-    Fd reading(pipe_fds[0]);
-    const Fd writing(pipe_fds[1]);
+    auto [reading, writing] = TRY(make_pipe());
     Child child = TRY(spawn(argv, {.stderr_fd = writing.get()}));
     mapping.helpers_.push_back({name, std::move(child), std::move(reading)});
     return Ok{};
@@ -157,10 +155,7 @@ Error no_user_namespace(int code) {
 
 Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
   // The child is born in its namespaces; it waits at the pipe until its ids are mapped.
-  int pipe_fds[2];
-  if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(pipe_fds[0]);
-  Fd writing(pipe_fds[1]);
+  auto [reading, writing] = TRY(make_pipe());
   const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0));
   if (pid < 0) return no_user_namespace(errno);
   if (pid == 0) {

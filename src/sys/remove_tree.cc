@@ -18,10 +18,10 @@
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/thread.hh"
 
 namespace moss::sys {
 
@@ -148,13 +148,10 @@ class TreeRemover {
   void call_help() {
     changed_.notify_one();
     // After an error the helpers there are may be being waited for.
-    if (error_ || helpers_.size() + 1 >= most_threads_) return;
-    try {
-      helpers_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
-      // Those that are there will do.
-      most_threads_ = helpers_.size() + 1;
-    }
+    if (error_ || helpers_.size() + 1 >= kMostThreads) return;
+    Result<std::thread> helper = start_thread([this] { work(); });
+    // Where it is not allowed, those that are there will do.
+    if (helper.ok()) helpers_.push_back(std::move(helper).value());
   }
 
   Result<Ok> remove_batch(const Batch& batch) {
@@ -196,7 +193,6 @@ class TreeRemover {
   std::deque<Batch> batches_;
   std::vector<std::string> folders_;  // names in the top; "" is the top itself
   size_t busy_ = 0;
-  size_t most_threads_ = kMostThreads;
   std::optional<Error> error_;  // the first
   std::vector<std::thread> helpers_;
 };

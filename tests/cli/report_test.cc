@@ -23,7 +23,7 @@ Value::List rows() {
 std::string list(std::string_view format, bool with_titles = true) {
   const Result<Report> report = Report::parse(format, kUsual, kTitles);
   if (!report.ok()) return report.error().to_string();
-  const Result<std::string> text = report->list(rows(), with_titles);
+  const Result<std::string> text = report->text(rows(), "", with_titles);
   return text.ok() ? *text : text.error().to_string();
 }
 
@@ -56,6 +56,9 @@ TEST(Report, ATableOfNothingHasItsTitles) {
 
 TEST(Report, JsonIsTheCallers) {
   EXPECT_TRUE(Report::parse("json", kUsual)->is_json());
+  EXPECT_EQ(list("json"),
+            R"([{"ID":"b06c7a26ebf5","Tag":"3","RepoTags":["a"]},{"ID":"b06c7a26ebf5","Tag":"x","RepoTags":["a"]}])"
+            "\n");
   EXPECT_TRUE(Report::parse("{{ json . }}", kUsual)->is_json());
   EXPECT_FALSE(Report::parse("{{json .ID}}", kUsual)->is_json());
 }

@@ -28,6 +28,43 @@ teardown_file() {
 
 run_alpine() { docker run --runtime moss --network none "$@"; }
 
+# moss with a store of its own beside the daemon.
+moss_here() { XDG_DATA_HOME=$work/moss DOCKER_HOST=unix://$work/d.sock moss "$@"; }
+
+@test "moss gives the daemon its images, and takes the daemon's" {
+  mkdir -p "$work/moss"
+  moss_here import --quiet --change CMD=env --change ENV=A=given "$(rootfs_tarball)" mine >id
+  moss_here push --quiet mine docker-daemon:example.com/mine:1
+  [[ $(docker image inspect --format '{{.Id}}' example.com/mine:1) == "sha256:$(<id)" ]]
+  run run_alpine --rm example.com/mine:1
+  assert_has A=given
+  # An image of two layers, by its name, by its id, and as an archive.
+  run_alpine --name box alpine sh -c 'echo made >/made; rm /etc/motd; chown 12:34 /home'
+  docker commit --change 'CMD ["cat","/made"]' box team/made:2
+  docker image inspect --format '{{.Id}}' team/made:2 >theirs
+  moss_here pull --quiet docker-daemon:team/made:2
+  run moss_here images --noheading --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' team/made
+  assert_output "docker.io/team/made:2 $(<theirs)"
+  run moss_here run --rm --network none --pull never team/made:2
+  assert_output made
+  run moss_here run --rm --network none --pull never team/made:2 sh -c 'ls /etc/motd 2>&1; stat -c "%u %g" /home'
+  assert_has "No such file"
+  assert_has "12 34"
+  moss_here rmi team/made:2 >/dev/null
+  moss_here load --quiet --input "docker-daemon:$(<theirs)" >loaded
+  run moss_here run --rm --network none --pull never "$(cut -d: -f2 theirs)"
+  assert_output made
+  # And there again under another name: it is the same image.
+  moss_here push --quiet "$(cut -d: -f2 theirs)" docker-daemon:again:3
+  [[ $(docker image inspect --format '{{.Id}}' again:3) == "$(<theirs)" ]]
+  run -125 moss_here pull --quiet docker-daemon:team/missing:2
+  assert_has "Docker says: "
+  run moss_here system check
+  assert_success
+  docker rmi --force example.com/mine:1 again:3 team/made:2 >/dev/null
+  moss_here system reset --force
+}
+
 @test "it is this runtime that docker calls" {
   run_alpine -d --name box alpine sleep 100
   run docker inspect --format '{{.HostConfig.Runtime}}' box

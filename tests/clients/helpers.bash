@@ -90,6 +90,23 @@ make_command() {
   export PATH=$work/bin:$PATH
 }
 
+# From now on podman has a store of the file's own, and this runtime. Podman would raise the limits of root's containers
+# beyond what this root may; without systemd it has no manager of cgroups and no journal.
+use_podman() {
+  cat >"$work/containers.conf" <<END
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+runtime_supports_json = ["${OCI_RUNTIME##*/}"]
+runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
+END
+  export CONTAINERS_CONF=$work/containers.conf
+  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
+    --runtime "$OCI_RUNTIME"
+}
+
 # Starts a daemon with its words in $work/NAME.log: start_daemon NAME COMMAND...; end_daemon NAME ends it.
 start_daemon() {
   local name=$1

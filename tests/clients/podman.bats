@@ -7,19 +7,7 @@ setup_file() {
   need podman conmon
   make_work
   image_archive
-  # Podman would raise the limits of root's containers beyond what this root may; without systemd it has no journal.
-  cat >"$work/containers.conf" <<END
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-runtime_supports_json = ["${OCI_RUNTIME##*/}"]
-runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
-END
-  export CONTAINERS_CONF=$work/containers.conf
-  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
-    --runtime "$OCI_RUNTIME"
+  use_podman
   podman load --quiet --input "$work/image.tar"
   podman image exists localhost/alpine
 }

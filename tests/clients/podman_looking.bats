@@ -6,17 +6,7 @@ load helpers
 setup_file() {
   need podman
   make_work
-  # As in podman.bats: without systemd there is no journal and no manager of cgroups.
-  cat >"$work/containers.conf" <<END
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-runtime_supports_json = ["${OCI_RUNTIME##*/}"]
-runtime_supports_nocgroup = ["${OCI_RUNTIME##*/}"]
-END
-  export CONTAINERS_CONF=$work/containers.conf
-  make_command podman --log-level error --root "$work/root" --runroot "$work/runroot" --tmpdir "$work/tmp" --storage-driver overlay \
-    --runtime "$OCI_RUNTIME"
+  use_podman
   export XDG_DATA_HOME=$work/data
   mkdir -m 700 "$XDG_DATA_HOME"
   podman import --quiet --message "some words" --change CMD=sh --change 'ENV A=1' --change LABEL=kind=test "$(rootfs_tarball)" localhost/alpine
@@ -81,6 +71,38 @@ same() {
   # Every member but those that tell of the store: sizes, its driver, digests of the manifest it made itself.
   local members='map(del(.Size, .VirtualSize, .GraphDriver, .Digest, .RepoDigests, .NamesHistory, .ManifestType))'
   diff <(podman inspect localhost/alpine | jq -S "$members") <(moss inspect localhost/alpine | jq -S "$members")
+}
+
+@test "inspect of a container" {
+  remove_both
+  mkdir "$work/volume"
+  local options=(--detach --name c --network none --volume "$work/volume:/data" --tmpfs /scratch --env A=b --cap-add NET_RAW --cap-drop CHOWN
+    --hostname host --label k=v --workdir /tmp --user 12:34 --stop-signal INT --ulimit nofile=100:200 --entrypoint sleep)
+  podman run "${options[@]}" localhost/alpine 100
+  moss run "${options[@]}" localhost/alpine 100
+  # Every member that moss has, but those that name folders, processes and times, and those in which the two are not the
+  # same: Podman's annotations and its own cgroup, the limit of processes it adds, capabilities and variables that moss
+  # does not give.
+  local members='.[0] | del(.Id, .Created, .State.Pid, .State.ConmonPid, .State.StartedAt, .State.OciVersion, .StaticDir,
+    .ResolvConfPath, .HostnamePath, .HostsPath, .OCIConfigPath, .OCIRuntime, .LogPath, .GraphDriver, .NetworkSettings.SandboxKey,
+    .ImageDigest, .BoundingCaps, .HostConfig.LogConfig.Path, .HostConfig.CapAdd, .HostConfig.Binds, .HostConfig.Tmpfs, .HostConfig.Runtime,
+    .HostConfig.Ulimits, .HostConfig.ShmSize, .HostConfig.CgroupMode, .HostConfig.Cgroups, .HostConfig.IpcMode,
+    .HostConfig.IDMappings, .HostConfig.Init, .Config.Annotations, .Config.Env, .Config.CreateCommand)' known
+  moss inspect c | jq -S "$members" >ours.json
+  # shellcheck disable=SC2016 # jq's
+  known='. as $all | [paths(type != "object" and type != "array")] | map(. as $p | select(all($p[]; type == "string"))) | .[]'
+  jq -c "$known" ours.json >members
+  (($(wc -l <members) > 80)) || fail "few members: $(wc -l <members)"
+  podman inspect c | jq -S "$members" >theirs.json
+  while read -r known; do
+    diff <(jq -c "getpath($known)" theirs.json) <(jq -c "getpath($known)" ours.json) || fail "$known"
+  done <members
+  diff <(jq -S .Mounts theirs.json) <(jq -S .Mounts ours.json)
+  diff <(jq -S .Args theirs.json) <(jq -S .Args ours.json)
+  same inspect --format '{{.Path}} {{.Args}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.State.FinishedAt}} {{.State.Health}} {{.Config.Labels}}' c
+  same inspect --format '{{.HostConfig.RestartPolicy}} {{.HostConfig.PortBindings}} {{.NetworkSettings.Ports}} {{.HostConfig.VolumesFrom}}' c
+  same container inspect --latest --format '{{range .Mounts}}{{.Source}}:{{.Destination}}:{{.RW}} {{end}}{{.GraphDriver.Name}} {{.EffectiveCaps}}'
+  remove_both
 }
 
 @test "lists of nothing" {

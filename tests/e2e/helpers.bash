@@ -26,6 +26,7 @@ as_owner() {
   fi
 }
 
+# A home, a store and a runtime folder below $1.
 use_home() {
   export HOME=$1/home XDG_DATA_HOME=$1/data XDG_CONFIG_HOME=$1/config XDG_CACHE_HOME=$1/cache XDG_RUNTIME_DIR=$1/run
   mkdir -p "$1" && mkdir -m 700 "$HOME" "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" "$XDG_CACHE_HOME" "$XDG_RUNTIME_DIR"
@@ -33,12 +34,11 @@ use_home() {
 
 # The root filesystem all images of the tests are made from: Alpine's, or one assembled from busybox.
 rootfs_tarball() {
-  local found
-  for found in "${MOSS_ALPINE_TARBALL-}" "$repo"/../shared/images/alpine-minirootfs-*-"$(uname -m)".tar.gz; do
-    [[ -r $found ]] && printf '%s\n' "$found" && return
-  done
-  "$repo/scripts/busybox-rootfs" "$BATS_FILE_TMPDIR/busybox.tar.gz"
-  printf '%s\n' "$BATS_FILE_TMPDIR/busybox.tar.gz"
+  (
+    # shellcheck source=scripts/lib.sh
+    source "$repo/scripts/lib.sh"
+    rootfs_tarball "$BATS_FILE_TMPDIR"
+  )
 }
 
 setup_file() {

@@ -26,7 +26,7 @@ make_evil() {
 # A registry on a free port that answers as python code $1 says: it has `self`, `path`, and answer(status, body, headers).
 start_registry() {
   cat >registry.py <<PYTHON
-import http.server, json, os, threading
+import http.server, json, os, ssl, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *arguments): pass
@@ -43,6 +43,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 $1
 servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
 ports = [server.server_address[1] for server in servers]
+if "${other_is_tls-}":
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("cert.pem", "key.pem")
+    servers[1].handle_error = lambda *_: None
+    servers[1].socket = context.wrap_socket(servers[1].socket, server_side=True)
 threading.Thread(target=servers[1].serve_forever, daemon=True).start()
 with open("ports.new", "w") as out: out.write("%d %d\n" % tuple(ports))
 os.rename("ports.new", "ports")
@@ -364,4 +369,108 @@ PYTHON
   make_evil '{"Cmd":["true"],"Healthcheck":{"Test":["CMD-SHELL","touch /x"]},"OnBuild":["RUN touch /x"]}'
   run moss run --rm --network none evil ls /x
   ((status != 0))
+}
+
+@test "CVE-2019-10214: a token server that nobody vouches for is told nothing" {
+  command -v openssl >/dev/null || skip "openssl is not installed"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 \
+    -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
+  other_is_tls=yes start_registry '        if self.server.server_address[1] == other:
+            return self.answer(200, b"{\"token\":\"very-secret\"}")
+        return self.answer(401, b"{}", WWW_Authenticate=f"Bearer realm=\"https://127.0.0.1:{other}/token\",service=\"s\"")'
+  run timeout 60 "$MOSS" pull -q --retry 0 --creds user:very-secret "127.0.0.1:$port/app:1"
+  assert_status 125
+  assert_has certificate
+  refute_has very-secret
+  ! grep "^$other " asked || fail "it was asked for a token"
+  # With its certificate it is, so the test is one.
+  mkdir known && cp cert.pem known/ca.crt
+  run timeout 60 "$MOSS" pull -q --retry 0 --creds user:very-secret --cert-dir known "127.0.0.1:$port/app:1"
+  assert_status 125
+  grep -q "^$other /token" asked || fail "never asked:" "$(cat asked)" "$output"
+  refute_has very-secret # CVE-2019-13509: nor what it answered
+}
+
+@test "a redirect that turns in circles, to a file or to another scheme ends at once" {
+  start_registry '        if path.startswith("/v2/circle"):
+            return self.answer(307, Location=path)
+        if path.startswith("/v2/file"):
+            return self.answer(307, Location="file:///etc/passwd")
+        if path.startswith("/v2/gopher"):
+            return self.answer(307, Location="gopher://127.0.0.1:1/x")
+        if path.startswith("/v2/line"):
+            return self.answer(307, Location="http://127.0.0.1:%d/a%%0d%%0aX-Evil:1" % port)
+        return self.answer(404)'
+  refuses "too many redirects" pull -q --retry 0 "127.0.0.1:$port/circle:1"
+  refuses "not https" pull -q --retry 0 "127.0.0.1:$port/file:1"
+  refuses "not https" pull -q --retry 0 "127.0.0.1:$port/gopher:1"
+  refuses "manifest unknown" pull -q --retry 0 "127.0.0.1:$port/line:1"
+}
+
+@test "a list of tags that never ends, is too long or has no names is bounded" {
+  start_registry '        if path.startswith("/v2/circle/tags"):
+            return self.answer(200, b"{\"tags\":[\"a\"]}", Link="</v2/circle/tags/list?last=a>; rel=\"next\"")
+        if path.startswith("/v2/elsewhere/tags"):
+            return self.answer(200, b"{\"tags\":[\"a\"]}", Link=f"<http://127.0.0.1:{other}/v2/x/tags/list>; rel=\"next\"")
+        if path.startswith("/v2/many/tags"):
+            return self.answer(200, json.dumps({"tags": ["1.0.%d-with-a-long-name" % i for i in range(90000)]}).encode())
+        if path.startswith("/v2/brackets/tags"):
+            return self.answer(200, b"{\"tags\":" + b"[" * 8000000)
+        if path.startswith("/v2/more/tags"):
+            return self.answer(200, b"{\"tags\":[" + b"\"a\"," * 2000000 + b"\"a\"]}")
+        if path.startswith("/v2/endless/tags"):
+            return self.answer(200, b"{\"tags\":[\"" + b"a" * 9000000 + b"\"]}")
+        if path.startswith("/v2/evil/tags"):
+            return self.answer(200, json.dumps({"tags": ["../../x", "a\nb", "\x1b[31mred", "--privileged"]}).encode())
+        return self.answer(404)'
+  list() { timeout 60 /usr/bin/time -q -f %M -o memory "$MOSS" search --list-tags --limit 10000 "127.0.0.1:$port/$1"; }
+  local name
+  for name in circle brackets more endless; do
+    run list "$name"
+    assert_status 125
+    ((${#lines[@]} == 1)) || fail "$name:" "$output"
+    (($(tail -n1 memory) < 65536)) || fail "$name took $(tail -n1 memory) KiB"
+  done
+  # Nobody else is asked for the rest.
+  run list elsewhere
+  assert_success
+  ! grep "^$other " asked
+  # One that does not know pages sends all at once.
+  run list many
+  assert_success
+  assert_has 1.0.9999-with-a-long-name
+  (($(tail -n1 memory) < 65536)) || fail "took $(tail -n1 memory) KiB"
+  run timeout 60 "$MOSS" pull -q --retry 0 --all-tags "127.0.0.1:$port/evil"
+  assert_status 125
+  ! grep -q 'evil/manifests/[^1]*\.\.' asked || fail "$(cat asked)"
+  [[ $output != *$'\x1b'* ]] || fail "an escape reaches the terminal"
+}
+
+@test "CVE-2023-38039: headers, errors and interim answers that never end are cut off" {
+  start_registry '        def endless(first, more):
+            self.close_connection = True
+            try:
+                self.wfile.write(first)
+                while True: self.wfile.write(more * 1000)
+            except OSError: pass
+        name = path.split("/")[2]
+        if name == "headers":
+            return endless(b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"b" * 60 + b"\r\n")
+        if name == "interim":
+            return endless(b"", b"HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n")
+        if name == "line":
+            return endless(b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 60)
+        if name == "error":
+            return endless(b"HTTP/1.1 404 Not Found\r\n\r\n", b"x" * 60)
+        if name == "redirect":
+            return endless(b"HTTP/1.1 307 Go\r\nLocation: /v2/error/manifests/1\r\n\r\n", b"x" * 60)
+        if name == "login":
+            return endless(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n", b"x" * 60)
+        return self.answer(404)'
+  local name
+  for name in headers interim line error redirect login; do
+    run timeout 30 /usr/bin/time -q -f %M -o memory "$MOSS" pull -q --retry 0 --creds a:b "127.0.0.1:$port/$name:1"
+    assert_status 125
+    (($(tail -n1 memory) < 65536)) || fail "$name took $(tail -n1 memory) KiB"
+  done
 }

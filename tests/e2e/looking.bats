@@ -106,6 +106,36 @@ load helpers
   assert_has nothing
 }
 
+@test "inspect of a container tells what it was started with" {
+  make_image worded '{"Entrypoint":["sleep"],"Cmd":["5"],"User":"daemon"}'
+  mkdir folder
+  moss run -d --name c -p 127.0.0.1::80 -v "$PWD/folder:/data:ro" --read-only --privileged -i worded 100 >/dev/null
+  run moss inspect --format '{{.Path}} {{.Args}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.User}} {{.Config.OpenStdin}}' c
+  assert_output 'sleep [100] sleep [100] daemon true'
+  run moss inspect --format '{{range .Mounts}}{{.Source}} {{.Destination}} {{.RW}} {{.Propagation}}{{end}} {{.HostConfig.Binds}}' c
+  assert_output "$PWD/folder /data false rprivate [$PWD/folder:/data:rbind,rro]"
+  run moss inspect --format '{{.HostConfig.Privileged}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.PidMode}} {{.State.Paused}}' c
+  assert_output "true true private false"
+  port=$(moss inspect --format '{{(index .NetworkSettings.Ports "80/tcp" 0).HostPort}}' c)
+  ((port > 0))
+  [[ $(moss inspect --format '{{.ImageDigest}}' c) == "$(moss image inspect --format '{{.Digest}}' worded)" ]]
+  place=$(moss inspect --format '{{.ResolvConfPath}}' c)
+  cmp <(moss exec c cat /etc/resolv.conf) "$place"
+  [[ $(readlink "$(moss inspect --format '{{.NetworkSettings.SandboxKey}}' c)") == net:* ]]
+  moss stop --time 0 c >/dev/null
+  run moss inspect --format '{{.ResolvConfPath}}|{{.NetworkSettings.SandboxKey}}|{{.State.Status}}' c
+  assert_output '||exited'
+  run moss inspect --format '{{.State.Dead}} {{.State.CheckpointedAt}}' c
+  assert_output "false 0001-01-01 00:00:00 +0000 UTC"
+  refuses "moss has no volumes" inspect --type volume c
+  # One that was made before moss wrote all this down.
+  record=$(moss inspect --format '{{.StaticDir}}' c)/container.json
+  jq -c 'del(.imageDigest, .entrypointWords, .user, .interactive, .privileged)' "$record" >older
+  cp older "$record"
+  run moss inspect --format '{{.ImageDigest}}|{{.Config.Entrypoint}}|{{.Config.Cmd}}' c
+  assert_output '||[sleep 100]'
+}
+
 @test "a stranger's control bytes do not reach a terminal" {
   make_image evil '{"Cmd":["true"],"Labels":{"l":"\u001b]0;owned\u0007"}}'
   run script -qec "$MOSS inspect --format '{{.Config.Labels.l}}' evil" /dev/null
@@ -124,6 +154,8 @@ load helpers
   size=$(moss history --human=false --format '{{.Size}}' alpine)
   [[ $size == "$(moss inspect --format '{{.Size}}' alpine)" ]]
   refuses "image not known" history nothing
+  run moss inspect --format '{{range .History}}{{.CreatedBy}} {{.EmptyLayer}}{{end}} {{.GraphDriver.Name}}' alpine
+  assert_output "moss import false overlay"
 }
 
 @test "tree shows layers, and who builds on them" {
@@ -170,6 +202,15 @@ load helpers
   [[ $(jq -r 'map(select(.Names[0] == "a"))[0].Mounts[0]' json) == /data ]]
 }
 
+@test "ps shows its list again and again" {
+  moss run -d --name w --network none alpine sleep 100 >/dev/null
+  run timeout 5 "$MOSS" ps --noheading --format '{{.Names}}' --watch 1
+  assert_status 124
+  ((${#lines[@]} >= 2)) || fail "$output"
+  [[ ${lines[0]} == w && ${lines[1]} == w ]]
+  refuses "expected a number of seconds" ps --watch 0
+}
+
 @test "version and info through templates" {
   run moss version --format '{{.Client.Version}}'
   assert_output "$(moss --version | cut -d' ' -f3)"
@@ -178,4 +219,16 @@ load helpers
   run moss info --format '{{.Host.Arch}} {{.Store.GraphRoot}} {{.Store.ImageStore.Number}}'
   assert_has "$XDG_DATA_HOME/moss 1"
   refuses "can't evaluate field" info --format '{{.Host.Colour}}'
+  echo 'unqualified-search-registries = ["one.example", "two.example"]' >registries.conf
+  export CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf
+  run moss info --format '{{.Registries}} {{index .Registries "search"}}{{range index .Registries "search"}} {{.}}{{end}}'
+  assert_output 'map[search:[one.example two.example]] [one.example two.example] one.example two.example'
+  [[ $(moss info --format json | jq -r '.registries["search"] | .[]') == $'one.example\ntwo.example' ]]
+}
+
+@test "info is JSON in a home whose name is no UTF-8" {
+  local home=$PWD/$'m\xff'
+  XDG_DATA_HOME=$home moss info --format json >info.json
+  [[ $(jq -r .store.graphRoot info.json) == "$PWD/m"$'\ufffd'/moss ]]
+  [[ $(XDG_DATA_HOME=$home moss info --format '{{.Store.ImageStore.Number}}') == 0 ]]
 }

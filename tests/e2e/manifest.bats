@@ -73,6 +73,18 @@ two_images() {
   assert_output "$(own_arch)"
 }
 
+@test "a list without an image for this machine is removed like any other" {
+  moss manifest create nothing >/dev/null
+  run moss manifest rm nothing
+  assert_output "Untagged: localhost/nothing:latest"
+  image_for other riscv64
+  moss manifest create foreign other >/dev/null
+  run moss rmi foreign
+  assert_output "Untagged: localhost/foreign:latest"
+  run -1 moss manifest exists foreign
+  moss image exists other
+}
+
 @test "a list keeps its images when their names go" {
   two_images
   moss manifest create l own other >/dev/null
@@ -114,6 +126,10 @@ two_images() {
   # Not all: the image for this machine.
   moss push -q l oci:one
   [[ $(jq -r '.manifests[0].digest' one/index.json) == "$(digest_of_image own)" ]]
+  moss manifest push -q --all=false l oci:none
+  cmp none/index.json one/index.json
+  moss manifest push -q --all l oci:all
+  [[ $(jq -r '.manifests[0].digest' all/index.json) == "$(jq -r '.manifests[0].digest' layout/index.json)" ]]
   moss manifest push -q --rm l oci:layout:again
   run moss manifest exists l
   assert_status 1

@@ -72,3 +72,36 @@ make_compressed_layout() {
   stays_small pull -q "$registry/app:1"
   stays_small pull -q oci:layout:test
 }
+
+# It lies, so that what is put together is wrong, and the layer is fetched once more.
+@test "a zstd:chunked layer whose table of contents is as large as can be" {
+  python3 "$repo/tests/e2e/huge_toc.py"
+  serve_layout
+  moss load -q -i old
+  stays_small pull -q "$registry/app:1"
+  # The table, and the layer.
+  [[ $(grep -c '"GET /v2/app/blobs/[^ ]* HTTP/1.1" 206 .*"moss"' registry.log) -ge 1 ]]
+  [[ $(grep -c '"GET /v2/app/blobs/[^ ]* HTTP/1.1" 200 .*"moss"' registry.log) == 2 ]]
+}
+
+# Four at once whose decoders must look back 8 MiB, as most builders ask, or 32, the most that is taken.
+@test "layers with large windows" {
+  local window i layers
+  for window in 23 25; do
+    layers=()
+    for i in 1 2 3 4; do
+      mkdir "$i"
+      # More than the window, and of the kind that is compressed in no time.
+      python3 -c 'import os, sys; part = os.urandom(1 << 20); [sys.stdout.buffer.write(bytes([n]) + part[1:]) for n in range(int(sys.argv[1]))]' \
+        $(((1 << (window - 20)) + 6)) >"$i/file$i"
+      tar -C "$i" --owner=0 --group=0 -cf "$i.tar" . && rm -r "$i"
+      layers+=("$i.tar")
+    done
+    make_compressed_layout "zstd -q --ultra --zstd=wlog=$window,strat=1,clog=10,hlog=10" zstd "${layers[@]}"
+    serve_layout
+    stays_small pull -q "$registry/app:1"
+    stays_small pull -q oci:layout:test
+    stop_servers
+    rm -r layout registry-data
+  done
+}

@@ -48,6 +48,22 @@ refute_pushed() { ! grep "^PUT /v2/$1/.*/manifests/" requests; }
   refuses "has stored something else" push -q alpine "127.0.0.1:$port/lies/x:t"
 }
 
+@test "a registry that leads astray, never ends or never agrees is left" {
+  start_mock
+  local mode
+  for mode in file ftp; do
+    refuses "which is not https" push -q alpine "127.0.0.1:$port/$mode/x:t"
+  done
+  refuses "no Location" push -q alpine "127.0.0.1:$port/nowhere/x:t"
+  for mode in http line corrects beyond endless grumbles; do
+    run timeout 20 /usr/bin/time -q -f %M -o memory "$MOSS" push -q --retry 1 --retry-delay 10ms alpine "127.0.0.1:$port/$mode/x:t"
+    assert_status 125
+    ((${#lines[@]} == 1)) || fail "$mode:" "$output"
+    (($(tail -n1 memory) < 65536)) || fail "$mode took $(tail -n1 memory) KiB"
+    refute_pushed "$mode"
+  done
+}
+
 @test "a line that breaks goes on where it broke" {
   start_mock
   run push_to breaks -q --retry-delay 10ms

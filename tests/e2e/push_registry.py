@@ -13,6 +13,13 @@ import re
 import sys
 import threading
 
+PLACES = {
+    "file": "file:///etc/passwd",
+    "ftp": "ftp://127.0.0.1/x",
+    "http": "http://registry.invalid/x",
+    "nowhere": "",
+    "line": "/v2/x%0d%0aHost: evil",
+}
 blobs = {}
 uploads = {}
 manifests = {}
@@ -93,7 +100,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers["OCI_Subject"] = subject["digest"]
         self.answer(201, **headers)
 
+    def endless(self, status):
+        """An answer that goes on until nobody listens."""
+        self.close_connection = True
+        self.send_response(status)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b" " * 65536)
+        except OSError:
+            pass
+
     def upload(self, mode, path, query, length):
+        if mode == "endless":
+            return self.endless(202)
+        if mode == "grumbles":
+            return self.endless(400)
+        if mode == "corrects":
+            # Whatever it is sent, it is somewhere else.
+            self.rfile.read(length)
+            if self.command == "POST":
+                return self.answer(202, Location=path)
+            return self.answer(416 if self.command != "GET" else 204, Location=path, Range="0-5")
+        if mode == "beyond":
+            self.rfile.read(length)
+            if self.command == "POST":
+                return self.answer(202, Location=path)
+            return self.answer(416 if self.command != "GET" else 204, Location=path, Range="0-99999999999999999999")
+        if mode in PLACES:
+            return self.answer(202, Location=PLACES[mode])
         if self.command == "POST":
             number = str(self.count("uploads"))
             uploads[number] = b""

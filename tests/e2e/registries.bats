@@ -226,6 +226,72 @@ teardown() {
   refuses "Failed to connect" search 127.0.0.1:1/x
 }
 
+# Of Docker's hub no more than its search, on a free port; what it was asked is in hub.log.
+start_hub() {
+  cat >hub.py <<'END'
+import http.server, json, urllib.parse
+REPOSITORIES = [("alpine", "A minimal image of 5 MB, whose description is longer than a line shows", 11000, True, False),
+                ("team/alpine-x", "line one\nline two \x1b[31m", 3, False, True), ("other/alpha", "", 0, False, False)]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        print("GET", self.path, file=open("hub.log", "a"))
+    def do_GET(self):
+        url = urllib.parse.urlparse(self.path)
+        status, answer = (200, {}) if url.path == "/v2/" else (404, {"errors": []})
+        if url.path == "/v1/search":
+            asked = dict(urllib.parse.parse_qsl(url.query))
+            found = [r for r in REPOSITORIES if asked["q"] in r[0]][:int(asked["n"])]
+            names = "name", "description", "star_count", "is_official", "is_automated"
+            status, answer = 200, {"num_results": len(found), "results": [dict(zip(names, r)) for r in found]}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+END
+  serve python3 hub.py >hub.port 2>hub.err
+  wait_for 20 test -s hub.port
+  hub=127.0.0.1:$(cat hub.port)
+}
+
+@test "search of docker.io asks the hub's own interface" {
+  command -v python3 >/dev/null || skip "python3 is not installed"
+  start_hub
+  printf '[[registry]]\nprefix = "docker.io"\nlocation = "%s"\ninsecure = true\n' "$hub" >registries.conf
+  export CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf
+  run moss search --limit 2 --format '{{.Index}} {{.Name}} {{.Stars}} {{.Official}} {{.Automated}}' alp
+  assert_output $'docker.io docker.io/library/alpine 11000 [OK] \ndocker.io docker.io/team/alpine-x 3  [OK]'
+  grep -qx 'GET /v1/search?q=alp&n=2' hub.log
+  run moss search docker.io/library/alpine
+  assert_has docker.io/library/alpine
+  grep -q 'q=alpine&' hub.log
+  run moss search --no-trunc alpine-x
+  assert_has 'line one line two \x1b[31m'
+  # Without a rule it is the hub's address, which no test reaches: a proxy that is not there says which it was.
+  unset CONTAINERS_REGISTRIES_CONF
+  https_proxy=http://127.0.0.1:1 run -125 moss search docker.io/alpine
+  assert_has "from index.docker.io"
+}
+
+@test "search prints what Podman's prints" {
+  command -v podman >/dev/null && command -v python3 >/dev/null || skip "podman or python3 is not installed"
+  ((EUID != 0)) || skip "podman as root would use the machine's own store"
+  start_hub
+  local theirs words
+  for words in '--limit 1 alp' '--format json --limit 1 alp' '--compatible --limit 1 alp' '--filter is-official alp' \
+    '--filter is-official=false --limit 1 alp' '--filter stars=4 alp' nothing; do
+    # shellcheck disable=SC2086 # words
+    theirs=$(podman --log-level error --root "$PWD/podman" --runroot "$PWD/podmanrun" search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"} 2>&1)
+    # shellcheck disable=SC2086
+    run moss search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"}
+    [[ $output == "$theirs" ]] || fail "$words" "podman: $theirs" "moss: $output"
+  done
+  as_owner rm -rf podman podmanrun
+}
+
 @test "short-name-mode enforcing asks for a whole name where several registries are searched" {
   mkdir -p "$HOME/.config/containers"
   printf 'unqualified-search-registries = ["a.test", "b.test"]\nshort-name-mode = "enforcing"\n' >"$HOME/.config/containers/registries.conf"

@@ -313,3 +313,40 @@ make_small() {
   run find "$XDG_DATA_HOME/moss/blobs" -type f
   assert_output ""
 }
+
+@test "system check looks at containers, and removes damaged ones only by force" {
+  for name in record bundle layer writable whole; do moss run --name "$name" --network none alpine true; done
+  moss run -d --name runs --network none alpine sleep 100 >/dev/null
+  run moss system check --quick
+  assert_success
+  assert_output ""
+  folder_of() { moss inspect --format '{{.StaticDir}}' "$1"; }
+  local record bundle layer writable
+  record=$(folder_of record) bundle=$(folder_of bundle) layer=$(folder_of layer) writable=$(folder_of writable)
+  echo '{' >"$record/container.json"
+  rm "$bundle/config.json"
+  sed -i 's|/fs:|/gone:|' "$layer/config.json"
+  as_owner rm -r "$writable/upper"
+  ln -s 0123 "$XDG_DATA_HOME/moss/names/nobodys"
+  run -125 moss system check --quick
+  assert_has "container.json"
+  assert_has "container bundle: open $bundle/config.json: No such file or directory"
+  assert_has "container layer: layer "
+  assert_has "container writable: its writable layer $writable/upper is gone"
+  assert_has "the name nobodys is of no container"
+  refute_has whole
+  refute_has runs
+  # Repair alone keeps them: what a container wrote may be all there is of it.
+  run -125 moss system check --quick --repair
+  assert_has "container bundle is kept; with --force it is removed"
+  [[ -d $bundle ]]
+  run moss system check --quick --repair --force
+  assert_success
+  assert_has "removed container layer"
+  run moss system check --quick
+  assert_output ""
+  run moss ps --all --format '{{.Names}} {{.State}}' --sort names
+  assert_output $'runs running\nwhole exited'
+  run ls "$XDG_DATA_HOME/moss/names"
+  assert_output $'runs\nwhole'
+}

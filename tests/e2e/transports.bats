@@ -74,6 +74,72 @@ alpine_as() { moss push -q alpine oci:layout:alpine && sk copy -q oci:layout:alp
   [[ -n $tried ]] || skip "podman does not work here: $(tail -n 1 podman.log)"
 }
 
+# A store of one image with one layer, whose tar-split has the lines $1.
+make_podman_store() {
+  local id layer
+  layer=$(printf '%064d' 1)
+  echo '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:'"$layer"'"]}}' >podman.config
+  id=$(sha256_of podman.config)
+  mkdir -p "podman/vfs-images/$id" podman/vfs-layers "podman/vfs/dir/$layer"
+  cp podman.config "podman/vfs-images/$id/=$(printf 'sha256:%s' "$id" | base64 -w0)"
+  echo '[{"id":"'"$id"'","names":["localhost/t:latest"],"layer":"'"$layer"'"}]' >podman/vfs-images/images.json
+  echo '[{"id":"'"$layer"'","diff-digest":"sha256:'"$layer"'"}]' >podman/vfs-layers/layers.json
+  printf '%s\n' "$1" | gzip >"podman/vfs-layers/$layer.tar-split.gz"
+}
+
+@test "a damaged store of Podman's is told in one line" {
+  local line
+  for line in '[' '1' '{}' '{"type":"x"}' '{"type":1e99}' '{"type":18446744073709551617}' '{"type":3}' '{"type":1,"size":"x","name":"f"}' \
+    '{"type":1,"size":1e30,"name":"f"}' '{"type":1,"size":18446744073709551615,"name":"f"}' '{"type":2,"payload":7}' '{"type":2,"payload":"?"}'; do
+    rm -rf podman
+    make_podman_store "$line"
+    refuses "" pull -q "containers-storage:[vfs@$PWD/podman]t"
+    [[ $output == *tar-split* || $line == *payload* ]] || fail "$line:" "$output"
+  done
+  rm -rf podman
+  make_podman_store '{"type":1,"size":9223372036854775807,"name":"f"}'
+  echo x >"podman/vfs/dir/$(printf '%064d' 1)/f"
+  refuses "f was changed in Podman's store" pull -q "containers-storage:[vfs@$PWD/podman]t"
+}
+
+# Where moss looks for Podman's images, and that Podman would too.
+assert_podman_place() {
+  refuses "Podman has no images in $1" pull containers-storage:none
+  if command -v podman >/dev/null && ((EUID != 0)); then
+    run podman --log-level error info --format '{{.Store.GraphRoot}}'
+    [[ $output == "$1" || $output != /* ]] || fail "podman: $output"
+  fi
+}
+
+@test "Podman's store is where storage.conf says" {
+  unset CONTAINERS_STORAGE_CONF
+  mkdir -p "$XDG_CONFIG_HOME/containers" "$HOME/own"
+  local conf=$XDG_CONFIG_HOME/containers/storage.conf
+  printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$PWD/graph" "$PWD/graphrun" >named.conf
+  if ((EUID != 0)); then
+    assert_podman_place "$XDG_DATA_HOME/containers/storage"
+    printf '[storage]\ndriver = "vfs"\nrootless_storage_path = "$HOME/own/$UID"\n' >"$conf"
+    assert_podman_place "$HOME/own/$EUID"
+    cp named.conf "$conf"
+    echo 'rootless_storage_path = "/nowhere"' >>"$conf"
+    assert_podman_place "$PWD/graph"
+    XDG_CONFIG_HOME= HOME=$PWD/other assert_podman_place "$XDG_DATA_HOME/containers/storage"
+  fi
+  sed -i "s|$PWD/graph\"|$PWD/named\"|" named.conf
+  export CONTAINERS_STORAGE_CONF=$PWD/named.conf
+  # As the manual says; podman 4.3 reads it, and then takes the user's usual folder.
+  refuses "Podman has no images in $PWD/named" pull containers-storage:none
+  # The words in the name still win.
+  refuses "no images in $PWD/here" pull "containers-storage:[vfs@$PWD/here]none"
+  printf '[storage]\ndriver = "btrfs"\n' >named.conf
+  refuses "storage driver btrfs" pull containers-storage:none
+  printf '[storage]\ngraphroot = "relative"\n' >named.conf
+  refuses "graphroot: relative is no absolute path" pull containers-storage:none
+  printf '[storage\n' >named.conf
+  refuses "named.conf:1" pull containers-storage:none
+  as_owner rm -rf "$HOME/own" "$PWD/graph" "$PWD/graphrun" "$PWD/named" "$XDG_DATA_HOME/containers"
+}
+
 @test "images go to a Docker daemon and come from it" {
   command -v python3 >/dev/null || skip "python3 is not installed"
   # Of Docker's API no more than this: an archive out, an archive in.
@@ -117,6 +183,33 @@ EOF
   assert_output hello
   wait_for 20 is_removed
   [[ -z $(ls "$XDG_DATA_HOME/moss/staging") ]]
+}
+
+@test "archives and root filesystems are fetched from a URL" {
+  moss save -q -o alpine.tar alpine
+  cp "$(rootfs_tarball)" rootfs.tar.gz
+  head -c 100000 alpine.tar >cut.tar
+  serve python3 -u -c 'import http.server
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_port)
+server.serve_forever()' >port 2>/dev/null
+  wait_for 20 test -s port
+  local from
+  from=http://127.0.0.1:$(cat port)
+  moss rmi alpine >/dev/null
+  run moss load -q -i "$from/alpine.tar"
+  assert_output "Loaded image: localhost/alpine:latest"
+  moss import -q --arch arm64 --variant v8 "$from/rootfs.tar.gz" imported
+  run moss inspect --format '{{.Os}}/{{.Architecture}}/{{.Variant}}' imported
+  assert_output linux/arm64/v8
+  # What is not there, not whole, or no server.
+  refuses "the server answered 404" load -q -i "$from/none.tar"
+  refuses "the server answered 404" import -q "$from/none.tar"
+  refuses "load $from/cut.tar" load -q -i "$from/cut.tar"
+  refuses "Couldn't connect" import -q http://127.0.0.1:1/x.tar
+  refuses "load https" load -q -i "https${from#http}/alpine.tar"
+  # A name with a colon that is no URL is a file.
+  refuses "No such file" load -q -i http:x
 }
 
 @test "an archive goes through a pipe from store to store" {

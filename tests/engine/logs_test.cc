@@ -68,13 +68,16 @@ TEST_F(Logs, SinceAndUntilAreHalfOpen) {
   EXPECT_EQ(log({.since = "2026-11-24"}), "");
   EXPECT_EQ(log({.until = "2026-11-23"}), "");
   EXPECT_EQ(log({.since = "1"}), log({}));
+  EXPECT_EQ(log({.since = "2026-11-23T04:00:00+02:00", .until = "2026-11-23T05:00:00.5+02:00"}),
+            log({.since = "2026-11-23T02:00:00Z", .until = "2026-11-23T03:00:00.5Z"}));
 }
 
 TEST_F(Logs, MomentsThatAreNoneAreRefused) {
   for (const char* moment : {"yesterday", "5", "10x", "h", "5m3"}) {
     if (std::string_view(moment) == "5") continue;  // seconds since 1970
     EXPECT_EQ(log({.since = moment}),
-              cat("error: --since: time ", moment, " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z"));
+              cat("error: --since: ", moment,
+                  " is no time; give 2026-11-23T01:02:03Z, seconds since 1970, or how long ago: 10m, 2h"));
   }
 }
 

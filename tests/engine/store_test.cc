@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "moss/base/time.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/process.hh"
@@ -28,7 +29,7 @@ ContainerRecord full_record() {
           .image_id = std::string(64, 'b'),
           .rootfs = "/r",
           .command = {"sh", "-c", "echo \"\xc3\xa4\n\""},
-          .created = "2026-11-23T01:02:03.000000004Z",
+          .created = now_rfc3339(),
           .remove = true,
           .terminal = true,
           .stop_signal = 9,
@@ -76,11 +77,6 @@ TEST(ContainerRecords, DamagedOnesAreAnErrorThatNamesTheFile) {
     EXPECT_THAT(error_of(decode_record(text, "/the/file")), StartsWith("read /the/file: ")) << text;
     EXPECT_THAT(error_of(decode_state(text, "/the/file")), StartsWith("read /the/file: ")) << text;
   }
-}
-
-TEST(Moments, AreRfc3339InUtc) {
-  EXPECT_THAT(now_rfc3339(),
-              MatchesRegex("20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{9}Z"));
 }
 
 class Store : public TemporaryTest {

@@ -2,7 +2,6 @@
 #include "src/engine/containers/volumes.hh"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include "tests/sys/temporary.hh"
 

@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   must_be_short_and_printable(outline);
   must(!is_manifest || (outline.ok() && !outline->has_manifests), "a manifest looks like one");
   must(!is_index || (outline.ok() && !outline->has_layers), "an index looks like one");
+  must_be_short_and_printable(oci::decode_name_page(input));
   const auto archived = oci::decode_archived_images(input);
   must_be_short_and_printable(archived);
   must(!archived.ok() || (!is_manifest && !is_index), "Docker's list is no document of OCI's");

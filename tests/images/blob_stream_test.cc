@@ -16,7 +16,9 @@
 namespace moss::engine {
 namespace {
 
-RingWriter ring() { return RingWriter::create(BlobStream::kRingBytes).value(); }
+constexpr size_t kPieceBytes = BlobStream::kRingBytes / BlobStream::kPieces;
+
+RingWriter ring(size_t bytes = BlobStream::kRingBytes) { return RingWriter::create(bytes).value(); }
 
 std::string some_bytes(size_t size) {
   std::string bytes(size, '\0');
@@ -77,11 +79,12 @@ class BlobStreamTest : public testing::Test {
   Fd file() { return sys::open_at(AT_FDCWD, path_, O_RDWR | O_CREAT | O_EXCL, 0600).value(); }
 };
 
-class BlobStreamOfSize : public BlobStreamTest, public testing::WithParamInterface<size_t> {};
+class BlobStreamOfSize : public BlobStreamTest, public testing::WithParamInterface<std::tuple<size_t, size_t>> {};
 
 TEST_P(BlobStreamOfSize, TheFileTheUnpackerAndTheDigestAgree) {
-  const std::string bytes = some_bytes(GetParam());
-  RingWriter writer = ring();
+  const auto& [ring_bytes, size] = GetParam();
+  const std::string bytes = some_bytes(size);
+  RingWriter writer = ring(ring_bytes);
   std::string passed_on;
   std::thread reader(
       [&passed_on, socket = writer.take_reader()]() mutable { passed_on = read_all(std::move(socket)); });
@@ -95,17 +98,18 @@ TEST_P(BlobStreamOfSize, TheFileTheUnpackerAndTheDigestAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, BlobStreamOfSize,
-                         testing::Values(0, 1, 4095, 4096, 4097, BlobStream::kPieceBytes,
-                                         3 * BlobStream::kPieceBytes + 1, 3 * BlobStream::kRingBytes + 12'345));
+                         testing::Combine(testing::Values(BlobStream::kRingBytes, BlobStream::kSmallRingBytes),
+                                          testing::Values(0, 1, 4095, 4096, 4097, kPieceBytes, 3 * kPieceBytes + 1,
+                                                          3 * BlobStream::kRingBytes + 12'345)));
 
 TEST_F(BlobStreamTest, AReaderThatDoesNotReadStopsTheOffersAndNotForEver) {
   RingWriter writer = ring();
   Fd socket = writer.take_reader();
   auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
-  const std::string piece = some_bytes(BlobStream::kPieceBytes);
+  const std::string piece = some_bytes(BlobStream::kMaxOffer);
   size_t taken = 0;
   while (taken < 100 && stream->offer(piece)) ++taken;
-  EXPECT_EQ(taken, BlobStream::kRingBytes / BlobStream::kPieceBytes);
+  EXPECT_EQ(taken, BlobStream::kRingBytes / BlobStream::kMaxOffer);
   EXPECT_FALSE(stream->result());
   std::thread reader([&] { read_all(std::move(socket)); });
   while (!stream->offer(piece)) {
@@ -141,7 +145,7 @@ TEST_F(BlobStreamTest, CanBeGivenUpWhileTheReaderDoesNotRead) {
   RingWriter writer = ring();
   const Fd socket = writer.take_reader();
   auto stream = BlobStream::start(file(), std::move(writer), "sha256").value();
-  const std::string piece = some_bytes(BlobStream::kPieceBytes);
+  const std::string piece = some_bytes(BlobStream::kMaxOffer);
   while (stream->offer(piece)) {
   }
   stream.reset();

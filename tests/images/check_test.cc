@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "image_fixture.hh"
 #include "moss/engine/digest.hh"
 #include "moss/sys/file.hh"

@@ -4,10 +4,8 @@
 //   images_tool STORE MAP pull|load|import|find|prepare|list|rmi|gc|time ARGUMENTS
 //
 // MAP is "single" or "subids": the map containers of this user would have.
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

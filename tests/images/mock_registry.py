@@ -15,6 +15,8 @@ import time
 import urllib.parse
 
 LAYOUT = sys.argv[1]
+PARTS = ("ranges", "token-ranges", "hangup", "toc-only", "toc-416", "toc-403", "toc-503", "toc-shifted", "toc-unsaid", "toc-spoiled", "toc-long",
+         "toc-short", "spoiled-toc")
 seen = {}
 lock = threading.Lock()
 
@@ -51,6 +53,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             seen[key] = seen.get(key, 0) + 1
             return seen[key]
 
+    # A part of a layer. "toc-…" gives the first one that is asked for, the table, and then does something else.
+    def answer_part(self, mode, body):
+        begin, _, end = self.headers["Range"].removeprefix("bytes=").partition("-")
+        begin, end = int(begin), int(end) + 1 if end else len(body)
+        part = body[begin:end]
+        said = f"bytes {begin}-{end - 1}/{len(body)}"
+        nth = self.count((mode, "part"))
+        bad = mode.removeprefix("toc-") if nth > 1 and end < len(body) else ""
+        if bad == "only":
+            return self.answer(200, body)
+        if bad in ("416", "403", "503") or mode == "toc-503" and nth > 1:
+            return self.answer(int(mode.removeprefix("toc-")), b"{}")
+        if bad == "shifted":
+            said = f"bytes {begin + 1}-{end}/{len(body)}"
+        if bad == "unsaid":
+            return self.answer(206, part)
+        if bad == "spoiled" or mode == "spoiled-toc" and nth == 1:
+            part = bytes(byte ^ 1 for byte in part)
+        if bad == "long":
+            part += b"x" * 1000
+        if bad == "short":
+            part = part[: len(part) // 2]
+        if bad == "hangup" and nth == 2:
+            self.answer(206, part[: len(part) // 2], Content_Range=said, length=len(part))
+            self.close_connection = True
+            return None
+        return self.answer(206, part, Content_Range=said)
+
     # OAuth2 of a token server: only who shows the token of a login gets one for a repository.
     def do_POST(self):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -74,11 +104,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[1] == "stolen":
             return self.answer(200, blob(parts[2]))
         _, _, mode, _, kind, what = parts
-        is_layer = kind == "blobs" and what == layer_digest
+        is_layer = kind == "blobs" and what in layer_digests
         try_number = self.count((mode, kind, what))
         if mode == "oauth" and authorization != "Bearer_refreshed":
             return self.answer(401, b"{}", WWW_Authenticate=f'Bearer realm="http://127.0.0.1:{ports[0]}/token",service="s"')
-        if mode in ("token", "basic") and authorization == "-":
+        if mode in ("token", "token-ranges", "basic") and authorization == "-":
             challenge = (
                 'Basic realm="x"' if mode == "basic" else f'Bearer realm="http://127.0.0.1:{ports[0]}/token",service="s"'
             )
@@ -108,6 +138,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = body + b"x" * 50_000_000
         if is_layer and mode == "short":
             return self.answer(200, body[: len(body) // 2])
+        if is_layer and "Range" in self.headers and mode in PARTS:
+            return self.answer_part(mode, body)
         if is_layer and mode in ("broken", "norange"):
             start = self.headers.get("Range", "bytes=0-")[6:-1]
             if try_number == 1:
@@ -120,7 +152,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(200, body)
 
 
-layer_digest = json.loads(blob(manifest()["digest"]))["layers"][0]["digest"]
+layer_digests = {layer["digest"] for layer in json.loads(blob(manifest()["digest"]))["layers"]}
 servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
 ports = [server.server_address[1] for server in servers]
 print(*ports, flush=True)

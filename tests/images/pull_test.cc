@@ -1,8 +1,6 @@
 // Pulling from a real registry, and from one with bad manners.
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -68,27 +68,6 @@ TEST(Hosts, WithoutAnAddressNameNobody) {
   EXPECT_EQ(make_hosts("web", "", {}), "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
 }
 
-TEST(AddHost, TakesNamesAndAnAddress) {
-  EXPECT_EQ(parse_add_host("db:192.0.2.7", {}).value(), (HostsEntry{"192.0.2.7", {"db"}}));
-  EXPECT_EQ(parse_add_host("db;cache:2001:db8::7", {}).value(), (HostsEntry{"2001:db8::7", {"db", "cache"}}));
-  EXPECT_EQ(parse_add_host("db:[::1]", {}).value(), (HostsEntry{"::1", {"db"}}));
-}
-
-TEST(AddHost, HostGatewayIsTheNetworks) {
-  EXPECT_EQ(parse_add_host("host:host-gateway", "192.0.2.2").value(), (HostsEntry{"192.0.2.2", {"host"}}));
-  EXPECT_EQ(parse_add_host("host:host-gateway", {}).error().to_string(),
-            "add-host \"host:host-gateway\": this network gives the container no address of the host");
-}
-
-TEST(AddHost, RefusesWhatWouldWriteOtherLines) {
-  EXPECT_EQ(parse_add_host("db", {}).error().to_string(), "add-host \"db\": expected name:address");
-  EXPECT_EQ(parse_add_host("db:", {}).error().to_string(), "add-host \"db:\": expected name:address");
-  EXPECT_EQ(parse_add_host("a b:192.0.2.7", {}).error().to_string(),
-            "add-host \"a b:192.0.2.7\": \"a b\" is no host name");
-  EXPECT_EQ(parse_add_host("db:192.0.2.7\n1.2.3.4", {}).error().to_string(),
-            "add-host \"db:192.0.2.7\\x0a1.2.3.4\": \"192.0.2.7\\x0a1.2.3.4\" is no IP address");
-}
-
 TEST(Addresses, AreTheToolsOrTheHosts) {
   EXPECT_EQ(container_address(NetworkTool::slirp4netns, "192.0.2.2"), "10.0.2.100");
   EXPECT_EQ(container_address(NetworkTool::pasta, "192.0.2.2"), "192.0.2.2");

@@ -74,6 +74,14 @@ TEST(HostileJson, AnOutlineSeesOnlyTheTop) {
             "manifest: layers: nested deeper than 64 levels");
 }
 
+TEST(HostileJson, APageOfNamesIsAList) {
+  EXPECT_EQ(value_of(decode_name_page(R"({"name": "a/b", "tags": ["1", "2"]})")), (NamePage{.tags = {"1", "2"}}));
+  EXPECT_EQ(value_of(decode_name_page(R"({"name": "a/b", "tags": null})")), NamePage{});
+  EXPECT_EQ(value_of(decode_name_page(R"({"repositories": ["a"]})")), (NamePage{.repositories = {"a"}}));
+  EXPECT_EQ(error_of(decode_name_page(cat(R"({"tags": [)", repeated("[", 4'000'000)))),
+            "list of names: tags[0]: expected string, found list");
+}
+
 TEST(HostileJson, DockersListIsALimitedOne) {
   EXPECT_EQ(value_of(decode_archived_images(R"([{"Config": "c", "RepoTags": null, "Layers": ["l"], "Parent": ""}])")),
             (std::vector<ArchivedImage>{{.config = "c", .tags = {}, .layers = {"l"}}}));

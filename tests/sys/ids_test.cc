@@ -1,7 +1,6 @@
 // Subordinate ids and mapped work.
 #include "moss/sys/ids.hh"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>

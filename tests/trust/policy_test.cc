@@ -58,7 +58,7 @@ TEST(Policies, WhatIsNotKnownRefusesTheFile) {
   EXPECT_THAT(requirement_error(R"({"type":"signedBy","keyType":"X509","keyPath":"/k"})"), HasSubstr("not supported"));
   EXPECT_THAT(requirement_error(R"({"type":"sigstoreSigned","keyPath":"/k","keyData":"eA=="})"), HasSubstr("expected"));
   EXPECT_THAT(requirement_error(R"({"type":"sigstoreSigned","fulcio":{},"rekorPublicKeyPath":"/r"})"),
-              HasSubstr("fulcio is not supported; sigstoreSigned needs a public key"));
+              HasSubstr("fulcio is not supported: moss asks neither Fulcio nor Rekor"));
   EXPECT_THAT(
       requirement_error(R"({"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"any"}})"),
       HasSubstr("signedIdentity: unknown type"));

@@ -1,5 +1,6 @@
 // What is signed, and who signed it. Real signatures are made and verified by the end-to-end tests.
 #include "errors.hh"
+#include "moss/sys/child.hh"
 #include "src/engine/trust/openpgp.hh"
 #include "src/engine/trust/payload.hh"
 #include "src/engine/trust/sigstore.hh"
@@ -57,6 +58,18 @@ TEST(OpenPgpKeys, AreBinaryOrArmored) {
   EXPECT_EQ(dearmor_keys(block + block).value(), binary + binary);
   EXPECT_THAT(error_of(dearmor_keys("hello")), HasSubstr("not a public key"));
   EXPECT_THAT(error_of(dearmor_keys("-----BEGIN PGP PRIVATE KEY BLOCK-----")), HasSubstr("a private key"));
+}
+
+TEST(OpenPgp, AMessageThatIsTooLargeIsNotWrittenToTheDisk) {
+  if (!sys::find_program("gpgv")) GTEST_SKIP() << "gpgv is not installed";
+  // A literal packet of 1 MiB: what a compressed one of some kilobytes becomes before anybody's signature is looked
+  // for.
+  const std::string text(1u << 20, '\0');
+  const std::string message = cat(std::string("\xcb\xff\x00\x10\x00\x06"
+                                              "b\0\0\0\0\0",
+                                              12),
+                                  text);
+  EXPECT_THAT(error_of(verify_openpgp(message, "")), HasSubstr("its text is larger than"));
 }
 
 TEST(Sigstore, ASignatureByNobodyCountsForNothing) {

@@ -1,7 +1,6 @@
 // The bytes around the archive: gzip, zstd or nothing, whole and honest.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <thread>

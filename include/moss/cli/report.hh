@@ -1,7 +1,7 @@
 // `--format` as Podman means it: a word, a table's columns, or a template; for a list of things or for one.
 //
-//   format::Report report = TRY(format::Report::parse(options.format, {.fields = kFields, .table = kUsual}));
-//   print(TRY(report.list(rows, !options.no_heading)));
+//   const format::Report report = TRY(format::Report::parse(options.format, kUsual, kTitles));
+//   print_safely(TRY(report.text(rows, "    ", !options.no_heading)));
 #pragma once
 
 #include <optional>
@@ -29,7 +29,7 @@ class Report {
   /// Errors: as Template::parse, after "--format".
   static Result<Report> parse(std::string_view format, std::string_view usual, Titles titles = {});
 
-  /// The caller writes the JSON.
+  /// The rows are then those of the JSON.
   bool is_json() const { return is_json_; }
   bool is_table() const { return is_table_; }
   /// Whether ".name" is looked at. False for JSON.
@@ -37,8 +37,8 @@ class Report {
 
   /// The rows, each through the template. A table is aligned and has titles where `with_titles`.
   Result<std::string> list(const Value::List& rows, bool with_titles = true) const;
-  /// One thing through the template.
-  Result<std::string> one(const Value& value) const;
+  /// What a verb prints of its rows: list(), or the rows as JSON, each member a line where there is an `indent`.
+  Result<std::string> text(Value::List rows, std::string_view json_indent, bool with_titles = true) const;
 
  private:
   std::optional<Template> template_;

@@ -12,7 +12,6 @@
 // nesting, the number of steps and the size of what is written.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>

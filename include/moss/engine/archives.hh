@@ -23,6 +23,7 @@ struct LoadOptions {
 /// Loads every image of a source and gives them in its order:
 ///   FILE, or "-" for the standard input     docker-archive or oci-archive, possibly compressed
 ///   DIR                                     an OCI layout
+///   https://…, http://…                     such an archive, downloaded first
 ///   docker-archive:FILE  oci-archive:FILE[:NAME]  oci:DIR[:NAME]  dir:DIR
 ///   docker-daemon:NAME          from Docker, through its socket
 ///   containers-storage:NAME     from Podman's store; the caller has no threads
@@ -36,8 +37,8 @@ struct ImportOptions {
   std::string message;               ///< for the image's history; empty: where it came from
 };
 
-/// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input). `name` may be
-/// empty.
+/// Makes a one-layer image of a root filesystem's tar (any compression; "-" is the standard input, and a URL is
+/// downloaded). `name` may be empty.
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
                             const ImportOptions& options);
 

@@ -7,6 +7,7 @@
 
 #include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
+#include "moss/engine/paths.hh"
 #include "moss/engine/store.hh"
 
 namespace moss::engine {
@@ -16,6 +17,7 @@ struct CheckOptions {
   bool repair = false;             ///< drop what is broken, and what killed commands left
   int64_t max_age_s = 24L * 3600;  ///< what no image names is damage once it is older than this
   IdMap map;                       ///< the caller's usual one
+  bool remove_containers = false;  ///< with `repair`: containers that are damaged themselves
   /// Asked before an image or its layer is taken away: why not, or nothing where it may go. It may remove containers.
   std::function<Result<std::string>(const std::string& image_id)> why_kept = {};
   std::function<void(const std::string& line)> say = {};  ///< hears what was found and what was done, line by line
@@ -39,5 +41,9 @@ struct CheckReport {
 /// collects what is left over. It waits for whoever uses the store.
 /// The caller must have no threads. Errors: the store cannot be read at all; with `repair`, it cannot be written to.
 Result<CheckReport> check_store(const ImageStore& store, const CheckOptions& options);
+
+/// Looks at every container: its record and bundle, the layers it is made of, and at the names. Counts only what is
+/// wrong; a damaged container is repaired by its removal, where `remove_containers` allows it.
+Result<CheckReport> check_containers(const Paths& paths, const CheckOptions& options);
 
 }  // namespace moss::engine

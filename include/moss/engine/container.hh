@@ -27,11 +27,16 @@ struct ContainerRecord {
   std::string name;
   std::string image;                 ///< as it was named, e.g. "docker.io/library/alpine:latest"; empty with --rootfs
   std::string image_id;              ///< config digest, hex
+  std::string image_digest;          ///< its manifest's, "sha256:…"
   std::string rootfs;                ///< with --rootfs: the folder
   std::vector<std::string> command;  ///< what runs: entrypoint and arguments
+  size_t entrypoint_words = 0;       ///< how many words of it are the entrypoint
+  std::string user;                  ///< as -u or the image wrote it; empty: root
   std::string created;               ///< RFC 3339, UTC
   bool remove = false;               ///< --rm
   bool terminal = false;
+  bool interactive = false;
+  bool privileged = false;
   int stop_signal = 15;
   unsigned stop_timeout_s = 10;
   bool built_in_init = false;
@@ -64,7 +69,7 @@ struct Container {
   std::string folder;  ///< where record, bundle and log are
 };
 
-/// Everything `moss run` and `moss create` may say about a container.
+/// Everything `moss run` may say about a container.
 struct RunOptions {
   std::string image;
   std::vector<std::string> command;
@@ -171,23 +176,19 @@ Result<Ok> stop_container(const Paths& paths, const Container& container, unsign
 Result<int> wait_container(const Paths& paths, const Container& container);
 /// Error: still running, unless `force`.
 Result<Ok> remove_container(const Paths& paths, const Container& container, bool force, unsigned timeout_s);
-/// Starts an ended (or created) container again, detached or attached.
+/// What `inspect` prints of it.
 Result<std::string> inspect_container_json(const Paths& paths, const Container& container);
 
 struct LogOptions {
   bool follow = false;
   bool timestamps = false;
   std::optional<uint64_t> tail;
-  std::string since;
-  std::string until;
+  std::string since;  ///< see parse_moment(); empty: from the beginning
+  std::string until;  ///< the same, to the end
 };
 /// Gives the log piece by piece: `emit(is_stderr, text)`.
 Result<Ok> read_log(const Paths& paths, const Container& container, const LogOptions& options,
                     const std::function<Result<Ok>(bool is_stderr, std::string_view text)>& emit);
-
-/// A moment as --since, --until and filters take it: a date and time, seconds since 1970, or "10m", "2h30m" back from
-/// now. Gives "2026-11-23T01:02:03", in UTC, to be compared as text; nothing for nothing.
-Result<std::string> parse_moment(const std::string& text);
 
 /// "TERM", "SIGTERM", "15", "RTMIN+3" as a number. Error: no such signal.
 Result<int> parse_signal(std::string_view text);

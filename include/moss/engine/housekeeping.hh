@@ -39,7 +39,7 @@ Result<DiskUsage> disk_usage(const Paths& paths, const IdMap& map);
 
 /// --filter of the prune verbs. All must hold.
 struct PruneFilter {
-  std::string until;  ///< as parse_moment gives it; empty: any time
+  std::optional<int64_t> until;                                                ///< made before, in seconds since 1970
   std::vector<std::pair<std::string, std::optional<std::string>>> labels;      ///< has it, with that value
   std::vector<std::pair<std::string, std::optional<std::string>>> not_labels;  ///< does not
   bool matches(const std::string& created, const std::map<std::string, std::string>& its_labels) const;

@@ -4,7 +4,6 @@
 // mounted there ends with it. Real root mounts on the host.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 

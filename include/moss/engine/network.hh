@@ -158,10 +158,6 @@ struct HostsEntry {
   bool operator==(const HostsEntry&) const = default;
 };
 
-/// The text of --add-host: name[;name...]:address, where the address may be "host-gateway". Pure.
-/// Errors: no name, no address, host-gateway where the host has no address for the container (`gateway` is empty).
-Result<HostsEntry> parse_add_host(std::string_view text, const std::optional<std::string>& gateway);
-
 /// The container's /etc/hosts: localhost, the extra lines, then the container's own name (where there is one) with
 /// its address. Pure.
 std::string make_hosts(std::string_view hostname, std::string_view address, std::span<const HostsEntry> extra);

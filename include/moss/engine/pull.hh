@@ -37,6 +37,7 @@ struct Progress {
   std::string digest;  ///< of the blob
   int64_t done = 0;
   int64_t total = 0;
+  int64_t reused = 0;  ///< of `done`, what came from layers that are here and not from the registry
 };
 using ProgressCallback = std::function<void(const Progress&)>;
 

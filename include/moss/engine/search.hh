@@ -27,6 +27,9 @@ struct Found {
 Result<std::vector<Found>> search(const std::string& term, size_t limit, const RegistryAccess& access,
                                   std::vector<Error>& complaints);
 
+/// The registries that registries.conf searches, in their order; docker.io where it names none.
+Result<std::vector<std::string>> search_registries();
+
 struct TagList {
   std::string repository;  ///< "docker.io/library/alpine"
   std::vector<std::string> tags;

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "moss/base/fd.hh"
@@ -24,6 +23,7 @@ class Mapping {
   Mapping& operator=(Mapping&& other) noexcept;
   ~Mapping();
   uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
 
  private:
   uint8_t* data_ = nullptr;
@@ -42,6 +42,7 @@ class RingWriter {
 
   /// The memory: byte n since the start is at n % size, page-aligned at its beginning.
   uint8_t* data() const { return memory_.data(); }
+  size_t size() const { return memory_.size(); }
   /// `count` more bytes are in the memory. Does not wait unless hundreds of counts lie unread; a reader that is gone is
   /// told by released().
   void add(size_t count);

@@ -27,10 +27,6 @@
 
 namespace moss::engine {
 
-/// $XDG_DATA_HOME/moss, ~/.local/share/moss, or /var/lib/moss for root.
-/// Errors: neither HOME nor XDG_DATA_HOME is set.
-Result<std::string> default_store_path();
-
 struct ImageLayer {
   oci::Descriptor blob;
   std::string diff_id;  ///< "sha256:…" of the tar inside

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 
 namespace moss::engine {
@@ -23,6 +24,9 @@ struct UnpackOptions {
   uint64_t max_entries = 10'000'000;
   /// Of what must be kept in mind until the layer's end: its folders, whiteouts and devices. 300,000 folders at least.
   uint64_t max_kept_bytes = 32u << 20;
+  /// Of make_memory_budget(): those who have the same file wait for each other where memory is short. Borrowed. -1:
+  /// each takes what it needs.
+  int memory_budget = -1;
 };
 
 struct UnpackedLayer {
@@ -49,6 +53,9 @@ struct UnpackedLayer {
 ///
 /// Errors: not a layer, damaged, hostile, or larger than allowed; an owner beyond the namespace's ids; a full disk.
 Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options);
+
+/// Memory for processes that unpack at once, as many as there may be; to be made before they are forked.
+Result<Fd> make_memory_budget();
 
 /// A layer's uncompressed bytes, given to `sink` in pieces; the caller sees to what they are. May use one more thread.
 /// Errors: damaged, or larger than allowed; what the sink says.

@@ -137,6 +137,13 @@ struct Outline {
   bool operator==(const Outline&) const = default;
 };
 
+/// A page of a registry's list: the tags of a repository, or its repositories. distribution-spec "Listing Tags".
+struct NamePage {
+  std::vector<std::string> tags;
+  std::vector<std::string> repositories;
+  bool operator==(const NamePage&) const = default;
+};
+
 /// One image in the manifest.json of Docker's archives (docker save). Names of files in the archive, as written.
 struct ArchivedImage {
   std::string config;
@@ -168,6 +175,7 @@ Result<ImageConfig> decode_image_config(std::string_view json);
 
 /// Any document that a registry may call a manifest. Refuses only what is no JSON object.
 Result<Outline> decode_outline(std::string_view json);
+Result<NamePage> decode_name_page(std::string_view json);
 /// manifest.json of Docker's archives.
 Result<std::vector<ArchivedImage>> decode_archived_images(std::string_view json);
 

@@ -1,7 +1,6 @@
 // --format. See the header.
 #include "moss/cli/report.hh"
 
-#include <algorithm>
 #include <cctype>
 
 #include "moss/cli/columns.hh"
@@ -101,9 +100,8 @@ Result<std::string> Report::list(const Value::List& rows, bool with_titles) cons
   return is_table_ ? align_columns(out) : out;
 }
 
-Result<std::string> Report::one(const Value& value) const {
-  std::string out = TRY(template_->execute(value).context("--format"));
-  return is_table_ ? align_columns(out) : out;
+Result<std::string> Report::text(Value::List rows, std::string_view json_indent, bool with_titles) const {
+  return is_json_ ? Value(std::move(rows)).json(json_indent) + "\n" : list(rows, with_titles);
 }
 
 Result<std::optional<Template>> parse_format(std::string_view format) {

@@ -13,12 +13,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Members that are maps in Podman's structures, whatever they are members of.
-constexpr std::array<std::string_view, 15> kMaps = {
+constexpr std::array<std::string_view, 16> kMaps = {
     "Labels",  "Annotations", "Volumes",     "ExposedPorts", "PortBindings", "Ports",       "Networks", "Sysctls",
-    "Options", "Tmpfs",       "StorageOpts", "LogOpts",      "labels",       "annotations", "options"};
-constexpr std::array<std::string_view, 12> kLists = {"NamesHistory", "Entrypoint",  "Cmd",    "Env",
-                                                     "RepoTags",     "RepoDigests", "Names",  "Args",
-                                                     "Mounts",       "History",     "Layers", "EffectiveCaps"};
+    "Options", "Tmpfs",       "StorageOpts", "LogOpts",      "labels",       "annotations", "options",  "registries"};
+constexpr std::array<std::string_view, 14> kLists = {"NamesHistory", "Entrypoint",    "Cmd",  "Env",        "RepoTags",
+                                                     "RepoDigests",  "Names",         "Args", "Mounts",     "History",
+                                                     "Layers",       "EffectiveCaps", "Log",  "VolumesFrom"};
 
 bool is_one_of(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();

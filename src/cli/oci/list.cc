@@ -1,6 +1,4 @@
 // list and ps.
-#include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "src/cli/command.hh"
 #include "src/cli/oci/verb.hh"
 
@@ -73,10 +72,7 @@ Result<std::string> table_of(const std::vector<pid_t>& pids, const std::vector<s
   std::vector<std::string> argv{*program};
   argv.insert(argv.end(), options.begin(), options.end());
   if (options.empty()) argv.emplace_back("-ef");
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   sys::Child ps = TRY(sys::spawn(argv, {.stdout_fd = writing.get(), .stderr_fd = STDERR_FILENO}));
   writing.reset();
   std::string output;

@@ -4,28 +4,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <cstdio>
-
+#include "moss/base/time.hh"
 #include "moss/sys/file.hh"
 #include "src/cli/oci/verb.hh"
 
 namespace moss::cli {
 
 namespace {
-
-std::string now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_REALTIME, &time);
-  tm parts{};
-  ::gmtime_r(&time.tv_sec, &parts);
-  char text[80];
-  ::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ", parts.tm_year + 1900, parts.tm_mon + 1,
-             parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time.tv_nsec / 1000);
-  return text;
-}
 
 // printable() has left no control bytes.
 std::string quoted(const std::string& text) {
@@ -64,8 +51,8 @@ void write_log(const OciGlobals& globals, const char* level, const std::string& 
   const std::string path = name && kind == "file" ? std::string(*name) : globals.log;
   const std::string line =
       globals.log_format == "json"
-          ? cat("{\"level\":\"", level, "\",\"msg\":", quoted(message), ",\"time\":\"", now(), "\"}\n")
-          : cat("time=\"", now(), "\" level=", level, " msg=", quoted(message), "\n");
+          ? cat("{\"level\":\"", level, "\",\"msg\":", quoted(message), ",\"time\":\"", now_rfc3339(6), "\"}\n")
+          : cat("time=\"", now_rfc3339(6), "\" level=", level, " msg=", quoted(message), "\n");
   const Result<Fd> file = sys::open_at(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0644);
   if (file.ok()) (void)sys::write_all(file->get(), line, path);
 }

@@ -1,6 +1,7 @@
 // moss export and moss commit: a container's files as a tar, and as an image.
 #include <algorithm>
 
+#include "moss/base/time.hh"
 #include "moss/engine/add_layer.hh"
 #include "moss/engine/container_files.hh"
 #include "moss/engine/image_change.hh"

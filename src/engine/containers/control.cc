@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include <chrono>
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 
+#include "moss/base/time.hh"
 #include "moss/engine/container.hh"
 #include "moss/sys/file.hh"
 #include "src/engine/containers/store.hh"
@@ -38,46 +38,6 @@ std::optional<LogLine> parse_line(std::string_view line) {
   parsed.text = tail->substr(2);
   return parsed;
 }
-
-}  // namespace
-
-Result<std::string> parse_moment(const std::string& text) {
-  using namespace std::chrono;
-  if (text.empty()) return text;
-  if (text.size() >= 10 && text[4] == '-' && text[7] == '-') {
-    std::string moment = text;
-    if (moment.ends_with('Z')) moment.pop_back();
-    if (moment.size() == 10) moment += "T00:00:00";
-    return moment;
-  }
-  int64_t seconds_ago = 0;
-  std::string_view rest = text;
-  if (const auto epoch = parse_number<int64_t>(text)) {
-    seconds_ago = system_clock::to_time_t(system_clock::now()) - *epoch;
-    rest = {};
-  }
-  while (!rest.empty()) {
-    const size_t unit_at = rest.find_first_not_of("0123456789");
-    if (unit_at == 0 || unit_at == std::string_view::npos)
-      return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
-    const auto count = parse_number<int64_t>(rest.substr(0, unit_at));
-    const char unit = rest[unit_at];
-    const int64_t factor = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
-    if (!count || factor == 0)
-      return Error(0, "time ", printable(text), " is not understood; give 10m, 2h or 2026-11-23T01:02:03Z");
-    seconds_ago += *count * factor;
-    rest.remove_prefix(unit_at + 1);
-  }
-  const auto moment = floor<seconds>(system_clock::now()) - seconds(seconds_ago);
-  const auto day = floor<days>(moment);
-  const year_month_day date(day);
-  const hh_mm_ss time(moment - day);
-  const auto two = [](auto value) { return cat(value < 10 ? "0" : "", static_cast<int64_t>(value)); };
-  return cat(int(date.year()), "-", two(unsigned(date.month())), "-", two(unsigned(date.day())), "T",
-             two(time.hours().count()), ":", two(time.minutes().count()), ":", two(time.seconds().count()));
-}
-
-namespace {
 
 class LogReader {
  public:
@@ -195,8 +155,10 @@ Result<Ok> read_log(const Paths& paths, const Container& container, const LogOpt
   if (!log.ok() && log.error().code() == ENOENT) {
     return Error(0, "container ", container.record.name, " keeps no log: it runs in the foreground with --rm");
   }
-  std::string since = TRY(parse_moment(options.since).context("--since"));
-  std::string until = TRY(parse_moment(options.until).context("--until"));
+  std::string since;
+  std::string until;
+  if (!options.since.empty()) since = TRY(parse_moment(options.since).context("--since"));
+  if (!options.until.empty()) until = TRY(parse_moment(options.until).context("--until"));
   LogReader reader(TRY(std::move(log)), options, std::move(since), std::move(until), emit);
   if (options.tail) TRY(reader.seek_tail(*options.tail));
   TRY(reader.read_on());

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "moss/base/time.hh"
 #include "moss/engine/container.hh"
 #include "moss/sys/file.hh"
 

@@ -6,13 +6,13 @@
 // In the foreground all of it happens in one process. Detached, the process forks before the launch, so that the
 // monitor is the container's parent, and hears from the monitor how the launch went.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "moss/base/time.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
@@ -22,6 +22,7 @@
 #include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "moss/sys/process.hh"
 #include "src/engine/containers/bundle.hh"
 #include "src/engine/containers/layered_root.hh"
@@ -41,6 +42,7 @@ struct Origin {
   oci::ImageRunConfig config;
   std::string image_name;
   std::string image_id;
+  std::string image_digest;
   std::vector<std::string> lower_dirs;  // topmost first; empty: `rootfs` as it is
   std::string rootfs;
   Fd hold;  // nothing of the store is collected while this is open
@@ -116,6 +118,7 @@ Result<Origin> origin_of_image(const Paths& paths, const IdMap& map, const RunOp
   origin.hold = TRY(store.hold());
   origin.config = image.config.config;
   origin.image_id = image.id;
+  origin.image_digest = image.manifest_digest;
   origin.image_name = image.names.empty() ? image.id.substr(0, 12) : image.names.front();
   origin.lower_dirs = TRY(store.prepare_layers(image, map));
   origin.lower_dirs.push_back(TRY(skeleton(paths)));
@@ -237,11 +240,16 @@ Result<Made> make(const Preparation& p, const RunOptions& options, const std::st
       .name = name,
       .image = p.origin.image_name,
       .image_id = p.origin.image_id,
+      .image_digest = p.origin.image_digest,
       .rootfs = options.rootfs ? p.origin.rootfs : "",
       .command = made.bundle.command,
+      .entrypoint_words = (options.entrypoint ? *options.entrypoint : p.origin.config.entrypoint).size(),
+      .user = options.user.empty() ? p.origin.config.user : options.user,
       .created = now_rfc3339(),
       .remove = options.remove,
       .terminal = options.terminal,
+      .interactive = options.interactive,
+      .privileged = options.privileged,
       .stop_signal = made.bundle.stop_signal,
       .built_in_init = options.built_in_init,
       .preserve_fds = options.preserve_fds,
@@ -314,19 +322,17 @@ struct Stdio {
   Fd stderr_inside, stderr_outside;
 };
 
-Result<std::pair<Fd, Fd>> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  return std::pair(Fd(fds[0]), Fd(fds[1]));
-}
-
 Result<Stdio> make_stdio(const RunOptions& options) {
   Stdio stdio;
   // Without -i the workload reads an empty stdin, not the caller's.
   if (!options.interactive || options.detach) stdio.null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
   if (options.terminal || (options.remove && !options.detach)) return stdio;
-  std::tie(stdio.stdout_outside, stdio.stdout_inside) = TRY(make_pipe());
-  std::tie(stdio.stderr_outside, stdio.stderr_inside) = TRY(make_pipe());
+  sys::Pipe output = TRY(sys::make_pipe());
+  stdio.stdout_outside = std::move(output.reading);
+  stdio.stdout_inside = std::move(output.writing);
+  sys::Pipe errors = TRY(sys::make_pipe());
+  stdio.stderr_outside = std::move(errors.reading);
+  stdio.stderr_inside = std::move(errors.writing);
   return stdio;
 }
 
@@ -485,7 +491,7 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
 
 Result<int> run_detached(const Preparation& p, Made& made, const RunOptions& options, OwnedContainer& container,
                          const std::function<void(const std::string&)>& started) {
-  auto [reading, writing] = TRY(make_pipe());
+  auto [reading, writing] = TRY(sys::make_pipe());
   const pid_t monitor = ::fork();
   if (monitor < 0) return sys_error("fork");
   if (monitor == 0) {

@@ -6,14 +6,13 @@
 // the maker then starts over with another id.
 #include "src/engine/containers/store.hh"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "moss/base/time.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/process.hh"
@@ -46,11 +45,16 @@ std::string encode(const ContainerRecord& r) {
               {"name", r.name},
               {"image", r.image},
               {"imageId", r.image_id},
+              {"imageDigest", r.image_digest},
               {"rootfs", r.rootfs},
               {"command", r.command},
+              {"entrypointWords", r.entrypoint_words},
+              {"user", r.user},
               {"created", r.created},
               {"remove", r.remove},
               {"terminal", r.terminal},
+              {"interactive", r.interactive},
+              {"privileged", r.privileged},
               {"stopSignal", r.stop_signal},
               {"stopTimeout", r.stop_timeout_s},
               {"init", r.built_in_init},
@@ -78,16 +82,22 @@ std::string encode(const ContainerState& s) {
 Result<ContainerRecord> decode_record(std::string_view text, const std::string& path) {
   try {
     const json j = json::parse(text);
+    // Those with a value for absence are younger than the first containers.
     return ContainerRecord{
         .id = j.at("id"),
         .name = j.at("name"),
         .image = j.at("image"),
         .image_id = j.at("imageId"),
+        .image_digest = j.value("imageDigest", ""),
         .rootfs = j.at("rootfs"),
         .command = j.at("command"),
+        .entrypoint_words = j.value("entrypointWords", size_t{0}),
+        .user = j.value("user", ""),
         .created = j.at("created"),
         .remove = j.at("remove"),
         .terminal = j.at("terminal"),
+        .interactive = j.value("interactive", false),
+        .privileged = j.value("privileged", false),
         .stop_signal = j.at("stopSignal"),
         .stop_timeout_s = j.at("stopTimeout"),
         .built_in_init = j.at("init"),
@@ -122,33 +132,6 @@ Result<ContainerState> decode_state(std::string_view text, const std::string& pa
   } catch (const json::exception& e) {
     return Error(0, "read ", path, ": ", e.what(), "; remove the container with: moss rm -f");
   }
-}
-
-size_t format_now(char* buffer) {
-  using namespace std::chrono;
-  const auto now = time_point_cast<nanoseconds>(system_clock::now());
-  const auto day = floor<days>(now);
-  const year_month_day date(day);
-  const hh_mm_ss time(now - day);
-  char* out = buffer;
-  const auto put = [&](auto value, int width, char behind) {
-    for (int i = width - 1; i >= 0; --i, value /= 10) out[i] = static_cast<char>('0' + value % 10);
-    out += width;
-    *out++ = behind;
-  };
-  put(int(date.year()), 4, '-');
-  put(unsigned(date.month()), 2, '-');
-  put(unsigned(date.day()), 2, 'T');
-  put(time.hours().count(), 2, ':');
-  put(time.minutes().count(), 2, ':');
-  put(time.seconds().count(), 2, '.');
-  put(time.subseconds().count(), 9, 'Z');
-  return static_cast<size_t>(out - buffer);
-}
-
-std::string now_rfc3339() {
-  char buffer[32];
-  return std::string(buffer, format_now(buffer));
 }
 
 Result<Fd> open_init(const Container& container) {
@@ -399,6 +382,21 @@ Result<Ok> sweep(const Paths& paths) {
   return Ok{};
 }
 
+namespace {
+
+// Of a container whose record cannot be read: who has its name is written beside it, too.
+std::string name_beside(const Paths& paths, const std::string& id) {
+  const Result<std::vector<std::string>> names = sys::list_dir(paths.names());
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    char owner[128];
+    const ssize_t length = ::readlink(cat(paths.names(), "/", name).c_str(), owner, sizeof owner);
+    if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id) return name;
+  }
+  return id.substr(0, 12);
+}
+
+}  // namespace
+
 Result<std::vector<Container>> list_containers(const Paths& paths) {
   TRY(sweep(paths));
   std::vector<Container> containers;
@@ -417,7 +415,7 @@ Result<std::vector<Container>> list_containers(const Paths& paths) {
       containers.push_back(std::move(container).value());
     } else if (container.error().code() != ENOENT) {
       // One whose record is damaged is still there to be seen and removed, and nobody else's trouble.
-      containers.push_back({.record = {.id = id, .name = id.substr(0, 12)},
+      containers.push_back({.record = {.id = id, .name = name_beside(paths, id)},
                             .state = {.status = Status::exited, .error = container.error().to_string()},
                             .folder = folder_of(paths, id).value_or("")});
     }

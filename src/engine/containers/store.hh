@@ -76,11 +76,6 @@ IdMap id_map_of(const std::string& folder);
 std::optional<std::string> folder_of(const Paths& paths, const std::string& id);
 Result<Container> load_container(const Paths& paths, const std::string& id);
 
-/// "2026-11-23T01:02:03.123456789Z"
-std::string now_rfc3339();
-/// The same into a buffer of at least 31 bytes, without allocating; gives its length.
-size_t format_now(char* buffer);
-
 /// A pidfd of the container's process 1, proven to be it. Error: it is not running.
 Result<Fd> open_init(const Container& container);
 

@@ -13,8 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
-
+#include "moss/base/time.hh"
 #include "moss/sys/file.hh"
 #include "src/engine/containers/store.hh"
 
@@ -41,24 +40,17 @@ class LogWriter {
   explicit operator bool() const { return static_cast<bool>(fd_); }
 
   void write(std::string_view stream, std::string_view data) {
-    char prefix[64];
-    size_t length = format_now(prefix);
-    const auto put = [&](std::string_view text) {
-      ::memcpy(prefix + length, text.data(), text.size());
-      length += text.size();
-    };
+    std::string prefix = now_rfc3339();
     // Z says the same as +00:00, which Podman's readers expect.
-    --length;
-    put("+00:00 ");
-    put(stream);
-    put(" F ");
+    prefix.pop_back();
+    prefix += cat("+00:00 ", stream, " F ");
     while (!data.empty()) {
       const size_t end = data.find('\n');
       const bool whole = end != std::string_view::npos;
-      prefix[length - 2] = whole ? 'F' : 'P';
+      prefix[prefix.size() - 2] = whole ? 'F' : 'P';
       const std::string_view line = data.substr(0, whole ? end : data.size());
       const iovec parts[3] = {
-          {prefix, length}, {const_cast<char*>(line.data()), line.size()}, {const_cast<char*>("\n"), 1}};
+          {prefix.data(), prefix.size()}, {const_cast<char*>(line.data()), line.size()}, {const_cast<char*>("\n"), 1}};
       // A full disk loses log lines, never the container.
       (void)!::writev(fd_.get(), parts, 3);
       data.remove_prefix(whole ? end + 1 : data.size());

@@ -10,9 +10,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <map>
 
+#include "moss/engine/unpack.hh"
 #include "moss/sys/file.hh"
 #include "src/engine/containers/tar_writer.hh"
 
@@ -119,6 +119,18 @@ class LayerWriter {
                  "rename or remove it first");
   }
 
+  // A file of holes takes nothing on the disk and years in a tar; and nobody would unpack that layer.
+  Result<Ok> count(const TarEntry& entry) {
+    const auto limit = static_cast<int64_t>(UnpackOptions().max_unpacked_bytes);
+    if (!as_layer_) return Ok{};
+    if (entry.size > limit - bytes_) {
+      return Error(EFBIG, "/", printable(entry.path), ": with it the layer's files have more than the ", limit,
+                   " bytes that a layer may have, holes included");
+    }
+    bytes_ += entry.size;
+    return Ok{};
+  }
+
   // What happens when an entry is no longer what it was.
   static bool is_swapped(const Error& error) {
     return error.code() == ENOENT || error.code() == ENOTDIR || error.code() == ELOOP || error.code() == ENXIO;
@@ -189,6 +201,7 @@ class LayerWriter {
       return Ok{};
     }
     entry.size = opened.st_size;
+    TRY(count(entry));
     entry.xattrs = xattrs_of(file->get());
     TRY(tar_.header(entry));
     for (int64_t left = entry.size; left > 0;) {
@@ -204,6 +217,7 @@ class LayerWriter {
 
   TarWriter tar_;
   bool as_layer_;
+  int64_t bytes_ = 0;  // of all files
   std::string buffer_;
   std::map<std::pair<dev_t, ino_t>, std::string> links_;  // the first name of each file that has several
 };

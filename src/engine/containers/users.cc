@@ -2,7 +2,6 @@
 #include "src/engine/containers/users.hh"
 
 #include <algorithm>
-#include <optional>
 
 #include "moss/base/text.hh"
 

@@ -2,29 +2,18 @@
 #include "src/engine/containers/work_inside.hh"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
 namespace {
 
 constexpr size_t kMaxErrorBytes = 64u << 10;
-
-struct Pipe {
-  Fd in;
-  Fd out;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 // A descriptor for each layer and folder on the way down.
 void allow_many_files() {
@@ -38,24 +27,24 @@ void allow_many_files() {
 
 Result<Ok> work_inside(const IdMap& map, const std::function<Result<Ok>(int out)>& work,
                        const std::function<Result<Ok>(int in)>& take) {
-  Pipe data = TRY(make_pipe());
-  Pipe complaint = TRY(make_pipe());
+  sys::Pipe data = TRY(sys::make_pipe());
+  sys::Pipe complaint = TRY(sys::make_pipe());
   sys::Child child = TRY(sys::start_in_user_namespace(map, [&] {
-    data.in.reset();
-    complaint.in.reset();
+    data.reading.reset();
+    complaint.reading.reset();
     allow_many_files();
-    const Result<Ok> done = work(data.out.get());
+    const Result<Ok> done = work(data.writing.get());
     if (done.ok()) return 0;
     const std::string text = cat(done.error().code(), " ", done.error().message());
-    (void)sys::write_all(complaint.out.get(), text, "an error");
+    (void)sys::write_all(complaint.writing.get(), text, "an error");
     return 1;
   }));
-  data.out.reset();
-  complaint.out.reset();
-  const Result<Ok> taken = take(data.in.get());
+  data.writing.reset();
+  complaint.writing.reset();
+  const Result<Ok> taken = take(data.reading.get());
   // Who still writes and is not read any more ends by that.
-  data.in.reset();
-  const std::string text = TRY(sys::read_stream(complaint.in.get(), "an error", kMaxErrorBytes));
+  data.reading.reset();
+  const std::string text = TRY(sys::read_stream(complaint.reading.get(), "an error", kMaxErrorBytes));
   const sys::Exit exit = TRY(child.wait());
   if (!text.empty()) {
     const auto [code, message] = cut(text, ' ');

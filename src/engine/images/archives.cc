@@ -13,6 +13,7 @@
 #include <map>
 
 #include "docker_daemon.hh"
+#include "download.hh"
 #include "ingest.hh"
 #include "input.hh"
 #include "lists.hh"
@@ -21,6 +22,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/path.hh"
+#include "moss/sys/pipe.hh"
 #include "names.hh"
 #include "podman_store.hh"
 #include "resolve.hh"
@@ -324,14 +326,8 @@ Result<std::vector<Image>> load_from_docker(ImageStore& store, const std::string
 // A layer of Podman's as a tar in staging, written by whoever owns its files.
 Result<StagedFile> stage_podman_layer(Ingest& ingest, const PodmanImage& image, const PodmanLayer& layer,
                                       const LoadOptions& options) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
-  int complaint_ends[2];
-  if (::pipe2(complaint_ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  const Fd complaint(complaint_ends[0]);
-  Fd complaint_writing(complaint_ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
+  auto [complaint, complaint_writing] = TRY(sys::make_pipe());
   const auto write = [&] {
     ::signal(SIGPIPE, SIG_IGN);
     const Result<Ok> written = write_podman_layer(image, layer, writing.get());
@@ -436,9 +432,13 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
     return load_from_docker(store, source.substr(kDockerDaemon.size()), options).context("load ", printable(source));
   }
   const Place place = parse_place(source);
-  Fd fd = TRY(open_archive(place.path).context("load"));
-  struct stat status;
-  if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", place.path);
+  const bool from_url = place.kind == Place::Kind::guess && is_url(place.path);
+  Fd fd;
+  struct stat status{};
+  if (!from_url) {
+    fd = TRY(open_archive(place.path).context("load"));
+    if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", place.path);
+  }
   const bool folder = S_ISDIR(status.st_mode);
   const bool wants_folder = place.kind == Place::Kind::oci_folder || place.kind == Place::Kind::folder;
   if (folder && place.kind != Place::Kind::guess && !wants_folder) {
@@ -458,6 +458,11 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
     FolderSource layout(ingest, std::move(fd));
     if (dir) return load_dir(ingest, layout, options).context("load ", place.path);
     return load_layout(ingest, layout, place.image, options).context("load ", place.path);
+  }
+  // libcurl starts threads: not before the process that unpacks is there.
+  if (from_url) {
+    fd =
+        TRY(download_to_staging(ingest, place.path, options.max_archive_bytes).context("load ", printable(place.path)));
   }
   ArchiveFiles files = TRY(
       ArchiveFiles::stage(ingest, fd.get(), options.max_archive_bytes, options.unpack).context("load ", place.path));

@@ -9,6 +9,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "moss/sys/thread.hh"
+
 namespace moss::engine {
 
 namespace {
@@ -29,7 +31,7 @@ Result<std::unique_ptr<BlobStream>> BlobStream::start(Fd file, RingWriter ring, 
   if (!stream->event_ || !stream->stop_event_) return sys_error("make an event");
   // A filesystem that cannot do it (tmpfs, some network ones) says so here or at the first write.
   stream->direct_ = ::fcntl(stream->file_.get(), F_SETFL, O_DIRECT) == 0;
-  stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
+  stream->thread_ = TRY(sys::start_thread([raw = stream.get()] { raw->work(); }));
   return stream;
 }
 
@@ -62,23 +64,23 @@ bool BlobStream::offer(std::string_view bytes) {
   bool has_room;
   {
     const std::lock_guard lock(mutex_);
-    has_room = kRingBytes - (offered_ - freed()) >= bytes.size();
+    has_room = ring_.size() - (offered_ - freed()) >= bytes.size();
     // After an error nobody makes room any more; result() tells.
     refused_ = !has_room;
-    start = offered_ % kRingBytes;
+    start = offered_ % ring_.size();
   }
   if (!has_room) {
     changed_.notify_one();
     return false;
   }
   // Nobody else touches the free part of the ring.
-  const size_t head = std::min(bytes.size(), kRingBytes - start);
+  const size_t head = std::min(bytes.size(), ring_.size() - start);
   std::memcpy(ring_.data() + start, bytes.data(), head);
   std::memcpy(ring_.data(), bytes.data() + head, bytes.size() - head);
   {
     const std::lock_guard lock(mutex_);
     offered_ += bytes.size();
-    if (offered_ - taken_ < kPieceBytes) return true;
+    if (offered_ - taken_ < piece_bytes()) return true;
   }
   changed_.notify_one();
   return true;
@@ -103,7 +105,7 @@ void BlobStream::tell_of_room(uint64_t freed_before) {
 
 void BlobStream::work() {
   std::unique_lock lock(mutex_);
-  const auto has_piece = [&] { return closed_ || offered_ - taken_ >= kPieceBytes; };
+  const auto has_piece = [&] { return closed_ || offered_ - taken_ >= piece_bytes(); };
   // All is in the file, and only the unpacker can make room.
   const auto waits_for_unpacker = [&] { return refused_ && released_ < taken_; };
   while (true) {
@@ -120,8 +122,8 @@ void BlobStream::work() {
     }
     const uint64_t offset = taken_;
     // Whole pieces, but for the last: so every piece begins at a multiple of its size, in the ring and in the file.
-    const std::string_view piece(reinterpret_cast<const char*>(ring_.data()) + offset % kRingBytes,
-                                 std::min<size_t>(offered_ - taken_, kPieceBytes));
+    const std::string_view piece(reinterpret_cast<const char*>(ring_.data()) + offset % ring_.size(),
+                                 std::min<size_t>(offered_ - taken_, piece_bytes()));
     if (piece.empty()) break;
     lock.unlock();
     // The unpacker need not wait: nothing that it makes is kept before the digest is known.

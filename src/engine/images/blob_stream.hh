@@ -25,8 +25,8 @@ namespace moss::engine {
 
 class BlobStream {
  public:
-  /// `file` is empty and open for writing; `ring` is of kRingBytes, and its reader, the unpacker, may go at any time:
-  /// that is the unpacker's to tell. Error: an unknown digest algorithm.
+  /// `file` is empty and open for writing; `ring` is of kRingBytes or kSmallRingBytes, and its reader, the unpacker,
+  /// may go at any time: that is the unpacker's to tell. Error: an unknown digest algorithm.
   static Result<std::unique_ptr<BlobStream>> start(Fd file, RingWriter ring, std::string_view algorithm);
   BlobStream(const BlobStream&) = delete;
   BlobStream& operator=(const BlobStream&) = delete;
@@ -47,12 +47,17 @@ class BlobStream {
   /// file could not be written. Nothing while it works.
   std::optional<Result<std::string>> result();
 
-  static constexpr size_t kPieceBytes = 1u << 20;
-  static constexpr size_t kRingBytes = 4 * kPieceBytes;
-  static constexpr size_t kMaxOffer = kRingBytes / 2;
+  static constexpr size_t kRingBytes = 4u << 20;
+  /// For those that are beside others, and share the processors anyway.
+  static constexpr size_t kSmallRingBytes = kRingBytes / 2;
+  /// A piece goes to the file and to the unpacker at once. Four fit into the ring: the unpacker may still hold one
+  /// while it waits for the next, and that one may not be whole; what is offered then must have room.
+  static constexpr size_t kPieces = 4;
+  static constexpr size_t kMaxOffer = kSmallRingBytes / kPieces;
 
  private:
   BlobStream(Fd file, RingWriter ring, Digester digester);
+  size_t piece_bytes() const { return ring_.size() / kPieces; }
   uint64_t freed() const { return std::min(taken_, released_); }
   void tell_of_room(uint64_t freed_before);
   void work();

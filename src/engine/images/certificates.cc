@@ -2,10 +2,10 @@
 #include "certificates.hh"
 
 #include <algorithm>
-#include <cstdlib>
 #include <vector>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 
 namespace moss::engine {
 
@@ -13,16 +13,12 @@ namespace {
 
 constexpr size_t kMaxCertificateBytes = 4u << 20;
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 // The folder for this host, or nothing. A host's name comes from an image's name: it never has a slash.
 std::string find_folder(const std::string& host, const std::string& cert_dir) {
   if (!cert_dir.empty()) return cert_dir;
   std::vector<std::string> parents;
-  if (const std::string home = variable("HOME"); !home.empty()) parents.push_back(home + "/.config/containers/certs.d");
+  if (const std::string home = sys::variable("HOME"); !home.empty())
+    parents.push_back(home + "/.config/containers/certs.d");
   parents.emplace_back("/etc/containers/certs.d");
   parents.emplace_back("/etc/docker/certs.d");
   for (const std::string& parent : parents) {
@@ -36,7 +32,7 @@ std::string find_folder(const std::string& host, const std::string& cert_dir) {
 Result<std::string> system_authorities() {
   std::vector<std::string> files{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                  "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
-  if (const std::string named = variable("SSL_CERT_FILE"); !named.empty()) files = {named};
+  if (const std::string named = sys::variable("SSL_CERT_FILE"); !named.empty()) files = {named};
   for (const std::string& file : files) {
     std::optional<std::string> text = TRY(sys::read_file_if_exists(file, kMaxCertificateBytes));
     if (text) return *text + "\n";
@@ -48,7 +44,7 @@ Result<std::string> system_authorities() {
 
 Result<Certificates> read_certificates(const std::string& host, const std::string& cert_dir) {
   Certificates found;
-  if (!variable("SSL_CERT_FILE").empty()) found.authorities = TRY(system_authorities());
+  if (!sys::variable("SSL_CERT_FILE").empty()) found.authorities = TRY(system_authorities());
   const std::string folder = find_folder(host, cert_dir);
   if (folder.empty()) return found;
   std::vector<std::string> names = TRY(sys::list_dir(folder).context("read the certificates of ", host));

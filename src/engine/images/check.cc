@@ -19,6 +19,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "summaries.hh"
 #include "unsynced.hh"
 
@@ -87,6 +88,7 @@ Result<Ok> Check::look() {
   if (!sys::exists(store_ + "/index.json") && !sys::exists(store_ + "/blobs")) return Ok{};
   // Nobody deletes meanwhile, and nobody adds what no image names yet; where somebody does just now, what is unnamed
   // cannot be judged.
+  TRY(check_layout_version(store_));
   const Fd users = TRY(hold_folder(store_, Hold::shared));
   std::optional<Fd> adders;
   if (sys::exists(store_ + "/blobs")) adders = TRY(try_hold_folder(store_ + "/blobs", Hold::alone));
@@ -313,10 +315,7 @@ Result<Ok> Check::compare_layer(const std::string& folder, const ImageLayer& lay
   if (!there.ok()) {
     differences.push_back(there.error().to_string());
   } else {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-    Fd reading(ends[0]);
-    Fd writing(ends[1]);
+    auto [reading, writing] = TRY(sys::make_pipe());
     const auto compare = [&] {
       const Result<std::vector<std::string>> lines = [&]() -> Result<std::vector<std::string>> {
         // Through the caller's folders by descriptor; reading what a layer has closed is for its own root.

@@ -1,7 +1,6 @@
 // Talking to credential helpers. See the header.
 #include "credential_helper.hh"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
@@ -36,16 +36,6 @@ std::optional<std::string> find_in_path(const std::string& program) {
   return std::nullopt;
 }
 
-struct Pipe {
-  Fd reading;
-  Fd writing;
-};
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
-
 }  // namespace
 
 Result<CredentialHelper> CredentialHelper::find(const std::string& name) {
@@ -65,8 +55,8 @@ Result<CredentialHelper> CredentialHelper::find(const std::string& name) {
 
 Result<CredentialHelper::Answer> CredentialHelper::ask(const char* verb, const std::string& request) const {
   if (request.size() > kMaxRequestBytes) return Error(E2BIG, name_, " ", verb);
-  Pipe input = TRY(make_pipe());
-  Pipe output = TRY(make_pipe());
+  sys::Pipe input = TRY(sys::make_pipe());
+  sys::Pipe output = TRY(sys::make_pipe());
   sys::Child child = TRY(sys::spawn(
       {path_, verb}, {.stdin_fd = input.reading.get(), .stdout_fd = output.writing.get(), .stderr_fd = STDERR_FILENO}));
   input.reading.reset();

@@ -12,6 +12,7 @@
 #include "credential_helper.hh"
 #include "moss/base/base64.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 
 namespace moss::engine {
 
@@ -22,11 +23,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxAuthFileBytes = 1u << 20;
 constexpr std::string_view kFilesHelper = "containers-auth.json";
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // Docker writes its hub as a URL, and old versions of it every registry.
 std::string key_repository(std::string_view key) {
@@ -131,17 +127,17 @@ Result<Credentials> parse_credentials(std::string_view text) {
 
 std::vector<std::string> auth_files(const std::string& named) {
   if (!named.empty()) return {named};
-  if (std::string file = variable("REGISTRY_AUTH_FILE"); !file.empty()) return {std::move(file)};
+  if (std::string file = sys::variable("REGISTRY_AUTH_FILE"); !file.empty()) return {std::move(file)};
   std::vector<std::string> files;
-  const std::string run = variable("XDG_RUNTIME_DIR");
+  const std::string run = sys::variable("XDG_RUNTIME_DIR");
   files.push_back(run.empty() ? cat("/run/containers/", ::geteuid(), "/auth.json") : run + "/containers/auth.json");
-  const std::string home = variable("HOME");
-  if (const std::string config = variable("XDG_CONFIG_HOME"); !config.empty()) {
+  const std::string home = sys::variable("HOME");
+  if (const std::string config = sys::variable("XDG_CONFIG_HOME"); !config.empty()) {
     files.push_back(config + "/containers/auth.json");
   } else if (!home.empty()) {
     files.push_back(home + "/.config/containers/auth.json");
   }
-  if (const std::string docker = variable("DOCKER_CONFIG"); !docker.empty()) {
+  if (const std::string docker = sys::variable("DOCKER_CONFIG"); !docker.empty()) {
     files.push_back(docker + "/config.json");
   } else if (!home.empty()) {
     files.push_back(home + "/.docker/config.json");

@@ -1,7 +1,6 @@
 // Images as files. See the header.
 #include "file_formats.hh"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "layout.hh"

@@ -16,82 +16,17 @@
 
 #include "moss/engine/digest.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/new_file.hh"
 
 namespace moss::engine {
 
 namespace {
 
 constexpr size_t kBufferBytes = 1u << 20;
-constexpr std::string_view kPart = ".moss-part-";
-
-// "a/b" gives "a" and "b"; "b" gives "." and "b".
-std::pair<std::string, std::string> parent_and_name(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
 
 Error no_space(Error error, const std::string& path) {
   if (error.code() == ENOSPC || error.code() == EDQUOT) error.add_context("no space left for ", path);
   return error;
-}
-
-// A file that has no name until it is whole. Filesystems without O_TMPFILE get one under a name that tells its kind.
-class NewFile {
- public:
-  static Result<NewFile> create(const std::string& folder) {
-    NewFile file;
-    file.folder_ = folder;
-    file.fd_.reset(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
-    if (file.fd_) return file;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return sys_error("write in ", folder);
-    file.name_ = cat(folder, "/", kPart, sys::random_hex(6));
-    file.fd_ = TRY(sys::open_at(AT_FDCWD, file.name_, O_RDWR | O_CREAT | O_EXCL, 0644));
-    return file;
-  }
-  NewFile(NewFile&& other) noexcept
-      : folder_(std::move(other.folder_)), name_(std::exchange(other.name_, {})), fd_(std::move(other.fd_)) {}
-  NewFile& operator=(NewFile&&) = delete;
-  ~NewFile() {
-    if (!name_.empty()) ::unlink(name_.c_str());
-  }
-  int fd() const { return fd_.get(); }
-
-  // Gives it its name, in the place of what has it now.
-  Result<Ok> show(const std::string& path) {
-    if (name_.empty()) {
-      // A link cannot take another's place, a rename can.
-      const std::string proc = cat("/proc/self/fd/", fd_.get());
-      if (::linkat(AT_FDCWD, proc.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return Ok{};
-      if (errno != EEXIST) return sys_error("write ", path);
-      name_ = cat(folder_, "/", kPart, sys::random_hex(6));
-      if (::linkat(AT_FDCWD, proc.c_str(), AT_FDCWD, name_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-        name_.clear();
-        return sys_error("write ", path);
-      }
-    }
-    if (::rename(name_.c_str(), path.c_str()) != 0) return sys_error("write ", path);
-    name_.clear();
-    return Ok{};
-  }
-
- private:
-  NewFile() = default;
-  std::string folder_;
-  std::string name_;
-  Fd fd_;
-};
-
-// Removes what killed writers of `name` left beside it. One that still works holds a lock.
-void sweep_parts(const std::string& parent, const std::string& name) {
-  const Result<std::vector<std::string>> names = sys::list_dir(parent);
-  if (!names.ok()) return;
-  for (const std::string& other : *names) {
-    if (!other.starts_with(cat(".", name, kPart))) continue;
-    const Result<Fd> fd = sys::open_at(AT_FDCWD, cat(parent, "/", other), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (fd.ok() && ::flock(fd->get(), LOCK_EX | LOCK_NB) == 0) (void)sys::remove_tree(cat(parent, "/", other));
-  }
 }
 
 class FolderSink : public FileSink {
@@ -117,12 +52,11 @@ class FolderSink : public FileSink {
   }
   Result<Ok> put_pieces(const std::string& name, int64_t /*bytes*/, const Fill& fill) override {
     const std::string path = at(name);
-    const std::string folder = parent_and_name(path).first;
-    TRY(sys::make_dirs(folder));
-    NewFile file = TRY(NewFile::create(folder));
+    TRY(sys::make_dirs(sys::parent_and_name(path).first));
+    sys::NewFile file = TRY(sys::NewFile::create(path));
     Result<Ok> filled = fill([&](std::string_view piece) { return sys::write_all(file.fd(), piece, path); });
     if (!filled.ok()) return no_space(filled.error(), path_);
-    return file.show(path);
+    return file.show();
   }
   Result<Ok> finish() override {
     if (part_.empty()) return Ok{};
@@ -153,7 +87,7 @@ using Entry = std::unique_ptr<archive_entry, decltype(&::archive_entry_free)>;
 class ArchiveSink : public FileSink {
  public:
   // `file` is nothing where the output is a pipe or a device.
-  ArchiveSink(std::string path, std::optional<NewFile> file, Fd output)
+  ArchiveSink(std::string path, std::optional<sys::NewFile> file, Fd output)
       : path_(std::move(path)), file_(std::move(file)), output_(std::move(output)) {}
 
   Result<Ok> open() {
@@ -190,7 +124,7 @@ class ArchiveSink : public FileSink {
   }
   Result<Ok> finish() override {
     TRY(checked(::archive_write_close(writer_.get())));
-    return file_ ? file_->show(path_) : Result<Ok>(Ok{});
+    return file_ ? file_->show() : Result<Ok>(Ok{});
   }
 
  private:
@@ -212,7 +146,7 @@ class ArchiveSink : public FileSink {
   }
 
   std::string path_;
-  std::optional<NewFile> file_;
+  std::optional<sys::NewFile> file_;
   Fd output_;
   Writer writer_{::archive_write_new(), &::archive_write_free};
   std::vector<std::pair<std::string, int64_t>> names_;
@@ -222,14 +156,14 @@ class ArchiveSink : public FileSink {
 }  // namespace
 
 Result<std::unique_ptr<FileSink>> open_folder_sink(const std::string& path, bool replace) {
-  const auto [parent, name] = parent_and_name(path);
   struct stat status;
   const bool there = ::stat(path.c_str(), &status) == 0;
   if (there && !S_ISDIR(status.st_mode)) return Error(ENOTDIR, "write to ", path);
   if (there && !replace) return std::unique_ptr<FileSink>(std::make_unique<FolderSink>(path, "", Fd()));
+  const std::string parent = sys::parent_and_name(path).first;
   TRY(sys::make_dirs(parent));
-  sweep_parts(parent, name);
-  std::string part = cat(parent, "/.", name, kPart, sys::random_hex(6));
+  sys::sweep_parts(path);
+  std::string part = sys::part_of(path);
   if (::mkdir(part.c_str(), 0755) != 0) return sys_error("make a folder in ", parent);
   Fd lock = TRY(sys::open_at(AT_FDCWD, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return sys_error("lock ", part);
@@ -237,7 +171,7 @@ Result<std::unique_ptr<FileSink>> open_folder_sink(const std::string& path, bool
 }
 
 Result<std::unique_ptr<FileSink>> open_archive_sink(const std::string& path) {
-  std::optional<NewFile> file;
+  std::optional<sys::NewFile> file;
   Fd output;
   struct stat status;
   if (path == "-") {
@@ -245,10 +179,11 @@ Result<std::unique_ptr<FileSink>> open_archive_sink(const std::string& path) {
     if (!output) return sys_error("write to the standard output");
   } else if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
     return Error(EISDIR, "write to ", path);
-  } else if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    output = TRY(sys::open_at(AT_FDCWD, path, O_WRONLY | O_NOCTTY));
+  } else if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    // A link, too: /dev/stdout must not become a file.
+    output = TRY(sys::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0644));
   } else {
-    file.emplace(TRY(NewFile::create(parent_and_name(path).first)));
+    file.emplace(TRY(sys::NewFile::create(path)));
   }
   if (output && ::isatty(output.get()) == 1) {
     return Error(0, "an archive is not for a terminal; name a file with -o, or redirect the output");

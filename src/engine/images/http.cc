@@ -25,6 +25,8 @@ constexpr long kStallSeconds = 60;       // a transfer that gives less than a by
 constexpr long kSlowStoreSeconds = 300;  // the same where something is sent: a registry may copy it before it answers
 constexpr size_t kMaxHeaders = 200;
 constexpr size_t kMaxComplaintBytes = 4u << 10;
+constexpr size_t kMaxUselessBytes = 1u << 20;
+constexpr size_t kMaxAllHeaderBytes = 1u << 20;
 constexpr size_t kMaxHeaderBytes = 16u << 10;
 constexpr const char* kAuthorities = "/etc/ssl/certs";
 
@@ -130,12 +132,18 @@ struct Transfer {
   curl_slist* header_list = nullptr;
   int redirects = 0;
   bool paused = false;
-  int64_t sent = 0;  ///< bytes of the body
+  bool had_enough = false;   ///< of a text that is nobody's content
+  size_t header_bytes = 0;   ///< of all answers on the way
+  size_t useless_bytes = 0;  ///< of what is nobody's content
+  int64_t sent = 0;          ///< bytes of the body
   char reason[CURL_ERROR_SIZE] = "";
 };
 
 size_t on_header(char* data, size_t size, size_t count, void* raw) {
   auto& transfer = *static_cast<Transfer*>(raw);
+  // libcurl keeps every one of them, also where the same comes for ever.
+  transfer.header_bytes += size * count;
+  if (transfer.header_bytes > kMaxAllHeaderBytes) return 0;
   const std::string_view line = trim(std::string_view(data, size * count));
   // A new status line: what an interim answer (100, a proxy's 200) said is not the answer.
   if (line.starts_with("HTTP/")) {
@@ -156,6 +164,10 @@ size_t on_body(char* data, size_t size, size_t count, void* raw) {
   if (status / 100 != 2) {
     std::string& complaint = transfer.response.complaint;
     complaint.append(data, std::min(size * count, kMaxComplaintBytes - std::min(complaint.size(), kMaxComplaintBytes)));
+    // The rest is read so that the connection can be kept; one without an end is not.
+    transfer.useless_bytes += size * count;
+    transfer.had_enough = transfer.useless_bytes > kMaxUselessBytes;
+    if (transfer.had_enough) return 0;
     return size * count;
   }
   switch (transfer.sink(transfer.response, {data, size * count})) {
@@ -312,8 +324,9 @@ void HttpClient::State::launch(Transfer& transfer) {
   if (!transfer.request.authorization.empty()) {
     list = curl->slist_append(list, cat("Authorization: ", transfer.request.authorization).c_str());
   }
-  if (transfer.request.from_byte > 0) {
-    list = curl->slist_append(list, cat("Range: bytes=", transfer.request.from_byte, "-").c_str());
+  if (const HttpRequest& asked = transfer.request; asked.from_byte > 0 || asked.to_byte > 0) {
+    const std::string last = asked.to_byte > 0 ? std::to_string(asked.to_byte - 1) : "";
+    list = curl->slist_append(list, cat("Range: bytes=", asked.from_byte, "-", last).c_str());
   }
   transfer.header_list = list;
   set(easy, CURLOPT_HTTPHEADER, list);
@@ -330,6 +343,7 @@ void HttpClient::State::release(Transfer& transfer) {
 
 // Goes on with a redirect, or tells who asked.
 void HttpClient::State::finish(Transfer& transfer, CURLcode code) {
+  if (code == CURLE_WRITE_ERROR && transfer.had_enough) code = CURLE_OK;
   char* location = nullptr;
   curl->easy_getinfo(transfer.easy, CURLINFO_REDIRECT_URL, &location);
   const std::string next = location != nullptr ? location : "";
@@ -502,6 +516,14 @@ std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t
   const char* end = ::strptime(after->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
   return std::max<int64_t>(::timegm(&parts) - now, 0);
+}
+
+bool answers_range(const HttpResponse& response, int64_t begin, int64_t end, int64_t total) {
+  if (response.status != 206) return false;
+  const auto header = response.headers.find("content-range");
+  if (header == response.headers.end()) return false;
+  const std::string expected = cat("bytes ", begin, "-", end - 1, "/");
+  return header->second == cat(expected, total) || header->second == cat(expected, "*");
 }
 
 std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates) {

@@ -31,6 +31,7 @@ struct HttpRequest {
   /// Whom TLS believes and what it shows; a redirect to another host is not shown the client's certificate.
   std::shared_ptr<const Certificates> certificates = {};
   int64_t from_byte = 0;  ///< asks for the rest of something
+  int64_t to_byte = 0;    ///< with that, or alone: for no more than what comes before this byte
   /// What is sent along with POST, PUT and PATCH: a text, or a part of a file, which is borrowed until the end.
   std::string body;
   int body_file = -1;
@@ -103,6 +104,10 @@ int retry_delay_ms(const HttpResponse& response, int attempt, int delay_ms = kRe
 
 /// The seconds that Retry-After asks for, by number or by date. `now` is a time(2). Pure.
 std::optional<int64_t> retry_after_seconds(const HttpResponse& response, int64_t now);
+
+/// Whether an answer is the bytes [begin, end) of something of `total` bytes, by its status and its Content-Range.
+/// Pure.
+bool answers_range(const HttpResponse& response, int64_t begin, int64_t end, int64_t total);
 
 /// The same without what only its own host may see.
 std::shared_ptr<const Certificates> for_another_host(const std::shared_ptr<const Certificates>& certificates);

@@ -1,12 +1,13 @@
 // Importing: the tar of a root filesystem becomes an image of one layer.
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <optional>
 
+#include "download.hh"
 #include "ingest.hh"
 #include "input.hh"
+#include "moss/base/time.hh"
 #include "moss/engine/archives.hh"
 #include "moss/engine/image_change.hh"
 #include "moss/sys/file.hh"
@@ -16,15 +17,6 @@
 namespace moss::engine {
 
 namespace {
-
-std::string now_rfc3339() {
-  const time_t now = ::time(nullptr);
-  tm utc;
-  ::gmtime_r(&now, &utc);
-  char text[32];
-  ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
 
 // The media type for what the file's first bytes say; nothing for compressions that layers may not have.
 Result<std::optional<std::string_view>> detect_type(int fd) {
@@ -86,7 +78,7 @@ Result<Image> import_layer(Ingest& ingest, int input, oci::ImageConfig config, c
 Result<Image> import_rootfs(ImageStore& store, const std::string& file, const std::string& name,
                             const ImportOptions& options) {
   oci::ImageConfig config;
-  config.created = now_rfc3339();
+  config.created = now_rfc3339(0);
   config.platform = options.load.platform.value_or(host_platform());
   for (const std::string& change : options.changes) TRY(apply_change(config.config, change));
   std::string comment = options.message;
@@ -94,8 +86,13 @@ Result<Image> import_rootfs(ImageStore& store, const std::string& file, const st
   config.history.push_back({.created = config.created, .created_by = "moss import", .comment = std::move(comment)});
   std::vector<std::string> names;
   if (!name.empty()) names.push_back(TRY(full_local_name(name)));
-  const Fd input = TRY(open_archive(file).context("import"));
+  Fd input;
+  if (!is_url(file)) input = TRY(open_archive(file).context("import"));
   Ingest ingest = TRY(Ingest::begin(store.path(), options.load.map, options.load.unpack).context("import ", file));
+  // libcurl starts threads: not before the process that unpacks is there.
+  if (is_url(file)) {
+    input = TRY(download_to_staging(ingest, file, options.load.max_archive_bytes).context("import ", printable(file)));
+  }
   return import_layer(ingest, input.get(), std::move(config), names, options.load).context("import ", file);
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "moss/engine/additional_stores.hh"
 #include "unsynced.hh"
 
 namespace moss::engine {
@@ -98,7 +99,20 @@ Result<Ok> Ingest::take_layer(size_t index, const ImageLayer& layer, std::string
     return Error(0, "layer ", layer.blob.digest, " unpacks to ", unpacked->diff_id, " but the config says ",
                  layer.diff_id, "; refused");
   }
-  taken_.push_back({index, layer, std::move(blob_file), unpacked, std::move(lock)});
+  std::string size_file;
+  if (unpacked) {
+    // One that is there and right is on the disk, perhaps, and its successor would not be.
+    const std::string size = std::to_string(unpacked->bytes);
+    const Result<std::string> known = sys::read_file(layer_size_path(store_, layer.diff_id), 64);
+    if (!known.ok() || *known != size) {
+      size_file = cat("size-", index);
+      const Fd file = TRY(create_file(size_file));
+      if (Result<Ok> written = sys::write_all(file.get(), size, size_file); !written.ok()) {
+        return explain(written.error(), store_);
+      }
+    }
+  }
+  taken_.push_back({index, layer, std::move(blob_file), std::move(size_file), unpacked, std::move(lock)});
   return Ok{};
 }
 
@@ -108,19 +122,29 @@ Result<Ok> Ingest::publish() {
   return show_taken();
 }
 
+// Whether what was taken becomes a part of images that are there already: of a layer that was unpacked before, for
+// other ids, or whose blob or size was damaged; or of one that an additional store names. Such an image is not dropped
+// when the power goes, so nothing of it may be lost.
+Result<bool> Ingest::adds_to_others() const {
+  for (const Taken& taken : taken_) {
+    const bool has_size = sys::exists(layer_size_path(store_, taken.layer.diff_id));
+    if (has_size && (!taken.size_file.empty() || (taken.unpacked && !has_layer(taken.layer.diff_id)))) return true;
+    const oci::Digest digest = TRY(oci::Digest::parse(taken.layer.blob.digest));
+    if (!taken.blob_file.empty() && sys::exists(blob_path(store_, digest))) return true;
+  }
+  const Result<std::vector<std::string>> others = additional_stores();
+  return others.ok() && !others->empty();
+}
+
 Result<Ok> Ingest::show_taken() {
   for (Taken& taken : taken_) {
     const std::string& diff_id = taken.layer.diff_id;
     if (taken.unpacked) {
       const std::string place =
           layer_path(store_, diff_id, map_key(map_)) + (taken.unpacked->opaque_root ? ".opaque" : "");
-      const std::string size_file = cat("size-", taken.index);
-      {
-        const Fd file = TRY(create_file(size_file));
-        TRY(sys::write_all(file.get(), std::to_string(taken.unpacked->bytes), size_file));
-      }
-      if (::renameat(staging(), size_file.c_str(), AT_FDCWD, layer_size_path(store_, diff_id).c_str()) != 0) {
-        return explain(sys_error("rename ", size_file), store_);
+      if (!taken.size_file.empty() &&
+          ::renameat(staging(), taken.size_file.c_str(), AT_FDCWD, layer_size_path(store_, diff_id).c_str()) != 0) {
+        return explain(sys_error("rename ", taken.size_file), store_);
       }
       // Another moss may have been faster with the same layer: theirs is as good.
       if (::renameat(staging(), layer_folder(taken.index).c_str(), AT_FDCWD, place.c_str()) != 0 &&
@@ -166,8 +190,9 @@ Result<Image> Ingest::commit(const ResolvedImage& image, const std::vector<std::
   if (known) {
     TRY(publish());
   } else {
+    const bool is_shared = TRY(adds_to_others());
     note.emplace(TRY(UnsyncedNote::write(store_, image.descriptor.digest)));
-    TRY(show_taken());
+    TRY(is_shared ? publish() : show_taken());
   }
   const sys::Sync sync = known ? sys::Sync::yes : sys::Sync::no;
   TRY(write_blob(image.manifest.config.digest, image.config_text, sync));

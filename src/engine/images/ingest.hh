@@ -62,6 +62,7 @@ class Ingest {
     size_t index;
     ImageLayer layer;
     std::string blob_file;
+    std::string size_file;  ///< empty where the store has it
     std::optional<UnpackedLayer> unpacked;
     std::optional<NameLock> lock;
   };
@@ -69,6 +70,7 @@ class Ingest {
   Ingest(std::string store, IdMap map, UnpackWorker worker)
       : store_(std::move(store)), map_(std::move(map)), worker_(std::make_unique<UnpackWorker>(std::move(worker))) {}
   TreeRemover remover() const;
+  Result<bool> adds_to_others() const;
   Result<Ok> show_taken();
   Result<Ok> write_blob(const std::string& digest, std::string_view text, sys::Sync sync);
 

@@ -74,6 +74,7 @@ std::string inspect_image_json(const ImageStore& store, const Image& image) {
   const int64_t size = store.size(image);
   out["Size"] = size;
   out["VirtualSize"] = size;
+  out["GraphDriver"] = {{"Name", "overlay"}, {"Data", nullptr}};
   out["RootFS"] = {{"Type", "layers"}, {"Layers", image.config.diff_ids}};
   out["Labels"] = image.config.config.labels.empty() ? Json() : Json(image.config.config.labels);
   out["Annotations"] = image.manifest.annotations.empty() ? Json::object() : Json(image.manifest.annotations);

@@ -2,7 +2,6 @@
 #include "layout.hh"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,7 +69,18 @@ Unpacked find_layer(const std::string& store, const std::string& diff_id, const 
 
 Result<Ok> write_layout(const std::string& store) { return sys::replace_file(store + "/oci-layout", kLayoutText); }
 
+Result<Ok> check_layout_version(const std::string& store) {
+  const std::string path = store + "/oci-layout";
+  const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, 4096));
+  // What is no version at all is damage, which is for system check to say.
+  if (!text || text->find("\"imageLayoutVersion\"") == std::string::npos) return Ok{};
+  if (text->find("\"1.0.0\"") != std::string::npos) return Ok{};
+  return Error(0, path, ": ", printable(*text), " is not the version that this moss knows, 1.0.0",
+               "; use a newer moss, or name another folder in XDG_DATA_HOME");
+}
+
 Result<Ok> make_store(const std::string& store) {
+  TRY(check_layout_version(store));
   const auto say = [&](Error error) { return explain(keep_images_elsewhere(std::move(error), store), store); };
   if (sys::exists(store + "/index.json") && ::access(store.c_str(), W_OK) != 0)
     return say(sys_error("write to ", store));
@@ -121,6 +131,7 @@ Result<oci::Index> read_index(const std::string& store) {
 }
 
 Result<Ok> edit_index(const std::string& store, const std::function<Result<Ok>(oci::Index&)>& edit) {
+  TRY(check_layout_version(store));
   const NameLock lock = TRY(NameLock::acquire(store, "index"));
   oci::Index index = TRY(read_whole_index(store));
   const std::vector<oci::Descriptor> before = index.manifests;

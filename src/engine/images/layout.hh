@@ -36,6 +36,9 @@ std::optional<int64_t> unpacked_size(const std::string& store, const std::string
 enum class Unpacked { no, yes, opaque };
 Unpacked find_layer(const std::string& store, const std::string& diff_id, const std::string& key);
 
+/// Error: the store is of a layout that this moss does not know, and must not write to.
+Result<Ok> check_layout_version(const std::string& store);
+
 /// Writes the file that says that this is an image layout.
 Result<Ok> write_layout(const std::string& store);
 /// Makes the store's folders where they are missing.

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <map>
-#include <system_error>
 #include <thread>
 
 #include "lists.hh"
@@ -13,6 +12,7 @@
 #include "moss/engine/additional_stores.hh"
 #include "moss/engine/store.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/thread.hh"
 #include "summaries.hh"
 
 namespace moss::engine {
@@ -47,11 +47,9 @@ Read<Image> read_images(const std::string& store, const Entries& entries) {
   std::vector<std::thread> helpers;
   const size_t most = std::min<size_t>(std::thread::hardware_concurrency(), 4);
   while (helpers.size() + 1 < most && (helpers.size() + 1) * kWorthAThread < entries.size()) {
-    try {
-      helpers.emplace_back(read_some);
-    } catch (const std::system_error&) {
-      break;
-    }
+    Result<std::thread> helper = sys::start_thread(read_some);
+    if (!helper.ok()) break;
+    helpers.push_back(std::move(helper).value());
   }
   read_some();
   for (std::thread& helper : helpers) helper.join();

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <functional>
 
 #include "compress.hh"
@@ -84,7 +83,7 @@ Result<OutgoingImage> Packer::pack(const Image& image) {
   out.config = image.config;
   {
     // Nobody collects garbage before all files are open.
-    const Fd hold = TRY(ImageStore(image.store).hold());
+    const Fd hold = TRY(hold_folder(image.store, Hold::shared));
     const oci::Digest digest = TRY(oci::Digest::parse(image.manifest_digest));
     out.manifest_text = TRY(sys::read_file(blob_path(image.store, digest), kMaxManifestBytes));
     out.config_blob = TRY(open_blob(image.store, image.manifest.config));

@@ -8,7 +8,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "moss/sys/path.hh"
 #include "names.hh"
 #include "resolve.hh"
+#include "storage_conf.hh"
 
 namespace moss::engine {
 
@@ -35,15 +35,6 @@ struct StorePlace {
   std::string name;
 };
 
-Result<std::string> default_root() {
-  if (::geteuid() == 0) return std::string("/var/lib/containers/storage");
-  const char* data = std::getenv("XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') return cat(data, "/containers/storage");
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home == '/') return cat(home, "/.local/share/containers/storage");
-  return Error(0, "neither HOME nor XDG_DATA_HOME says where Podman keeps its images");
-}
-
 // "[overlay@/root+/run:options]name", "[/root]name", "name".
 Result<StorePlace> parse_place(const std::string& text) {
   StorePlace place;
@@ -60,7 +51,11 @@ Result<StorePlace> parse_place(const std::string& text) {
     place.root = inside.substr(0, inside.find_first_of("+:"));
   }
   place.name = rest;
-  if (place.root.empty()) place.root = TRY(default_root());
+  if (place.root.empty()) {
+    PodmanPlace usual = TRY(podman_place());
+    place.root = std::move(usual.root);
+    if (place.driver.empty()) place.driver = std::move(usual.driver);
+  }
   if (place.name.empty()) return Error(0, "which image of ", place.root, "?");
   if (place.driver.empty()) {
     place.driver = sys::exists(place.root + "/overlay-images/images.json") ? "overlay" : "vfs";
@@ -82,6 +77,15 @@ std::string file_name(const std::string& key) {
 std::string text_of(const Json& object, const char* name) {
   const auto member = object.find(name);
   return member != object.end() && member->is_string() ? member->get<std::string>() : std::string();
+}
+
+// Nothing where it is no integer, or too large for one; 0 where there is none.
+std::optional<int64_t> integer_of(const Json& object, const char* name) {
+  const auto member = object.find(name);
+  if (member == object.end()) return 0;
+  if (!member->is_number_integer()) return std::nullopt;
+  const auto value = member->get<int64_t>();
+  return member->is_number_unsigned() && value < 0 ? std::nullopt : std::optional(value);
 }
 
 Result<Json> read_list(const std::string& path) {
@@ -145,7 +149,8 @@ Result<Ok> copy_file(const Fd& folder, const std::string& name, int64_t size, in
     const size_t want = static_cast<size_t>(std::min<int64_t>(size, static_cast<int64_t>(buffer.size())));
     const ssize_t got = ::read(file.get(), buffer.data(), want);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return sys_error("read ", printable(name));
+    if (got < 0) return sys_error("read ", printable(name));
+    if (got == 0) return Error(0, printable(name), " became shorter while it was read");
     TRY(sys::write_all(output, {buffer.data(), static_cast<size_t>(got)}, "a layer"));
     size -= got;
   }
@@ -158,18 +163,19 @@ Result<Ok> write_piece(const Fd& folder, std::string_view line, int output) {
   constexpr int kBytes = 2;
   const Json piece = Json::parse(line, nullptr, false);
   if (!piece.is_object()) return Error(0, "tar-split: a line is no JSON object");
-  const int type = piece.value("type", 0);
+  const std::optional<int64_t> type = integer_of(piece, "type");
   if (type == kBytes) {
     const std::optional<std::string> bytes = base64_decode(text_of(piece, "payload"));
     if (!bytes) return Error(0, "tar-split: a payload is not base64");
     return sys::write_all(output, *bytes, "a layer");
   }
   if (type != kFile) return Error(0, "tar-split: a line of unknown kind");
-  const int64_t size = piece.value("size", int64_t{0});
-  if (size <= 0) return Ok{};
+  const std::optional<int64_t> size = integer_of(piece, "size");
+  if (!size) return Error(0, "tar-split: a file's size is no integer");
+  if (*size <= 0) return Ok{};
   std::string name = text_of(piece, "name");
   if (name.empty()) name = base64_decode(text_of(piece, "name_raw")).value_or("");
-  return copy_file(folder, name, size, output);
+  return copy_file(folder, name, *size, output);
 }
 
 }  // namespace

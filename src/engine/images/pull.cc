@@ -18,9 +18,11 @@
 #include "ingest.hh"
 #include "moss/sys/file.hh"
 #include "names.hh"
+#include "pieces_fetch.hh"
 #include "registries_conf.hh"
 #include "registry.hh"
 #include "resolve.hh"
+#include "reuse.hh"
 #include "signatures.hh"
 
 namespace moss::engine {
@@ -46,11 +48,16 @@ struct Download {
   ImageLayer layer;
   State state = State::queued;
   std::optional<NameLock> lock;
-  std::string blob_name;               ///< in staging; empty where the store has the blob
-  std::unique_ptr<BlobStream> stream;  ///< until its digest is known
-  int64_t received = 0;                ///< bytes given to it
-  int64_t skip = 0;                    ///< of an answer that begins at the beginning again
-  bool answered = false;               ///< this transfer has given bytes
+  std::string blob_name;                ///< in staging; empty where the store has the blob
+  std::unique_ptr<BlobStream> stream;   ///< until its digest is known
+  std::unique_ptr<PiecesFetch> pieces;  ///< where some of its bytes are here; else it is fetched from end to end
+  bool drop_pieces = false;             ///< the registry does not give them
+  bool guessed = false;                 ///< bytes came from here: if they are wrong, it is fetched once more
+  int64_t reused = 0;
+  int64_t received = 0;           ///< bytes given to it
+  int64_t skip = 0;               ///< of an answer that begins at the beginning again
+  bool answered = false;          ///< this transfer has given bytes
+  std::shared_ptr<int> transfer;  ///< what belongs to an earlier one is forgotten
   std::optional<UnpackJob> job;
   int attempt = 0;
   int64_t resume_at_ms = 0;
@@ -61,8 +68,8 @@ struct Download {
 class LayerPull {
  public:
   LayerPull(Ingest& ingest, HttpClient& http, Registry& registry, const PullOptions& options,
-            const std::vector<ImageLayer>& layers)
-      : ingest_(ingest), http_(http), registry_(registry), options_(options) {
+            const std::string& repository, const std::vector<ImageLayer>& layers)
+      : ingest_(ingest), http_(http), registry_(registry), options_(options), finder_(ingest.store(), repository) {
     for (const ImageLayer& layer : layers) {
       // The same blob twice in one image is one download.
       const bool known = std::any_of(downloads_.begin(), downloads_.end(),
@@ -100,12 +107,17 @@ class LayerPull {
     return d.state != Download::State::queued && d.state != Download::State::finished;
   }
 
+  bool is_alone() const {
+    return std::none_of(downloads_.begin(), downloads_.end(), [](const auto& d) { return is_active(*d); });
+  }
+
   void tell(Progress::Phase phase, const Download& download) const {
     if (!options_.progress) return;
     options_.progress({.phase = phase,
                        .digest = download.layer.blob.digest,
                        .done = download.received,
-                       .total = download.layer.blob.size});
+                       .total = download.layer.blob.size,
+                       .reused = download.reused});
   }
 
   Result<Ok> begin_more() {
@@ -146,28 +158,84 @@ class LayerPull {
       tell(Progress::Phase::unpacking, download);
       return true;
     }
-    download.blob_name = cat("blob-", download.index);
-    Fd file = TRY(ingest_.create_file(download.blob_name));
-    RingWriter ring = TRY(RingWriter::create(BlobStream::kRingBytes));
-    download.job = TRY(ingest_.unpack(download.index, ring.take_reader().get()));
-    download.stream = TRY(BlobStream::start(std::move(file), std::move(ring), digest.algorithm()));
-    tell(Progress::Phase::downloading, download);
-    TRY(fetch(download));
+    if (std::optional<Reuse> reuse = find_reuse(download)) {
+      download.pieces = std::make_unique<PiecesFetch>(
+          http_, *std::move(reuse), layer.blob.size,
+          PiecesFetch::Caller{
+              .request = [this, &download] { return registry_.blob_request(download.layer.blob.digest); },
+              .offer = [this, &download](std::string_view bytes) { return take(download, bytes); },
+              .broke =
+                  [this, &download](const HttpResponse& response) {
+                    const Result<Ok> ended = end_pieces(download, response);
+                    if (!ended.ok() && !failure_) failure_ = ended.error();
+                  }});
+      download.guessed = true;
+    }
+    TRY(begin_stream(download));
     return true;
   }
 
+  // What is here of the layer's bytes, in other layers. For a layer without a table of contents this is nothing.
+  std::optional<Reuse> find_reuse(const Download& download) {
+    const oci::Descriptor& blob = download.layer.blob;
+    return finder_.find(
+        blob, [&](int64_t offset, int64_t bytes) { return registry_.get_blob_part(blob, offset, bytes); },
+        [&]() -> std::optional<Fd> {
+          const std::string name = cat("toc-", download.index);
+          Result<Fd> file = ingest_.create_file(name);
+          if (!file.ok()) return std::nullopt;
+          (void)::unlinkat(ingest_.staging(), name.c_str(), 0);
+          return std::move(file).value();
+        });
+  }
+
+  // The line from the network to the unpacked layer, and the first bytes into it.
+  Result<Ok> begin_stream(Download& download) {
+    const auto digest = TRY(oci::Digest::parse(download.layer.blob.digest));
+    download.blob_name = cat("blob-", download.index);
+    Fd file = TRY(ingest_.create_file(download.blob_name));
+    RingWriter ring = TRY(RingWriter::create(is_alone() ? BlobStream::kRingBytes : BlobStream::kSmallRingBytes));
+    download.job = TRY(ingest_.unpack(download.index, ring.take_reader().get()));
+    download.stream = TRY(BlobStream::start(std::move(file), std::move(ring), digest.algorithm()));
+    tell(Progress::Phase::downloading, download);
+    return fetch(download);
+  }
+
+  // What was put together is not the layer: once more, from the registry alone. Nobody needs to know.
+  Result<Ok> begin_again(Download& download) {
+    download.guessed = false;
+    download.pieces.reset();
+    download.transfer.reset();
+    http_.resume();
+    download.job.reset();
+    download.stream.reset();
+    download.received = download.reused = 0;
+    if (::unlinkat(ingest_.staging(), download.blob_name.c_str(), 0) != 0)
+      return sys_error("remove ", download.blob_name);
+    download.index = ingest_.next_index();
+    return begin_stream(download);
+  }
+
   Result<Ok> fetch(Download& download) {
+    if (download.pieces) {
+      download.state = Download::State::fetching;
+      download.pieces->begin(download.received);
+      return Ok{};
+    }
     HttpRequest request = registry_.blob_request(download.layer.blob.digest);
     request.from_byte = download.received;
     download.skip = 0;
     download.answered = false;
     download.state = Download::State::fetching;
+    download.transfer = std::make_shared<int>();
+    const std::weak_ptr<int> transfer = download.transfer;
     return http_.start(
         request,
-        [this, &download](const HttpResponse& response, std::string_view bytes) {
-          return receive(download, response, bytes);
+        [this, &download, transfer](const HttpResponse& response, std::string_view bytes) {
+          return transfer.expired() ? Taken::stop : receive(download, response, bytes);
         },
-        [this, &download](const HttpResponse& response) {
+        [this, &download, transfer](const HttpResponse& response) {
+          if (transfer.expired()) return;
           Result<Ok> ended = end_fetch(download, response);
           if (!ended.ok() && !failure_) failure_ = ended.error();
         });
@@ -184,14 +252,59 @@ class LayerPull {
                        " bytes it was promised with; refused");
       return Taken::stop;
     }
-    if (!download.stream->offer(bytes)) return Taken::later;
+    if (!take(download, bytes)) return Taken::later;
     download.skip -= skipped;
+    return Taken::yes;
+  }
+
+  // The layer's next bytes. False where there is no room for them.
+  bool take(Download& download, std::string_view bytes) {
+    if (!download.stream->offer(bytes)) return false;
     download.received += static_cast<int64_t>(bytes.size());
     if (const int64_t now = now_ms(); now - download.told_at_ms >= kProgressIntervalMs) {
       download.told_at_ms = now;
       tell(Progress::Phase::downloading, download);
     }
-    return Taken::yes;
+    return true;
+  }
+
+  void end_bytes(Download& download) {
+    download.stream->close();
+    download.state = Download::State::unpacking;
+    tell(Progress::Phase::unpacking, download);
+  }
+
+  // From within a transfer's end: the pieces stay until advance_pieces().
+  Result<Ok> end_pieces(Download& download, const HttpResponse& response) {
+    if (response.status == 401 && TRY(registry_.authorize(response))) return fetch(download);
+    download.drop_pieces = !response.transient || !try_again_soon(download, response);
+    return Ok{};
+  }
+
+  Result<Ok> advance_pieces(Download& download) {
+    if (!download.drop_pieces) {
+      download.drop_pieces = !download.pieces->advance().ok();
+      download.reused = download.pieces->reused();
+    }
+    if (download.drop_pieces) {
+      // The rest in one, as after any broken download; whoever does not know ranges sends it from the beginning.
+      download.drop_pieces = false;
+      download.pieces.reset();
+      if (download.received < download.layer.blob.size) return fetch(download);
+    }
+    if (download.received == download.layer.blob.size) {
+      download.pieces.reset();
+      end_bytes(download);
+    }
+    return Ok{};
+  }
+
+  // False where that was done often enough.
+  bool try_again_soon(Download& download, const HttpResponse& response) const {
+    if (download.attempt >= options_.retries) return false;
+    download.resume_at_ms = now_ms() + retry_delay_ms(response, ++download.attempt, options_.retry_delay_ms);
+    download.state = Download::State::pausing;
+    return true;
   }
 
   Result<Ok> end_fetch(Download& download, const HttpResponse& response) {
@@ -199,18 +312,12 @@ class LayerPull {
     const oci::Descriptor& blob = download.layer.blob;
     const bool whole = response.status / 100 == 2 && response.failure.empty();
     if (whole && download.received == blob.size) {
-      download.stream->close();
-      download.state = Download::State::unpacking;
-      tell(Progress::Phase::unpacking, download);
+      end_bytes(download);
       return Ok{};
     }
     if (response.status == 401 && TRY(registry_.authorize(response))) return fetch(download);
     // An answer that ends early without an error is one of HTTP's ways to break off.
-    if ((response.transient || whole) && download.attempt < options_.retries) {
-      download.resume_at_ms = now_ms() + retry_delay_ms(response, ++download.attempt, options_.retry_delay_ms);
-      download.state = Download::State::pausing;
-      return Ok{};
-    }
+    if ((response.transient || whole) && try_again_soon(download, response)) return Ok{};
     if (whole) {
       return Error(0, "layer ", blob.digest, " ends after ", download.received, " bytes of ", blob.size, "; refused");
     }
@@ -227,6 +334,7 @@ class LayerPull {
     if (!digest->ok()) return explain(digest->error(), ingest_.store());
     const oci::Descriptor& blob = download.layer.blob;
     if (**digest != blob.digest) {
+      if (download.guessed) return begin_again(download);
       return Error(0, "layer ", blob.digest, ": its content has the digest ", **digest, "; refused");
     }
     download.stream.reset();
@@ -241,6 +349,8 @@ class LayerPull {
       if (download->state == Download::State::pausing) {
         timeout_ms = std::clamp<int>(static_cast<int>(download->resume_at_ms - now_ms()), 1, timeout_ms);
       }
+      const bool fetching = download->state == Download::State::fetching;
+      if (fetching && download->pieces && download->pieces->wants_turn()) timeout_ms = 0;
       if (download->stream) waits.push_back({download->stream->event(), POLLIN, 0});
       if (download->job) waits.push_back({download->job->fd(), POLLIN, 0});
     }
@@ -251,14 +361,20 @@ class LayerPull {
     if (failure_) return *failure_;
     if (download.state == Download::State::pausing && now_ms() >= download.resume_at_ms) TRY(fetch(download));
     if (download.stream) TRY(verify(download));
+    // After the event was cleared, so that the room it tells of is not missed.
+    if (download.pieces && download.state == Download::State::fetching) TRY(advance_pieces(download));
     if (!download.job) return Ok{};
     Result<std::optional<UnpackedLayer>> read =
         download.job->read().context("unpack layer ", download.layer.blob.digest);
+    // With the wrong bytes it may fail, or end, before their digest is known.
+    const bool verified = download.state == Download::State::unpacking && !download.stream;
+    const bool ended = !read.ok() || *read;
+    if (ended && !verified && download.guessed) return begin_again(download);
     if (!read.ok()) return explain(read.error(), ingest_.store());
     const std::optional<UnpackedLayer>& unpacked = *read;
     if (!unpacked) return Ok{};
     tell_warnings(options_.progress, *unpacked);
-    if (download.state != Download::State::unpacking || download.stream) {
+    if (!verified) {
       return Error(0, "unpack layer ", download.layer.blob.digest, ": the child ended before its input");
     }
     download.job.reset();
@@ -273,6 +389,7 @@ class LayerPull {
   HttpClient& http_;
   Registry& registry_;
   const PullOptions& options_;
+  ReuseFinder finder_;
   std::vector<std::unique_ptr<Download>> downloads_;
   std::optional<Error> failure_;
   bool lost_connection_ = false;
@@ -326,7 +443,7 @@ class Puller {
                                    : get_config(registry, blob, max_bytes);
         }));
     TRY(trust.confirm(image.descriptor.digest));
-    LayerPull layers(ingest_, http_, registry, options_, image.layers);
+    LayerPull layers(ingest_, http_, registry, options_, repository, image.layers);
     Result<Ok> pulled = layers.run();
     if (!pulled.ok()) {
       // Whole layers are kept for the next try where only the network failed.

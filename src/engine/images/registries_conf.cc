@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "toml_headers.hh"
 
 namespace moss::engine {
@@ -18,7 +18,6 @@ namespace {
 
 constexpr size_t kMaxConfBytes = 4u << 20;
 // Docker's hub answers under another name than the one it is called by.
-constexpr const char* kDockerHub = "registry-1.docker.io";
 
 std::string at_line(const std::string& file, const toml::node& node) {
   return cat(file, ":", node.source().begin.line);
@@ -188,10 +187,8 @@ Result<RegistriesConf> read_registries_conf() {
     if (text) TRY(merge_registries_conf(conf, *text, path));
     return text.has_value();
   };
-  const char* home_variable = std::getenv("HOME");
-  const std::string home = home_variable != nullptr ? home_variable : "";
-  const char* named = std::getenv("CONTAINERS_REGISTRIES_CONF");
-  if (named != nullptr && *named != '\0') {
+  const std::string home = sys::variable("HOME");
+  if (const std::string named = sys::variable("CONTAINERS_REGISTRIES_CONF"); !named.empty()) {
     if (!TRY(merge_file(named))) return Error(ENOENT, "read ", named, ", named by CONTAINERS_REGISTRIES_CONF");
   } else if (home.empty() || !TRY(merge_file(home + "/.config/containers/registries.conf"))) {
     TRY(merge_file("/etc/containers/registries.conf"));
@@ -207,10 +204,9 @@ Result<RegistriesConf> read_registries_conf() {
     }
   }
   // What Podman's users chose when it asked them.
-  const char* cache_variable = std::getenv("XDG_CACHE_HOME");
-  const std::string cache = cache_variable != nullptr && *cache_variable != '\0' ? cache_variable : home + "/.cache";
-  const bool root = ::geteuid() == 0 && (cache_variable == nullptr || *cache_variable == '\0');
-  TRY(merge_file((root ? "/var/cache" : cache) + "/containers/short-name-aliases.conf"));
+  std::string cache = sys::variable("XDG_CACHE_HOME");
+  if (cache.empty()) cache = ::geteuid() == 0 ? "/var/cache" : home + "/.cache";
+  TRY(merge_file(cache + "/containers/short-name-aliases.conf"));
   return conf;
 }
 

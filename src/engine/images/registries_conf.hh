@@ -17,6 +17,9 @@ struct Mirror {
   std::string pull_from = "all";  ///< "all", "digest-only", "tag-only"
 };
 
+/// Where docker.io is.
+inline constexpr const char* kDockerHub = "registry-1.docker.io";
+
 /// One [[registry]] table.
 struct RegistryRule {
   std::string prefix;    ///< what names it is for; "*.example.com" is every host below

@@ -1,7 +1,9 @@
 // One repository of one registry. Spec: distribution-spec "Pull"; Docker's token authentication.
 #include "registry.hh"
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,9 +15,10 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 256u << 10;
-// Of a thousand names. A tree of nothing but brackets takes eighty times its bytes, and a pull has 64 MiB.
-constexpr size_t kMaxListPageBytes = 512u << 10;
+// A page has a thousand names, but for those who do not know n= and send all there are at once.
+constexpr size_t kMaxListPageBytes = 8u << 20;
 constexpr int kMaxPages = 1000;
+constexpr size_t kMaxNames = 200'000;
 // A token may run out while layers are fetched; more often than this it is refused for another reason.
 constexpr int kMaxAuthorizations = 20;
 
@@ -176,6 +179,27 @@ Result<std::string> Registry::get_blob(const oci::Descriptor& blob, size_t max_b
   return get(cat("/v2/", endpoint_.repository, "/blobs/", blob.digest), {}, max_bytes, cat("blob ", blob.digest));
 }
 
+std::optional<std::string> Registry::get_blob_part(const oci::Descriptor& blob, int64_t offset, int64_t bytes) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    HttpRequest asked = blob_request(blob.digest);
+    asked.from_byte = offset;
+    asked.to_byte = offset + bytes;
+    // More than was asked for is an error: somebody who does not know ranges sends all of it.
+    Result<HttpClient::Body> body =
+        http_->get(asked, static_cast<size_t>(bytes), options_.retries, options_.retry_delay_ms);
+    if (!body.ok()) return std::nullopt;
+    const HttpResponse& response = body->response;
+    if (response.status == 401) {
+      const Result<bool> authorized = authorize(response);
+      if (!authorized.ok() || !*authorized) return std::nullopt;
+      continue;
+    }
+    const bool whole = response.failure.empty() && answers_range(response, offset, offset + bytes, blob.size);
+    return whole ? std::optional(std::move(body->bytes)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 Result<std::optional<std::string>> Registry::find_manifest(const std::string& tag, size_t max_bytes) {
   HttpClient::Body body =
       TRY(ask(cat("/v2/", endpoint_.repository, "/manifests/", tag), {accept_manifests()}, max_bytes));
@@ -189,29 +213,25 @@ Result<std::string> Registry::get_document(const std::string& path, size_t max_b
 }
 
 Result<std::vector<std::string>> Registry::list_tags() {
-  return get_list(cat("/v2/", endpoint_.repository, "/tags/list?n=1000"), "tags", "the list of tags");
+  return get_list(cat("/v2/", endpoint_.repository, "/tags/list?n=1000"), &oci::NamePage::tags, "the list of tags");
 }
 
 Result<std::vector<std::string>> Registry::list_repositories() {
   scope_ = "registry:catalog:*";
-  return get_list("/v2/_catalog?n=1000", "repositories", "the list of repositories");
+  return get_list("/v2/_catalog?n=1000", &oci::NamePage::repositories, "the list of repositories");
 }
 
-Result<std::vector<std::string>> Registry::get_list(const std::string& first_page, const char* member,
+Result<std::vector<std::string>> Registry::get_list(const std::string& first_page,
+                                                    std::vector<std::string> oci::NamePage::* member,
                                                     std::string_view what) {
   std::vector<std::string> out;
   std::string path = first_page;
   for (int page = 0; page < kMaxPages; ++page) {
     const HttpClient::Body body = TRY(ask(path, {}, kMaxListPageBytes));
     if (body.response.status / 100 != 2 || !body.response.failure.empty()) return describe(body.response, what);
-    const auto document = nlohmann::json::parse(body.bytes, nullptr, false);
-    const auto list = document.is_object() ? document.find(member) : document.end();
-    // A repository without tags has null.
-    const bool is_list = document.is_object() && list != document.end() && (list->is_array() || list->is_null());
-    if (!is_list) return Error(0, "get ", what, " of ", name_, ": the answer is no list");
-    for (const auto& item : *list) {
-      if (item.is_string()) out.push_back(item.get<std::string>());
-    }
+    oci::NamePage names = TRY(oci::decode_name_page(body.bytes).context("get ", what, " of ", name_));
+    std::ranges::move(names.*member, std::back_inserter(out));
+    if (out.size() > kMaxNames) return Error(0, "get ", what, " of ", name_, ": more than ", kMaxNames, " names");
     path = next_page(body.response, url_origin(request("").url));
     if (path.empty()) return out;
   }

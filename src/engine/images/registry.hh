@@ -47,6 +47,9 @@ class Registry {
   /// A small blob, not yet verified.
   Result<std::string> get_blob(const oci::Descriptor& blob, size_t max_bytes);
 
+  /// A small part of a blob; nothing where the registry has no answer to that, whatever it has instead.
+  std::optional<std::string> get_blob_part(const oci::Descriptor& blob, int64_t offset, int64_t bytes);
+
   /// What tokens are asked for from now on: to write here, and to read the same registry's `sources` for mounts.
   void want_to_push(const std::vector<std::string>& sources);
   const std::string& host() const { return endpoint_.host; }
@@ -73,7 +76,8 @@ class Registry {
   Result<HttpClient::Body> ask(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes);
   Result<std::string> get(const std::string& path, const std::vector<std::string>& headers, size_t max_bytes,
                           std::string_view what);
-  Result<std::vector<std::string>> get_list(const std::string& path, const char* member, std::string_view what);
+  Result<std::vector<std::string>> get_list(const std::string& path, std::vector<std::string> oci::NamePage::* member,
+                                            std::string_view what);
   std::string token_key() const;
   Result<Ok> get_token(const Challenge& bearer);
 

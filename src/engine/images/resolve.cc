@@ -1,8 +1,6 @@
 // From a document to one image. See the header. Spec: image-spec manifest.md, image-index.md, config.md.
 #include "resolve.hh"
 
-#include <algorithm>
-
 #include "lists.hh"
 #include "moss/engine/digest.hh"
 #include "moss/engine/pull.hh"

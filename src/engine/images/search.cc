@@ -2,7 +2,6 @@
 // Spec: distribution-spec "Listing Tags"; Docker's "/v2/_catalog" and, older, "/v1/search".
 #include "moss/engine/search.hh"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "auth.hh"
@@ -64,8 +63,8 @@ class Searcher {
     const Endpoint endpoint = TRY(endpoints(conf_, index, false)).back();
     const std::string path = cat("/v1/search?q=", percent_encode(term), "&n=", limit);
     Endpoint hub = endpoint;
-    // Docker's hub has an address of its own for this.
-    if (index == "docker.io") hub.host = "index.docker.io";
+    // Docker's hub has an address of its own for this; where registries.conf leads elsewhere, that place is asked.
+    if (index == "docker.io" && hub.host == kDockerHub) hub.host = "index.docker.io";
     Registry old = TRY(Registry::connect(http_, hub, index, registry_options(access_, conf_)));
     const Result<std::string> answer = old.get_document(path, kMaxSearchBytes);
     if (answer.ok()) {
@@ -101,6 +100,11 @@ bool names_registry(std::string_view term) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> search_registries() {
+  const RegistriesConf conf = TRY(read_registries_conf());
+  return conf.search.value_or(std::vector<std::string>{"docker.io"});
+}
 
 Result<std::vector<Found>> search(const std::string& term, size_t limit, const RegistryAccess& access,
                                   std::vector<Error>& complaints) {

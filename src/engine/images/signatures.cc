@@ -8,7 +8,9 @@ namespace moss::engine {
 
 namespace {
 
-constexpr size_t kMaxSignatureBytes = 4u << 20;
+// What is signed is a few hundred bytes. All texts of an image are kept until one of them counts.
+constexpr size_t kMaxSignatureBytes = 256u << 10;
+constexpr size_t kMaxAllSignatureBytes = 4u << 20;
 constexpr std::string_view kPayloadType = "application/vnd.dev.cosign.simplesigning.v1+json";
 constexpr const char* kSignatureAnnotation = "dev.cosignproject.cosign/signature";
 
@@ -56,6 +58,7 @@ Result<std::vector<SigstoreSignature>> ImageTrust::attachments(const std::string
   const std::optional<std::string> text =
       TRY(registry_.find_manifest(cat(algorithm, "-", hex.value_or(""), ".sig"), kMaxManifestBytes));
   std::vector<SigstoreSignature> signatures;
+  size_t bytes = 0;
   if (!text) return signatures;
   const oci::Manifest manifest = TRY(oci::decode_manifest(*text).context("the signatures of ", digest));
   for (const oci::Descriptor& layer : manifest.layers) {
@@ -64,6 +67,8 @@ Result<std::vector<SigstoreSignature>> ImageTrust::attachments(const std::string
     TRY(oci::Digest::parse(layer.digest).context("the signatures of ", digest));
     std::string payload = TRY(registry_.get_blob(layer, kMaxSignatureBytes));
     TRY(verify_document(payload, layer).context("signed text ", layer.digest));
+    bytes += payload.size();
+    if (bytes > kMaxAllSignatureBytes) return Error(EFBIG, "the signatures of ", digest, " are too large; refused");
     signatures.push_back({std::move(payload), signature->second});
     if (signatures.size() >= 128) break;
   }

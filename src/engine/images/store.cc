@@ -17,6 +17,7 @@
 #include "moss/sys/ids.hh"
 #include "names.hh"
 #include "summaries.hh"
+#include "unsynced.hh"
 
 namespace moss::engine {
 
@@ -96,15 +97,6 @@ const oci::Descriptor* find_entry(const oci::Index& index, const ImageName& name
     const std::string_view repository = split_name(full).first;
     return repository.ends_with("/" + name.repository) && same_repository(entry, repository);
   });
-}
-
-Result<std::string> default_store_path() {
-  const char* data = std::getenv("XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') return cat(data, "/moss");
-  if (::geteuid() == 0) return std::string("/var/lib/moss");
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home == '/') return cat(home, "/.local/share/moss");
-  return Error(0, "neither HOME nor XDG_DATA_HOME says where to keep images; set one");
 }
 
 Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
@@ -212,6 +204,14 @@ Result<std::vector<std::string>> ImageStore::prepare_layers(const Image& image, 
 }
 
 Result<Fd> ImageStore::hold() const {
+  // Whoever holds it may unpack or add something, and before that what a power cut took must go: for that nobody may
+  // hold it. The files are moved away only; the next command that adds something removes them.
+  const Result<Ok> dropped = drop_lost(path_, [](const std::string&, const std::string&) { return Result<Ok>(Ok{}); });
+  if (!dropped.ok()) {
+    // Where nothing can be written nothing can be added either.
+    const int code = dropped.error().code();
+    if (code != EROFS && code != EACCES && code != EPERM) return dropped.error();
+  }
   Result<Fd> fd = hold_folder(path_, Hold::shared);
   if (!fd.ok() && fd.error().code() == ENOENT) return Fd();
   return fd;
@@ -262,12 +262,13 @@ Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions&
   {
     // Alone: whoever looks an image up has by now either recorded its use, which is_used sees, or will not find it.
     const Fd users = TRY(hold_folder(path_, Hold::alone));
-    std::optional<Image> image = TRY(find(word));
-    if (!image) return not_known();
+    // First, as a list may have no image for this machine.
     if (const std::optional<oci::Descriptor> list = TRY(find_list(path_, word))) {
       TRY(drop_list(path_, *list, options.is_used));
       removed.untagged.push_back(entry_name(*list));
     } else {
+      const std::optional<Image> image = TRY(find(word));
+      if (!image) return not_known();
       if (image->read_only) return is_read_only(*image);
       TRY(remove_held(*image, word, options, removed));
     }

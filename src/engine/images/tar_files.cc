@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "moss/engine/archive_input.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -19,56 +20,69 @@ constexpr size_t kMaxAllNameBytes = 8u << 20;
 constexpr int kMaxLinks = 16;
 constexpr size_t kStartBytes = 8;
 
-using Reader = std::unique_ptr<archive, decltype(&::archive_read_free)>;
-
-Error archive_error(archive* reader, std::string_view what) {
-  const char* reason = ::archive_error_string(reader);
-  return Error(0, what, ": ", printable(reason != nullptr ? reason : "not readable"));
-}
-
-enum class Format { tar, raw };
-
-Result<Reader> open_reader(int fd, Format format) {
-  Reader reader(::archive_read_new(), &::archive_read_free);
-  if (!reader) return Error(ENOMEM, "read an archive");
-  ::archive_read_support_filter_gzip(reader.get());
-  ::archive_read_support_filter_zstd(reader.get());
-  ::archive_read_support_filter_xz(reader.get());
-  ::archive_read_support_filter_bzip2(reader.get());
-  if (format == Format::tar) {
-    ::archive_read_support_format_tar(reader.get());
-  } else {
-    ::archive_read_support_format_raw(reader.get());
+// libarchive's reader of an ArchiveInput, whose error it would have no words for.
+class TarReader {
+ public:
+  static Result<std::unique_ptr<TarReader>> open(int fd) {
+    auto out = std::make_unique<TarReader>();
+    out->input_ = TRY(ArchiveInput::open(fd));
+    out->reader_.reset(::archive_read_new());
+    if (!out->reader_) return Error(ENOMEM, "read an archive");
+    ::archive_read_support_format_tar(out->reader_.get());
+    if (::archive_read_open(out->reader_.get(), out.get(), nullptr, &TarReader::read, nullptr) != ARCHIVE_OK) {
+      return out->error("not an archive that moss can read");
+    }
+    return out;
   }
-  if (::archive_read_open_fd(reader.get(), fd, kReadBytes) != ARCHIVE_OK) {
-    return archive_error(reader.get(), "not an archive that moss can read");
+
+  archive* get() const { return reader_.get(); }
+  const ArchiveInput& input() const { return *input_; }
+
+  Error error(std::string_view what) const {
+    if (failure_) return *failure_;
+    const char* reason = ::archive_error_string(reader_.get());
+    return Error(0, what, ": ", printable(reason != nullptr ? reason : "not readable"));
   }
-  return reader;
-}
+
+ private:
+  static la_ssize_t read(archive* reader, void* self, const void** bytes) {
+    auto* const out = static_cast<TarReader*>(self);
+    const Result<std::string_view> piece = out->input_->next();
+    if (!piece.ok()) {
+      out->failure_ = piece.error();
+      ::archive_set_error(reader, EIO, "not readable");
+      return ARCHIVE_FATAL;
+    }
+    *bytes = piece->data();
+    return static_cast<la_ssize_t>(piece->size());
+  }
+
+  std::unique_ptr<ArchiveInput> input_;
+  std::unique_ptr<archive, decltype(&::archive_read_free)> reader_{nullptr, &::archive_read_free};
+  std::optional<Error> failure_;
+};
 
 // A few bytes that become gigabytes are no image, whether a compressor made them or a sparse file.
-Result<Ok> check_ratio(archive* reader, int64_t bytes, const UnpackOptions& limits) {
+Result<Ok> check_ratio(const ArchiveInput& input, int64_t bytes, const UnpackOptions& limits) {
   const auto written = static_cast<uint64_t>(bytes);
-  const auto read = static_cast<uint64_t>(::archive_filter_bytes(reader, -1));
+  const uint64_t read = input.compressed_bytes();
   if (limits.max_ratio == 0 || written <= limits.ratio_free_bytes || written / limits.max_ratio <= read) return Ok{};
   return Error(EFBIG, "the archive is a decompression bomb: ", read, " bytes became ", written);
 }
 
-// The content of the current entry. `before` bytes came out of the archive already.
-Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& name, int64_t max_bytes,
-                          const UnpackOptions& limits, int64_t before) {
+// What `next` gives, to its end, into the new staging file `name`. `before` bytes came out of `input` already.
+template <typename Next>
+Result<Copied> copy_pieces(Ingest& ingest, const ArchiveInput& input, const std::string& name, int64_t max_bytes,
+                           const UnpackOptions& limits, int64_t before, const Next& next) {
   Copied copied;
   copied.file = TRY(ingest.create_file(name));
   Digester digester = TRY(Digester::create());
-  std::vector<char> buffer(kReadBytes);
   while (true) {
-    const ssize_t got = ::archive_read_data(reader, buffer.data(), buffer.size());
-    if (got < 0) return archive_error(reader, "the archive is damaged");
-    if (got == 0) break;
-    copied.bytes += got;
+    const std::string_view piece = TRY(next());
+    if (piece.empty()) break;
+    copied.bytes += static_cast<int64_t>(piece.size());
     if (copied.bytes > max_bytes) return Error(EFBIG, "the archive holds more than is allowed");
-    TRY(check_ratio(reader, before + copied.bytes, limits));
-    const std::string_view piece(buffer.data(), static_cast<size_t>(got));
+    TRY(check_ratio(input, before + copied.bytes, limits));
     if (copied.start.empty()) copied.start = piece.substr(0, kStartBytes);
     digester.update(piece);
     if (Result<Ok> written = sys::write_all(copied.file.get(), piece, "staging"); !written.ok()) {
@@ -77,6 +91,17 @@ Result<Copied> copy_entry(Ingest& ingest, archive* reader, const std::string& na
   }
   copied.digest = digester.finish();
   return copied;
+}
+
+// The content of the current entry.
+Result<Copied> copy_entry(Ingest& ingest, const TarReader& reader, const std::string& name, int64_t max_bytes,
+                          const UnpackOptions& limits, int64_t before) {
+  std::vector<char> buffer(kReadBytes);
+  return copy_pieces(ingest, reader.input(), name, max_bytes, limits, before, [&]() -> Result<std::string_view> {
+    const ssize_t got = ::archive_read_data(reader.get(), buffer.data(), buffer.size());
+    if (got < 0) return reader.error("the archive is damaged");
+    return std::string_view(buffer.data(), static_cast<size_t>(got));
+  });
 }
 
 std::string parent_of(const std::string& name) {
@@ -101,17 +126,16 @@ std::optional<std::string> archive_name(std::string_view name) {
 }
 
 Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_bytes, const UnpackOptions& limits) {
-  const Reader reader = TRY(open_reader(fd, Format::tar));
+  const std::unique_ptr<TarReader> reader = TRY(TarReader::open(fd));
   ArchiveFiles out;
   size_t count = 0;
   size_t name_bytes = 0;
   int64_t bytes = 0;
   while (true) {
     archive_entry* entry = nullptr;
-    const int got = ::archive_read_next_header(reader.get(), &entry);
+    const int got = ::archive_read_next_header(reader->get(), &entry);
     if (got == ARCHIVE_EOF) return out;
-    if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
-      return archive_error(reader.get(), "not an archive of an image, or damaged");
+    if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return reader->error("not an archive of an image, or damaged");
     if (++count > kMaxEntries) return Error(0, "the archive has more than ", kMaxEntries, " files; refused");
     const char* raw_name = ::archive_entry_pathname(entry);
     if (raw_name == nullptr || std::string_view(raw_name).size() > kMaxNameBytes) continue;
@@ -131,7 +155,7 @@ Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_byt
       const std::string staged = cat("entry-", ingest.next_index());
       if (::archive_entry_size(entry) > max_bytes - bytes)
         return Error(EFBIG, "the archive holds more than is allowed");
-      const Copied copied = TRY(copy_entry(ingest, reader.get(), staged, max_bytes - bytes, limits, bytes));
+      const Copied copied = TRY(copy_entry(ingest, *reader, staged, max_bytes - bytes, limits, bytes));
       bytes += copied.bytes;
       out.files_[*name] = {staged, copied.digest, copied.bytes, copied.start};
     }
@@ -151,10 +175,8 @@ const StagedFile* ArchiveFiles::find(const std::string& name) const {
 
 Result<Copied> decompress_to_staging(Ingest& ingest, int fd, const std::string& name, int64_t max_bytes,
                                      const UnpackOptions& limits) {
-  const Reader reader = TRY(open_reader(fd, Format::raw));
-  archive_entry* entry = nullptr;
-  if (::archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return archive_error(reader.get(), "decompress");
-  return copy_entry(ingest, reader.get(), name, max_bytes, limits, 0);
+  const std::unique_ptr<ArchiveInput> input = TRY(ArchiveInput::open(fd));
+  return copy_pieces(ingest, *input, name, max_bytes, limits, 0, [&] { return input->next(); });
 }
 
 }  // namespace moss::engine

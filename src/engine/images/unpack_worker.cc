@@ -21,6 +21,7 @@
 
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/pipe.hh"
 #include "moss/sys/socket.hh"
 
 namespace moss::engine {
@@ -90,13 +91,19 @@ void reap(std::set<pid_t>& jobs) {
 }
 
 // The worker's own life. It ends with the socket, and its jobs with it.
-int serve(int socket, const UnpackOptions& options) {
+int serve(int socket, UnpackOptions options) {
   std::set<pid_t> jobs;
+  const Result<Fd> budget = make_memory_budget();
+  if (budget.ok()) options.memory_budget = budget->get();
   while (std::optional<Request> request = receive_request(socket)) {
     reap(jobs);
     const int reply = request->descriptors[0].get();
     switch (request->text[0]) {
       case 'u': {
+        if (!budget.ok()) {
+          reply_error(reply, budget.error());
+          break;
+        }
         const pid_t pid = ::fork();
         if (pid == 0) {
           ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -155,7 +162,7 @@ Result<std::optional<UnpackedLayer>> UnpackJob::read() {
   reply_.reset();
   const std::string text = TRY(check_reply(text_));
   std::vector<std::string_view> lines = split(text, '\n');
-  const std::vector<std::string_view> words = split(lines.at(0), ' ');
+  const std::vector<std::string_view> words = split(lines.empty() ? "" : lines[0], ' ');
   if (words.size() != 3) return Error(0, "the process that unpacks gave no result; is there enough memory?");
   UnpackedLayer layer;
   layer.diff_id = words[0];
@@ -184,10 +191,7 @@ Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& 
 }
 
 Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializer_list<int> descriptors) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(ends[0]);
-  const Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   const std::string message = cat(request, text);
   switch (descriptors.size()) {
     case 0:
@@ -200,7 +204,7 @@ Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializ
       TRY(send_request(socket_.get(), message, {writing.get(), descriptors.begin()[0], descriptors.begin()[1]}));
       break;
   }
-  return reading;
+  return std::move(reading);
 }
 
 namespace {

@@ -108,10 +108,14 @@ Result<Ok> settle_unsynced(const std::string& store, const TreeRemover& remove) 
     TRY(sync_filesystem(store));
     ::unlink(path.c_str());
   }
-  if (!lost) {
-    ::rmdir(cat(store, kFolder).c_str());
-    return Ok{};
-  }
+  if (lost) return drop_lost(store, remove);
+  ::rmdir(cat(store, kFolder).c_str());
+  return Ok{};
+}
+
+Result<Ok> drop_lost(const std::string& store, const TreeRemover& remove) {
+  if (lost_manifests(store).empty()) return Ok{};
+  const std::string boot = sys::boot_id();
   // Whoever comes second finds it done.
   const NameLock lock = TRY(NameLock::acquire(store, "settle"));
   TRY(edit_index(store, [](oci::Index&) { return Ok{}; }));

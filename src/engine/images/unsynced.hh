@@ -55,6 +55,11 @@ std::set<std::string> lost_manifests(const std::string& store);
 
 /// To be called by whoever is about to add an image, before it looks at what is there: syncs what a killed moss of this
 /// boot did not get to, and drops what another boot lost. Waits for those who look images up.
+/// Not while the store is held: see drop_lost.
 Result<Ok> settle_unsynced(const std::string& store, const TreeRemover& remove);
+
+/// The second half of it. Whoever holds the store and may add something while it does calls this first: afterwards
+/// there is nothing left to wait for that somebody who holds the store would keep from happening.
+Result<Ok> drop_lost(const std::string& store, const TreeRemover& remove);
 
 }  // namespace moss::engine

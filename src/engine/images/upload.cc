@@ -44,6 +44,7 @@ struct Upload {
   std::optional<int64_t> piece_bytes;  ///< the most in one request
   int64_t min_piece_bytes = 0;         ///< OCI-Chunk-Min-Length
   int starts = 0;
+  int corrections = 0;  ///< how often the registry said that it is elsewhere
   int attempt = 0;
   int64_t resume_at_ms = 0;
   int64_t told_at_ms = 0;
@@ -115,7 +116,11 @@ class BlobUploads {
   Result<Ok> start(Upload& upload, const HttpRequest& request, Handler handler) {
     upload.state = Upload::State::busy;
     return http_.start(
-        request, [](const HttpResponse&, std::string_view) { return Taken::yes; },
+        request,
+        [bytes = size_t{0}](const HttpResponse&, std::string_view piece) mutable {
+          bytes += piece.size();
+          return bytes > kMaxAnswerBytes ? Taken::stop : Taken::yes;
+        },
         [this, &upload, handler](const HttpResponse& response) {
           if (failure_) return;
           Result<Ok> handled = (this->*handler)(upload, response);
@@ -266,7 +271,9 @@ class BlobUploads {
       }
     }
     // The registry and moss do not agree on how far they are: the registry is right.
-    if (response.status == 416) return ask_progress(upload);
+    if (response.status == 416) {
+      return ++upload.corrections > kMaxStarts ? refusal(upload, response) : ask_progress(upload);
+    }
     if (response.status == 404) return start_over(upload, response);
     if (TRY(again(upload, response, Upload::Next::go_on))) return Ok{};
     return refusal(upload, response);

@@ -25,6 +25,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moss/engine/network.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
@@ -36,21 +37,10 @@ constexpr size_t kMaxAnswerBytes = 4096;
 // How the kernel calls an id that a user namespace does not map, user_namespaces(7).
 constexpr uid_t kUnmappedId = 65534;
 
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-
-Result<Pipe> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  return Pipe{Fd(fds[0]), Fd(fds[1])};
-}
-
 // For the helper's stderr: nobody reads it while the container runs, and a full pipe must not stop the network.
-Result<Pipe> make_complaint_pipe() {
-  Pipe pipe = TRY(make_pipe());
-  for (const int fd : {pipe.read.get(), pipe.write.get()}) {
+Result<sys::Pipe> make_complaint_pipe() {
+  sys::Pipe pipe = TRY(sys::make_pipe());
+  for (const int fd : {pipe.reading.get(), pipe.writing.get()}) {
     if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return sys_error("make a pipe non-blocking");
   }
   return pipe;
@@ -182,8 +172,8 @@ Result<Ok> NetworkHelper::start_pasta(pid_t init, const NetworkOptions& options)
   const std::string program = TRY(program_of(tool_, options));
   const Fd user_namespace = TRY(open_namespace(init, "user"));
   const Fd network_namespace = TRY(open_namespace(init, "net"));
-  Pipe ready = TRY(make_pipe());
-  Pipe complaint = TRY(make_complaint_pipe());
+  sys::Pipe ready = TRY(sys::make_pipe());
+  sys::Pipe complaint = TRY(make_complaint_pipe());
 
   std::vector<std::string> words = {program,         "--foreground",      "--quiet", "--config-net",
                                     "--netns-only",  "--no-netns-quit",   "--netns", "/proc/self/fd/0",
@@ -210,29 +200,33 @@ Result<Ok> NetworkHelper::start_pasta(pid_t init, const NetworkOptions& options)
 
   const bool is_root = ::geteuid() == 0;
   // pasta opens its stdout anew by its path in /proc, then as another user.
-  if (is_root && ::fchmod(ready.write.get(), 0666) != 0) return sys_error("open a pipe to pasta");
-  const PastaStart start{
-      argv.data(), user_namespace.get(), network_namespace.get(), ready.write.get(), complaint.write.get(), ::getpid(),
-      is_root};
+  if (is_root && ::fchmod(ready.writing.get(), 0666) != 0) return sys_error("open a pipe to pasta");
+  const PastaStart start{argv.data(),
+                         user_namespace.get(),
+                         network_namespace.get(),
+                         ready.writing.get(),
+                         complaint.writing.get(),
+                         ::getpid(),
+                         is_root};
   child_ = TRY(sys::fork_child([&] { return run_pasta(start); }).context("start pasta"));
-  ready_ = std::move(ready.read);
-  complaint_ = std::move(complaint.read);
+  ready_ = std::move(ready.reading);
+  complaint_ = std::move(complaint.reading);
   return Ok{};
 }
 
 Result<Ok> NetworkHelper::start_slirp4netns(pid_t init, const NetworkOptions& options) {
   const std::string program = TRY(program_of(tool_, options));
-  Pipe ready = TRY(make_pipe());
-  Pipe alive = TRY(make_pipe());
-  Pipe complaint = TRY(make_complaint_pipe());
+  sys::Pipe ready = TRY(sys::make_pipe());
+  sys::Pipe alive = TRY(sys::make_pipe());
+  sys::Pipe complaint = TRY(make_complaint_pipe());
 
   std::vector<std::string> words = {program,
                                     "--configure",
                                     "--enable-sandbox",
                                     "--enable-seccomp",
                                     cat("--mtu=", options.mtu),
-                                    cat("--ready-fd=", ready.write.get()),
-                                    cat("--exit-fd=", alive.read.get())};
+                                    cat("--ready-fd=", ready.writing.get()),
+                                    cat("--exit-fd=", alive.reading.get())};
   if (options.ipv6) words.emplace_back("--enable-ipv6");
   if (!options.host_loopback) words.emplace_back("--disable-host-loopback");
   if (!ports_.empty()) {
@@ -250,14 +244,14 @@ Result<Ok> NetworkHelper::start_slirp4netns(pid_t init, const NetworkOptions& op
     words.insert(words.begin(), {*unshare, "--mount", "--propagation", "slave", "--"});
   }
 
-  sys::SpawnOptions spawn_options{.stderr_fd = complaint.write.get(),
-                                  .inherit = {ready.write.get(), alive.read.get()},
+  sys::SpawnOptions spawn_options{.stderr_fd = complaint.writing.get(),
+                                  .inherit = {ready.writing.get(), alive.reading.get()},
                                   .environment = {"PATH=/usr/bin:/bin"},
                                   .new_session = true};
   child_ = TRY(sys::spawn(words, spawn_options));
-  ready_ = std::move(ready.read);
-  complaint_ = std::move(complaint.read);
-  exit_ = std::move(alive.write);
+  ready_ = std::move(ready.reading);
+  complaint_ = std::move(complaint.reading);
+  exit_ = std::move(alive.writing);
   return Ok{};
 }
 

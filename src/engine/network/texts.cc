@@ -83,36 +83,6 @@ std::string make_resolv_conf(std::string_view host_resolv_conf, std::optional<Ne
   return out;
 }
 
-Result<HostsEntry> parse_add_host(std::string_view text, const std::optional<std::string>& gateway) {
-  const auto [names, address_text] = cut(text, ':');
-  if (names.empty() || !address_text || address_text->empty()) {
-    return Error(0, "add-host \"", printable(text), "\": expected name:address");
-  }
-  HostsEntry entry;
-  for (const std::string_view name : split(names, ';')) {
-    if (name.empty() || name.find_first_of(" \t\r\n#") != std::string_view::npos) {
-      return Error(0, "add-host \"", printable(text), "\": \"", printable(name), "\" is no host name");
-    }
-    entry.names.emplace_back(name);
-  }
-  if (*address_text == "host-gateway") {
-    if (!gateway) {
-      return Error(0, "add-host \"", printable(text), "\": this network gives the container no address of the host");
-    }
-    entry.address = *gateway;
-    return entry;
-  }
-  std::string_view address = *address_text;
-  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-  entry.address = address;
-  unsigned char bytes[sizeof(in6_addr)];
-  if (::inet_pton(AF_INET, entry.address.c_str(), bytes) != 1 &&
-      ::inet_pton(AF_INET6, entry.address.c_str(), bytes) != 1) {
-    return Error(0, "add-host \"", printable(text), "\": \"", printable(address), "\" is no IP address");
-  }
-  return entry;
-}
-
 std::string make_hosts(std::string_view hostname, std::string_view address, std::span<const HostsEntry> extra) {
   std::string out = "127.0.0.1\tlocalhost\n::1\tlocalhost\n";
   for (const HostsEntry& entry : extra) out += cat(entry.address, '\t', join(entry.names, " "), '\n');

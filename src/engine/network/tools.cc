@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "moss/engine/network.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
@@ -84,15 +85,13 @@ bool keeps_silent(std::string_view version_line) {
 }
 
 bool pasta_keeps_silent(const std::string& program) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return true;
-  const Fd read_end(ends[0]);
-  Fd write_end(ends[1]);
-  Result<sys::Child> child = sys::spawn({program, "--version"}, {.stdout_fd = write_end.get()});
-  write_end.reset();
+  Result<sys::Pipe> pipe = sys::make_pipe();
+  if (!pipe.ok()) return true;
+  Result<sys::Child> child = sys::spawn({program, "--version"}, {.stdout_fd = pipe->writing.get()});
+  pipe->writing.reset();
   if (!child.ok()) return true;
   char text[256];
-  const ssize_t got = ::read(read_end.get(), text, sizeof text);
+  const ssize_t got = ::read(pipe->reading.get(), text, sizeof text);
   (void)child->wait();
   const std::string_view said(text, got > 0 ? static_cast<size_t>(got) : 0);
   return keeps_silent(said.substr(0, said.find('\n')));

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "moss/oci/reference.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "strict_json.hh"
 #include "yaml.hh"
 
@@ -17,11 +17,6 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxFileBytes = 4u << 20;
-
-std::string home() {
-  const char* variable = std::getenv("HOME");
-  return variable != nullptr ? variable : "";
-}
 
 // A key with nothing behind it.
 bool says_nothing(const nlohmann::json& value) {
@@ -70,8 +65,8 @@ Result<Ok> merge_registries_d(RegistriesD& conf, std::string_view yaml, const st
 
 Result<RegistriesD> read_registries_d() {
   RegistriesD conf;
-  std::string folder = home() + "/.config/containers/registries.d";
-  if (home().empty() || !sys::exists(folder)) folder = "/etc/containers/registries.d";
+  std::string folder = sys::variable("HOME") + "/.config/containers/registries.d";
+  if (sys::variable("HOME").empty() || !sys::exists(folder)) folder = "/etc/containers/registries.d";
   if (!sys::exists(folder)) return conf;
   std::vector<std::string> names = TRY(sys::list_dir(folder));
   std::sort(names.begin(), names.end());
@@ -90,7 +85,7 @@ SignaturePlace find_place(const RegistriesD& conf, const std::vector<std::string
   }
   if (conf.otherwise) return *conf.otherwise;
   const std::string folder =
-      ::geteuid() == 0 ? "/var/lib/containers/sigstore" : home() + "/.local/share/containers/sigstore";
+      ::geteuid() == 0 ? "/var/lib/containers/sigstore" : sys::variable("HOME") + "/.local/share/containers/sigstore";
   return {.lookaside = "file://" + folder};
 }
 

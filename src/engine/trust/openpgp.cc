@@ -1,19 +1,21 @@
 // OpenPGP signatures by gpgv. See the header. Its status lines are described in GnuPG's doc/DETAILS.
 #include "openpgp.hh"
 
-#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "moss/base/base64.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/pipe.hh"
 
 namespace moss::engine {
 
 namespace {
 
 constexpr size_t kMaxStatusBytes = 1u << 20;
-constexpr size_t kMaxPayloadBytes = 4u << 20;
+constexpr size_t kMaxPayloadBytes = 256u << 10;
 constexpr std::string_view kBegin = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 constexpr std::string_view kEnd = "-----END PGP PUBLIC KEY BLOCK-----";
 
@@ -46,6 +48,15 @@ Result<std::string> dearmor_block(std::string_view block) {
 }
 
 Result<std::string> read_pipe(Fd& reading) { return sys::read_stream(reading.get(), "gpgv's answer", kMaxStatusBytes); }
+
+// A message may be compressed, and gpgv writes what comes out before it knows whether anybody signed it.
+void limit_files(pid_t pid) {
+  const rlimit size{.rlim_cur = kMaxPayloadBytes, .rlim_max = kMaxPayloadBytes};
+  const rlimit no_core{.rlim_cur = 0, .rlim_max = 0};
+  // What it had written before is as good as nothing.
+  (void)::prlimit(pid, RLIMIT_FSIZE, &size, nullptr);
+  (void)::prlimit(pid, RLIMIT_CORE, &no_core, nullptr);
+}
 
 }  // namespace
 
@@ -105,16 +116,15 @@ Result<std::string> verify_openpgp(std::string_view message, std::string_view ke
   const std::string payload = folder.path() + "/payload";
   TRY(sys::create_file(keyring, keys, 0600));
   TRY(sys::create_file(signed_file, message, 0600));
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return sys_error("make a pipe");
-  Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  auto [reading, writing] = TRY(sys::make_pipe());
   sys::Child child = TRY(sys::spawn(
       {*gpgv, "--homedir", folder.path(), "--keyring", keyring, "--status-fd", "1", "--output", payload, signed_file},
       {.stdout_fd = writing.get(), .environment = {"LC_ALL=C", "PATH=/usr/bin:/bin"}}));
   writing.reset();
+  limit_files(child.pid());
   const std::string status = TRY(read_pipe(reading));
   const sys::Exit exit = TRY(child.wait());
+  if (exit.signal == SIGXFSZ) return Error(EFBIG, "its text is larger than ", kMaxPayloadBytes, " bytes; refused");
   TRY(judge_gpgv(status));
   if (!exit.ok()) return Error(0, "gpgv does not accept it (exit code ", exit.shell_code(), ")");
   return sys::read_file(payload, kMaxPayloadBytes);

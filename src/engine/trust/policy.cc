@@ -16,7 +16,7 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 16u << 20;
-constexpr size_t kMaxSignatureBytes = 4u << 20;
+constexpr size_t kMaxSignatureBytes = 256u << 10;
 constexpr int kMaxSignatures = 128;
 constexpr std::string_view kFileScheme = "file://";
 

@@ -1,10 +1,10 @@
 // policy.json from text to requirements. See containers-policy.json(5).
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "moss/base/base64.hh"
 #include "moss/engine/trust.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/process.hh"
 #include "strict_json.hh"
 
 namespace moss::engine {
@@ -91,7 +91,8 @@ Result<Requirement> parse_requirement(const Json& object, const std::string& whe
          {"fulcio", "rekorPublicKeyPath", "rekorPublicKeyData", "rekorPublicKeyPaths", "rekorPublicKeyDatas", "pki"}) {
       if (object.contains(keyless)) {
         return Error(0, where, ": ", keyless,
-                     " is not supported; sigstoreSigned needs a public key: keyPath or keyData");
+                     " is not supported: moss asks neither Fulcio nor Rekor, and has no authorities of its own; "
+                     "sigstoreSigned needs a public key, as keyPath or keyData");
       }
     }
     TRY(check_members(object, {"type", "keyPath", "keyData", "signedIdentity"}, where));
@@ -148,8 +149,8 @@ Result<TrustPolicy> TrustPolicy::read(const std::string& named) {
     return parse(text, named);
   }
   std::vector<std::string> files{"/etc/containers/policy.json"};
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    files.insert(files.begin(), std::string(home) + "/.config/containers/policy.json");
+  if (const std::string home = sys::variable("HOME"); !home.empty()) {
+    files.insert(files.begin(), home + "/.config/containers/policy.json");
   }
   for (const std::string& file : files) {
     const std::optional<std::string> text = TRY(sys::read_file_if_exists(file, kMaxPolicyBytes));

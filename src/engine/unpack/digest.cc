@@ -3,7 +3,6 @@
 #include "moss/engine/digest.hh"
 
 #include <cassert>
-#include <optional>
 
 #include "moss/sys/dynamic_library.hh"
 

@@ -2,6 +2,8 @@
 #include "inflate.hh"
 
 #include <zlib.h>
+// For the header of a frame: libzstd is linked statically.
+#define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -9,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include "memory_share.hh"
 #include "moss/sys/dynamic_library.hh"
 
 #if __has_include(<isa-l/igzip_lib.h>)
@@ -23,8 +26,8 @@ namespace {
 using Input = std::span<const uint8_t>;
 using Output = std::span<uint8_t>;
 
-Error damaged(std::string_view what, std::string_view reason) {
-  return Error(0, "the layer's ", what, " data is damaged: ", reason);
+Error damaged(std::string_view of, std::string_view what, std::string_view reason) {
+  return Error(0, "the ", of, "'s ", what, " data is damaged: ", reason);
 }
 
 // Both gzip libraries count in 32 bits.
@@ -46,7 +49,7 @@ class Copy final : public Inflater {
 
 class Zlib final : public Inflater {
  public:
-  Zlib() : ready_(::inflateInit2(&stream_, MAX_WBITS + 16) == Z_OK) {}
+  explicit Zlib(std::string_view of) : of_(of), ready_(::inflateInit2(&stream_, MAX_WBITS + 16) == Z_OK) {}
   Zlib(const Zlib&) = delete;
   Zlib& operator=(const Zlib&) = delete;
   ~Zlib() override {
@@ -59,7 +62,7 @@ class Zlib final : public Inflater {
       if (at_member_end_) {
         // A file may hold several members, one after the other; anything else behind a member is damage.
         if (in.empty()) return Ok{};
-        if (in[0] != 0x1f) return damaged("gzip", "something else follows its end");
+        if (in[0] != 0x1f) return damaged(of_, "gzip", "something else follows its end");
         ::inflateReset(&stream_);
         at_member_end_ = false;
       }
@@ -72,7 +75,7 @@ class Zlib final : public Inflater {
       out = out.subspan(static_cast<size_t>(stream_.next_out - out.data()));
       if (verdict == Z_BUF_ERROR) return Ok{};
       if (verdict != Z_OK && verdict != Z_STREAM_END) {
-        return damaged("gzip", stream_.msg != nullptr ? stream_.msg : "invalid stream");
+        return damaged(of_, "gzip", stream_.msg != nullptr ? stream_.msg : "invalid stream");
       }
       at_member_end_ = verdict == Z_STREAM_END;
     }
@@ -81,6 +84,7 @@ class Zlib final : public Inflater {
   bool may_end() const override { return at_member_end_; }
 
  private:
+  std::string_view of_;
   z_stream stream_{};
   bool ready_;
   bool at_member_end_ = false;
@@ -103,7 +107,7 @@ Result<Isal> load_isal() {
 
 class IsalGzip final : public Inflater {
  public:
-  explicit IsalGzip(const Isal& isal) : isal_(isal) {
+  IsalGzip(const Isal& isal, std::string_view of) : isal_(isal), of_(of) {
     isal_.init(&state_);
     state_.crc_flag = ISAL_GZIP;
   }
@@ -112,7 +116,7 @@ class IsalGzip final : public Inflater {
     while (!out.empty()) {
       if (may_end()) {
         if (in.empty()) return Ok{};
-        if (in[0] != 0x1f) return damaged("gzip", "something else follows its end");
+        if (in[0] != 0x1f) return damaged(of_, "gzip", "something else follows its end");
         isal_.reset(&state_);
         state_.crc_flag = ISAL_GZIP;
       }
@@ -123,9 +127,9 @@ class IsalGzip final : public Inflater {
       const uint8_t* const in_end = in.data() + in.size();
       const auto state_before = state_.block_state;
       const int verdict = isal_.inflate(&state_);
-      if (verdict == ISAL_INCORRECT_CHECKSUM) return damaged("gzip", "incorrect data check");
-      if (verdict < 0) return damaged("gzip", cat("ISA-L error ", verdict));
-      if (verdict > ISAL_OUT_OVERFLOW) return damaged("gzip", "invalid header");
+      if (verdict == ISAL_INCORRECT_CHECKSUM) return damaged(of_, "gzip", "incorrect data check");
+      if (verdict < 0) return damaged(of_, "gzip", cat("ISA-L error ", verdict));
+      if (verdict > ISAL_OUT_OVERFLOW) return damaged(of_, "gzip", "invalid header");
       const bool used_nothing = state_.next_in == in.data() && state_.next_out == out.data();
       in = Input(state_.next_in, in_end);
       out = out.subspan(static_cast<size_t>(state_.next_out - out.data()));
@@ -137,6 +141,7 @@ class IsalGzip final : public Inflater {
 
  private:
   Isal isal_;
+  std::string_view of_;
   inflate_state state_;
 };
 
@@ -146,40 +151,69 @@ constexpr int kMaxZstdWindowLog = 25;
 
 class Zstd final : public Inflater {
  public:
-  Zstd() : stream_(::ZSTD_createDCtx(), &::ZSTD_freeDCtx) {
-    // A frame may ask for gigabytes. What tools make of layers needs 8 MiB, the strongest of them 32.
-    if (stream_) ::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
-  }
+  Zstd(int memory_budget, std::string_view of) : share_(memory_budget), of_(of) { start(); }
   bool ready() const { return stream_ != nullptr; }
 
   Result<Ok> run(Input& in, Output& out) override {
     while (!out.empty()) {
       if (may_end_ && in.empty()) return Ok{};
+      if (may_end_ && !TRY(prepare_frame(in))) return Ok{};
       ZSTD_inBuffer source{in.data(), in.size(), 0};
       ZSTD_outBuffer target{out.data(), out.size(), 0};
       const size_t verdict = ::ZSTD_decompressStream(stream_.get(), &target, &source);
-      if (::ZSTD_getErrorCode(verdict) == ZSTD_error_frameParameter_windowTooLarge) {
-        return Error(ENOMEM, "the layer's zstd data needs a window of more than ", 1 << (kMaxZstdWindowLog - 20),
-                     " MiB; push the image again, compressed without --ultra and --long");
-      }
-      if (::ZSTD_isError(verdict)) return damaged("zstd", ::ZSTD_getErrorName(verdict));
+      if (::ZSTD_getErrorCode(verdict) == ZSTD_error_frameParameter_windowTooLarge) return window_too_large();
+      if (::ZSTD_isError(verdict)) return damaged(of_, "zstd", ::ZSTD_getErrorName(verdict));
       in = in.subspan(source.pos);
       out = out.subspan(target.pos);
       may_end_ = verdict == 0;
+      ended_one_ |= may_end_;
       if (source.pos == 0 && target.pos == 0) return Ok{};
     }
     return Ok{};
   }
-  bool may_end() const override { return may_end_; }
+  bool may_end() const override { return may_end_ && ended_one_; }
 
  private:
-  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> stream_;
-  bool may_end_ = false;
+  void start() {
+    stream_.reset(::ZSTD_createDCtx());
+    // A frame may ask for gigabytes. What tools make of layers needs 8 MiB, the strongest of them 32.
+    if (stream_) ::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
+  }
+
+  // Sees to memory for the frame that begins at `in`. False: more of its header must come first.
+  Result<bool> prepare_frame(Input in) {
+    ZSTD_frameHeader header{};
+    const size_t verdict = ::ZSTD_getFrameHeader(&header, in.data(), in.size());
+    // What is wrong with a header decompressing says as well.
+    if (::ZSTD_isError(verdict)) return true;
+    if (verdict > 0) return false;
+    if (header.frameType == ZSTD_skippableFrame) return true;
+    if (header.windowSize > size_t{1} << kMaxZstdWindowLog) return window_too_large();
+    const size_t bytes = ::ZSTD_decodingBufferSize_min(header.windowSize, header.frameContentSize);
+    if (::ZSTD_isError(bytes) || share_.covers(bytes)) return true;
+    stream_.reset();
+    share_.give_back();
+    TRY(share_.take(bytes));
+    start();
+    if (!ready()) return Error(ENOMEM, "start zstd");
+    return true;
+  }
+
+  Error window_too_large() const {
+    return Error(0, "the ", of_, "'s zstd data needs a window of more than ", 1 << (kMaxZstdWindowLog - 20),
+                 " MiB; compress it again without --ultra and --long");
+  }
+
+  MemoryShare share_;
+  std::string_view of_;
+  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> stream_{nullptr, &::ZSTD_freeDCtx};
+  bool may_end_ = true;  // between frames
+  bool ended_one_ = false;
 };
 
 }  // namespace
 
-Result<Compression> detect_compression(std::string_view start) {
+Result<Compression> detect_compression(std::string_view start, std::string_view what) {
   if (start.empty()) return Error(0, "the layer is empty");
   if (start.starts_with("\x1f\x8b")) return Compression::gzip;
   if (start.starts_with("\x28\xb5\x2f\xfd")) return Compression::zstd;
@@ -196,26 +230,27 @@ Result<Compression> detect_compression(std::string_view start) {
                                                                             {{"\x5d\x00\x00", 3}, "lzma"}};
   for (const auto& [magic, name] : kUnsupported) {
     if (start.starts_with(magic)) {
-      return Error(0, name, " layers are not supported; push the image again with gzip or zstd layers");
+      return Error(0, name, " ", what, " are not supported; make the image again with gzip or zstd");
     }
   }
   return Compression::none;
 }
 
-Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library) {
+Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library, int memory_budget,
+                                                std::string_view what) {
   if (compression == Compression::none) return std::make_unique<Copy>();
   if (compression == Compression::zstd) {
-    auto zstd = std::make_unique<Zstd>();
+    auto zstd = std::make_unique<Zstd>(memory_budget, what);
     if (!zstd->ready()) return Error(ENOMEM, "start zstd");
     return zstd;
   }
 #ifdef MOSS_HAVE_ISAL
   if (library == GzipLibrary::fastest) {
     static const Result<Isal> isal = load_isal();
-    if (isal.ok()) return std::make_unique<IsalGzip>(*isal);
+    if (isal.ok()) return std::make_unique<IsalGzip>(*isal, what);
   }
 #endif
-  auto zlib = std::make_unique<Zlib>();
+  auto zlib = std::make_unique<Zlib>(what);
   if (!zlib->ready()) return Error(ENOMEM, "start zlib");
   return zlib;
 }

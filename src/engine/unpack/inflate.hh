@@ -28,13 +28,15 @@ class Inflater {
 enum class Compression { none, gzip, zstd };
 
 /// What the first bytes (as many as 512 where there are so many) say. Errors: none at all; a compression that layers
-/// may not use.
-Result<Compression> detect_compression(std::string_view start);
+/// may not use. `what` is what may not, for messages.
+Result<Compression> detect_compression(std::string_view start, std::string_view what = "layers");
 
 /// For tests and measurements: `zlib` even where ISA-L is on the machine.
 enum class GzipLibrary { fastest, zlib };
 
+/// `memory_budget`: see MemoryShare. `what` is what the bytes are of, for messages.
 /// Error: out of memory.
-Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library = GzipLibrary::fastest);
+Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library = GzipLibrary::fastest,
+                                                int memory_budget = -1, std::string_view what = "layer");
 
 }  // namespace moss::engine

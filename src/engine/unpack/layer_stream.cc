@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "moss/sys/thread.hh"
+
 namespace moss::engine {
 
 namespace {
@@ -17,7 +19,7 @@ constexpr size_t kBuffers = 8;
 }  // namespace
 
 LayerStream::LayerStream(const UnpackOptions& options, Digester digester)
-    : options_(options), digester_(std::move(digester)) {}
+    : options_(options), digester_(std::move(digester)), share_(options.memory_budget) {}
 
 Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const UnpackOptions& options,
                                                        GzipLibrary library) {
@@ -32,7 +34,7 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const Unpac
   while (!stream->input_ended_ && stream->unread_.size() < kTellingBytes) TRY(stream->refill());
   const std::string_view start(reinterpret_cast<const char*>(stream->unread_.data()), stream->unread_.size());
   const Compression compression = TRY(detect_compression(start));
-  stream->inflater_ = TRY(make_inflater(compression, library));
+  stream->inflater_ = TRY(make_inflater(compression, library, options.memory_budget));
 
   stream->ring_.resize(kBuffers);
   Buffer& first = stream->ring_[0];
@@ -42,8 +44,10 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const Unpac
   stream->ended_ = first.size < kBufferBytes;
   if (stream->ended_) return stream;
 
+  // With zstd the decoder has seen to it.
+  if (compression != Compression::zstd) TRY(stream->share_.take(0));
   for (size_t i = 1; i < kBuffers; ++i) stream->ring_[i].data.reset(new uint8_t[kBufferBytes]);
-  stream->thread_ = std::thread([raw = stream.get()] { raw->work(); });
+  stream->thread_ = TRY(sys::start_thread([raw = stream.get()] { raw->work(); }));
   return stream;
 }
 

@@ -1,7 +1,6 @@
 // The uncompressed bytes of a layer, in order, hashed on the way.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -13,6 +12,7 @@
 
 #include "inflate.hh"
 #include "layer_input.hh"
+#include "memory_share.hh"
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/digest.hh"
@@ -67,6 +67,7 @@ class LayerStream {
   };
   std::vector<Buffer> ring_;
   Digester digester_;  ///< of whoever set hashing_
+  MemoryShare share_;
   Fd stop_event_;
   std::thread thread_;
 

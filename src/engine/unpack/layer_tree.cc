@@ -323,27 +323,22 @@ Result<Ok> LayerTree::end_file(const Fd& fd, const std::string& path, const Meta
 }
 
 Result<Ok> LayerTree::add_symlink(const std::string& path, const char* target, const Metadata& metadata) {
-  const Place at = TRY(place(path));
   if (*target == '\0') return entry_error(path, "a symlink to nowhere");
-  int made = ::symlinkat(target, TRY(fd_of(at.folder)), at.name.c_str());
-  if (made != 0 && errno == EEXIST) {
-    TRY(clear_way(at, path));
-    made = ::symlinkat(target, TRY(fd_of(at.folder)), at.name.c_str());
-  }
-  if (made != 0) return entry_sys_error(path);
-  const int dir = TRY(fd_of(at.folder));
-  TRY(set_owner_at(dir, at.name.c_str(), metadata, folders_[at.folder].setgid, path));
-  const timespec times[] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, metadata.mtime};
-  if (::utimensat(dir, at.name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return entry_sys_error(path);
-  return Ok{};
+  return make_at(path, metadata, [&](int dir, const char* name) { return ::symlinkat(target, dir, name); });
 }
 
 Result<Ok> LayerTree::add_fifo(const std::string& path, const Metadata& metadata) {
+  return make_at(path, metadata,
+                 [&](int dir, const char* name) { return ::mknodat(dir, name, S_IFIFO | (metadata.mode & 0777), 0); });
+}
+
+template <typename Make>
+Result<Ok> LayerTree::make_at(const std::string& path, const Metadata& metadata, const Make& make) {
   const Place at = TRY(place(path));
-  int made = ::mknodat(TRY(fd_of(at.folder)), at.name.c_str(), S_IFIFO | (metadata.mode & 0777), 0);
+  int made = make(TRY(fd_of(at.folder)), at.name.c_str());
   if (made != 0 && errno == EEXIST) {
     TRY(clear_way(at, path));
-    made = ::mknodat(TRY(fd_of(at.folder)), at.name.c_str(), S_IFIFO | (metadata.mode & 0777), 0);
+    made = make(TRY(fd_of(at.folder)), at.name.c_str());
   }
   if (made != 0) return entry_sys_error(path);
   const int dir = TRY(fd_of(at.folder));

@@ -11,8 +11,6 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -112,6 +110,9 @@ class LayerTree {
   Result<int> fd_of(FolderId id);
   Result<FolderId> make_folder(FolderId parent, std::string_view name, mode_t mode);
   Result<Ok> clear_way(const Place& at, const std::string& path);
+  /// What `make(folder, name)` makes, without contents: with its owner and time.
+  template <typename Make>
+  Result<Ok> make_at(const std::string& path, const Metadata& metadata, const Make& make);
   Result<Ok> set_owner_at(int dir, const char* name, const Metadata& metadata, bool inherits_group,
                           const std::string& path);
   Result<Ok> set_xattrs(int fd, const Metadata& metadata, const std::string& path);

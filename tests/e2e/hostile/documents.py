@@ -3,10 +3,11 @@
 The same form as layers.py. Docker's archives have no manifest of OCI's, so most are offered in the three other ways.
 """
 import json
+import lzma
 
 import tar
 from harness import INDEX, MANIFEST, Image, digest
-from layers import BOMB_BYTES, TAR, has, layer, refused, sparse, taken
+from layers import BOMB_BYTES, TAR, has, layer, refused, sparse, taken, zstd_frame_with_window
 
 OCI = ("oci", "oci-archive", "registry")
 FILES = ("oci", "oci-archive")
@@ -210,6 +211,14 @@ ARCHIVES = [
     ("70 manifest.json of 100,000 images", docker([{"Config": "c", "Layers": []}] * 100_000), refused("manifest.json")),
     ("74 manifest.json of 9 MB", docker(b" " * (9 << 20)), refused("larger|too large")),
     ("58 bomb in the archive's own compression", lambda _: tar.gzip(layer(tar.header("f", size=BOMB_BYTES), b"\0" * BOMB_BYTES)), refused("bomb|ratio")),
+    ("58 bomb in xz", lambda _: lzma.compress(layer(tar.header("f", size=BOMB_BYTES), b"\0" * BOMB_BYTES), preset=0), refused("bomb|ratio")),
+    ("59 xz with a dictionary of 1 GB", lambda _: tar.xz_with_dictionary(tagged("app:1"), 36), refused("needs 1025 MiB of memory")),
+    ("59 xz with a dictionary of 64 MB, as xz -9 has", lambda _: tar.xz_with_dictionary(tagged("app:1"), 28), refused("decompress it first")),
+    ("59 xz with a dictionary of 32 MB", lambda _: tar.xz_with_dictionary(tagged("app:1"), 26), taken()),
+    ("59 zstd window of 128 MB in the archive's own compression", lambda _: zstd_frame_with_window(27), refused("archive's zstd data needs a window")),
+    ("56 xz cut off", lambda _: lzma.compress(tagged("app:1"))[:-20], refused("cut off")),
+    ("56 gzip cut off", lambda _: tar.gzip(tagged("app:1"))[:-20], refused("cut off")),
+    ("gzip in gzip", lambda _: tar.gzip(tar.gzip(tagged("app:1"))), refused("not an archive")),
     ("symlinks in a ring", docker([{"Config": "a", "Layers": []}], tar.symlink("a", "b"), tar.symlink("b", "a")), refused("the archive has no a")),
     ("a config that is a symlink out", docker([{"Config": "c", "Layers": []}], tar.symlink("c", "/etc/passwd")), refused("the archive has no c")),
     ("a layer that is a hard link out", docker([{"Config": "c", "Layers": ["l"]}], tar.file("c", "{}"), tar.hard_link("l", "/etc/passwd")), refused("the archive has no l")),

@@ -1,6 +1,8 @@
 """Layers byte by byte, also those that no honest tool would write."""
 import gzip as gzip_module
+import lzma
 import struct
+import zlib
 
 BLOCK = 512
 TIME = 1_600_000_000
@@ -100,6 +102,17 @@ def zstd(data, window_log=17):
         else:
             out += struct.pack("<I", last | len(block) << 3)[:3] + block
     return out
+
+
+def xz_with_dictionary(data, code):
+    """A stream that asks for a dictionary of (2 | code & 1) << (code // 2 + 11) bytes, whatever it needs."""
+    out = bytearray(lzma.compress(data, preset=0, check=lzma.CHECK_CRC32))
+    # Behind the stream's header, the block's: its size / 4 - 1, flags, the filter's id, how many properties, the code.
+    size = (out[12] + 1) * 4
+    at = 12 + 4 if out[14] == 0x21 else out.index(b"\x21\x01", 12) + 2
+    out[at] = code
+    struct.pack_into("<I", out, 12 + size - 4, zlib.crc32(bytes(out[12 : 12 + size - 4])))
+    return bytes(out)
 
 
 def zstd_skippable(data=b"anything"):
