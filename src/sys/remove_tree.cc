@@ -173,6 +173,7 @@ class TreeRemover {
       if (TRY(remove_entry(fd, name))) continue;
       const std::string moved = folder.name.empty() ? name : cat(".moss-removing-", random_hex(8));
       if (!folder.name.empty() && ::renameat(fd, name.c_str(), top_, moved.c_str()) != 0) {
+        if (errno == ENOENT) continue;  // another process that removes this tree was quicker
         // A folder may only be moved by who may write to it ("..") as well.
         if (::fchmodat(fd, name.c_str(), 0700, 0) != 0 || ::renameat(fd, name.c_str(), top_, moved.c_str()) != 0) {
           return sys_error("remove folder ", name);
@@ -201,10 +202,15 @@ class TreeRemover {
 
 Result<Ok> remove_tree_at(int dir, const std::string& name) {
   if (TRY(remove_entry(dir, name))) return Ok{};
-  const Fd top = TRY(open_to_empty(dir, name));
-  TRY(TreeRemover(top.get()).remove_contents());
-  if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return sys_error("remove folder ", name);
-  return Ok{};
+  while (true) {
+    Result<Fd> opened = open_to_empty(dir, name);
+    if (!opened.ok() && opened.error().code() == ENOENT) return Ok{};
+    const Fd top = TRY(std::move(opened));
+    TRY(TreeRemover(top.get()).remove_contents());
+    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return Ok{};
+    // Not empty again: another process that removes this tree has moved a folder up meanwhile.
+    if (errno != ENOTEMPTY && errno != EEXIST) return sys_error("remove folder ", name);
+  }
 }
 
 Result<Ok> remove_tree(const std::string& path) {

@@ -349,12 +349,21 @@ PYTHON
   [[ $(grep -c 0000000000000000 <<<"$output") == 4 ]] || fail "$output"
 }
 
-@test "CVE-2021-41091, CVE-2021-41103: the store is closed to other users, whatever a layer's root says" {
-  mkdir evil && chmod 777 evil
-  make_evil '{}' evil
-  [[ $(stat -c %a "$XDG_DATA_HOME/moss") == 700 ]]
-  find "$XDG_DATA_HOME/moss" -maxdepth 1 -type d -perm /077 ! -path "$XDG_DATA_HOME/moss" >open
-  [[ ! -s open || $(stat -c %a "$XDG_DATA_HOME/moss") == 700 ]] || fail "$(cat open)"
+@test "CVE-2021-41091, CVE-2021-41103, CVE-2024-25621: what moss keeps is closed to other users, whatever a layer and the umask say" {
+  mkdir evil && chmod 777 evil && cp /bin/true evil/setuid && chmod 4755 evil/setuid
+  rm -rf "$XDG_DATA_HOME/moss"
+  umask 000
+  make_evil '{"Cmd":["sleep","1000"]}' evil
+  moss run -d --name one --network none evil >/dev/null
+  moss commit --quiet one kept >/dev/null
+  moss save -q -o saved.tar kept
+  umask 022
+  # Everything is below these two.
+  [[ $(stat -c %a "$XDG_DATA_HOME/moss") == 700 ]] || fail "$(stat "$XDG_DATA_HOME/moss")"
+  [[ $(stat -c %a "$XDG_RUNTIME_DIR/moss") == 700 ]] || fail "$(stat "$XDG_RUNTIME_DIR/moss")"
+  find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1 -maxdepth 1 ! -name moss >others
+  [[ ! -s others ]] || fail "beside the store:" "$(cat others)"
+  [[ $(stat -c %a "$XDG_DATA_HOME"/moss/layers/*/fs/setuid) == 4755 ]]
 }
 
 @test "a command, signal or port of the image's is data, never an option" { # rows 88 to 90 and 92 of hostile images
@@ -434,7 +443,7 @@ PYTHON
   # Nobody else is asked for the rest.
   run list elsewhere
   assert_success
-  ! grep "^$other " asked
+  ! grep "^$other " asked || fail "the other host was asked"
   # One that does not know pages sends all at once.
   run list many
   assert_success

@@ -5,6 +5,7 @@ load registry
 
 teardown() {
   stop_servers
+  end_podman
   e2e_teardown
 }
 
@@ -284,12 +285,13 @@ END
   for words in '--limit 1 alp' '--format json --limit 1 alp' '--compatible --limit 1 alp' '--filter is-official alp' \
     '--filter is-official=false --limit 1 alp' '--filter stars=4 alp' nothing; do
     # shellcheck disable=SC2086 # words
-    theirs=$(podman --log-level error --root "$PWD/podman" --runroot "$PWD/podmanrun" search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"} 2>&1)
+    theirs=$(driver=vfs podman_here --log-level error search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"} 2>&1) || fail "podman: $theirs"
     # shellcheck disable=SC2086
     run moss search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"}
     [[ $output == "$theirs" ]] || fail "$words" "podman: $theirs" "moss: $output"
   done
-  as_owner rm -rf podman podmanrun
+  end_podman
+  as_owner rm -rf podman
 }
 
 @test "short-name-mode enforcing asks for a whole name where several registries are searched" {

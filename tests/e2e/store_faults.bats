@@ -21,7 +21,7 @@ damage() {
   case $1 in
     empty) : >"$2" ;;
     short) truncate -s $(($(stat -c %s "$2") / 2)) "$2" ;;
-    flipped) printf '\x%02x' "$(($(od -An -tu1 -j1 -N1 "$2") ^ 0x55))" | xargs -0 printf | dd of="$2" bs=1 seek=1 conv=notrunc status=none ;;
+    flipped) printf '\\x%02x' "$(($(od -An -tu1 -j1 -N1 "$2") ^ 0x55))" | xargs -0 printf | dd of="$2" bs=1 seek=1 conv=notrunc status=none ;;
     foreign) sed -i 's/"schemaVersion":2/"schemaVersion":3/' "$2" ;;
   esac
 }

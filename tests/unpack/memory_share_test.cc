@@ -93,16 +93,48 @@ TEST_F(MemoryBudget, ALargeWindowIsWaitedFor) {
 }
 
 TEST_F(MemoryBudget, TwoThatWantMoreDoNotWaitForEachOther) {
-  const auto grow = [](MemoryShare& share) {
+  const auto grow = [this](MemoryShare&) {
+    // One that ends before its process does.
+    MemoryShare share(budget_.get());
     if (!share.take(2 * kMiB).ok() || share.covers(32 * kMiB)) return false;
-    share.give_back();
-    if (!share.take(32 * kMiB).ok()) return false;
-    const bool enough = share.covers(32 * kMiB);
-    share.give_back();
-    return enough;
+    return share.take(32 * kMiB).ok() && share.covers(32 * kMiB);
   };
   const Holder a(budget_.get(), grow), b(budget_.get(), grow), c(budget_.get(), grow);
   EXPECT_TRUE(a.has_it() && b.has_it() && c.has_it());
+}
+
+TEST_F(MemoryBudget, WhoWaitsForAllTakesNothingFromWhoNeedsALittle) {
+  MemoryShare share(budget_.get());
+  ASSERT_TRUE(share.take(2 * kMiB).ok());
+  const Holder large(budget_.get(), window(32 * kMiB));
+  ASSERT_TRUE(large.waits());
+  EXPECT_TRUE(share.keep(20 * kMiB).ok());
+}
+
+TEST_F(MemoryBudget, WhatIsKeptIsCountedWithTheWindow) {
+  const auto keeps = [](size_t bytes) {
+    return [bytes](MemoryShare& share) { return share.take(2 * kMiB).ok() && share.keep(bytes).ok(); };
+  };
+  {
+    const Holder a(budget_.get(), keeps(10 * kMiB)), b(budget_.get(), keeps(10 * kMiB));
+    EXPECT_TRUE(a.has_it() && b.has_it());
+    const Holder c(budget_.get(), keeps(0));
+    EXPECT_TRUE(c.waits());
+  }
+  // The most that one may keep, and a few folders with the largest window.
+  EXPECT_TRUE(Holder(budget_.get(), keeps(32 * kMiB)).has_it());
+  EXPECT_FALSE(Holder(budget_.get(), keeps(40 * kMiB)).has_it());
+  MemoryShare share(budget_.get());
+  EXPECT_TRUE(share.take(32 * kMiB).ok() && share.keep(4 * kMiB).ok() && !share.keep(5 * kMiB).ok());
+}
+
+TEST_F(MemoryBudget, OfThoseWhoWouldWaitForEachOtherOneGoesOn) {
+  MemoryShare share(budget_.get());
+  ASSERT_TRUE(share.take(0).ok() && share.keep(12 * kMiB).ok());
+  Holder other(budget_.get(), [](MemoryShare& its) { return its.take(0).ok() && its.keep(15 * kMiB).ok(); });
+  ASSERT_TRUE(other.waits());
+  // Nothing is left, and the other one does not let go either.
+  EXPECT_TRUE(share.keep(13 * kMiB).ok());
 }
 
 TEST_F(MemoryBudget, WithoutOneNobodyWaits) {

@@ -26,6 +26,17 @@ namespace {
 
 constexpr size_t kMaxRecordBytes = 4u << 20;
 
+// Of a container whose record cannot be read: who has its name is written beside it, too.
+std::optional<std::string> name_beside(const Paths& paths, const std::string& id) {
+  const Result<std::vector<std::string>> names = sys::list_dir(paths.names());
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    char owner[128];
+    const ssize_t length = ::readlink(cat(paths.names(), "/", name).c_str(), owner, sizeof owner);
+    if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id) return name;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const char* to_string(Status status) {
@@ -241,8 +252,8 @@ Result<std::optional<OwnedContainer>> OwnedContainer::adopt(const Paths& paths, 
   if (!lock) return std::optional<OwnedContainer>();
   const bool remove =
       sys::exists(live + "/container.json") || !sys::exists(paths.lasting_containers() + "/" + id + "/container.json");
-  std::string name;
-  if (Result<Container> container = load_container(paths, id); container.ok()) name = container->record.name;
+  const Result<Container> container = load_container(paths, id);
+  const std::string name = container.ok() ? container->record.name : name_beside(paths, id).value_or("");
   return std::optional(OwnedContainer(paths, id, name, remove, std::move(*lock)));
 }
 
@@ -382,21 +393,6 @@ Result<Ok> sweep(const Paths& paths) {
   return Ok{};
 }
 
-namespace {
-
-// Of a container whose record cannot be read: who has its name is written beside it, too.
-std::string name_beside(const Paths& paths, const std::string& id) {
-  const Result<std::vector<std::string>> names = sys::list_dir(paths.names());
-  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
-    char owner[128];
-    const ssize_t length = ::readlink(cat(paths.names(), "/", name).c_str(), owner, sizeof owner);
-    if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id) return name;
-  }
-  return id.substr(0, 12);
-}
-
-}  // namespace
-
 Result<std::vector<Container>> list_containers(const Paths& paths) {
   TRY(sweep(paths));
   std::vector<Container> containers;
@@ -415,7 +411,7 @@ Result<std::vector<Container>> list_containers(const Paths& paths) {
       containers.push_back(std::move(container).value());
     } else if (container.error().code() != ENOENT) {
       // One whose record is damaged is still there to be seen and removed, and nobody else's trouble.
-      containers.push_back({.record = {.id = id, .name = name_beside(paths, id)},
+      containers.push_back({.record = {.id = id, .name = name_beside(paths, id).value_or(id.substr(0, 12))},
                             .state = {.status = Status::exited, .error = container.error().to_string()},
                             .folder = folder_of(paths, id).value_or("")});
     }

@@ -117,7 +117,7 @@ Result<std::unique_ptr<Inflater>> inflater_for(std::string_view start) {
   if (start.starts_with("BZh")) return made<Bzip2>("bzip2");
   // Of nothing at all the reader of archives has words.
   const Compression compression = start.empty() ? Compression::none : TRY(detect_compression(start, "archives"));
-  return make_inflater(compression, GzipLibrary::fastest, -1, "archive");
+  return make_inflater(compression, GzipLibrary::fastest, nullptr, "archive");
 }
 
 class Decompressed final : public ArchiveInput {

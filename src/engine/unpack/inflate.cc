@@ -151,7 +151,7 @@ constexpr int kMaxZstdWindowLog = 25;
 
 class Zstd final : public Inflater {
  public:
-  Zstd(int memory_budget, std::string_view of) : share_(memory_budget), of_(of) { start(); }
+  Zstd(MemoryShare* share, std::string_view of) : share_(share), of_(of) { start(); }
   bool ready() const { return stream_ != nullptr; }
 
   Result<Ok> run(Input& in, Output& out) override {
@@ -190,10 +190,9 @@ class Zstd final : public Inflater {
     if (header.frameType == ZSTD_skippableFrame) return true;
     if (header.windowSize > size_t{1} << kMaxZstdWindowLog) return window_too_large();
     const size_t bytes = ::ZSTD_decodingBufferSize_min(header.windowSize, header.frameContentSize);
-    if (::ZSTD_isError(bytes) || share_.covers(bytes)) return true;
+    if (::ZSTD_isError(bytes) || share_ == nullptr || share_->covers(bytes)) return true;
     stream_.reset();
-    share_.give_back();
-    TRY(share_.take(bytes));
+    TRY(share_->take(bytes));
     start();
     if (!ready()) return Error(ENOMEM, "start zstd");
     return true;
@@ -204,7 +203,7 @@ class Zstd final : public Inflater {
                  " MiB; compress it again without --ultra and --long");
   }
 
-  MemoryShare share_;
+  MemoryShare* share_;
   std::string_view of_;
   std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> stream_{nullptr, &::ZSTD_freeDCtx};
   bool may_end_ = true;  // between frames
@@ -236,11 +235,11 @@ Result<Compression> detect_compression(std::string_view start, std::string_view 
   return Compression::none;
 }
 
-Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library, int memory_budget,
+Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library, MemoryShare* share,
                                                 std::string_view what) {
   if (compression == Compression::none) return std::make_unique<Copy>();
   if (compression == Compression::zstd) {
-    auto zstd = std::make_unique<Zstd>(memory_budget, what);
+    auto zstd = std::make_unique<Zstd>(share, what);
     if (!zstd->ready()) return Error(ENOMEM, "start zstd");
     return zstd;
   }

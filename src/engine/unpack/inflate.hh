@@ -15,6 +15,8 @@ namespace moss::engine {
 /// where they came with the call before. Whoever refills the input keeps the last ones in front of it.
 constexpr size_t kInputHeadroom = 16;
 
+class MemoryShare;
+
 class Inflater {
  public:
   virtual ~Inflater() = default;
@@ -34,9 +36,9 @@ Result<Compression> detect_compression(std::string_view start, std::string_view 
 /// For tests and measurements: `zlib` even where ISA-L is on the machine.
 enum class GzipLibrary { fastest, zlib };
 
-/// `memory_budget`: see MemoryShare. `what` is what the bytes are of, for messages.
+/// `share`, which is borrowed, covers zstd's windows. `what` is what the bytes are of, for messages.
 /// Error: out of memory.
 Result<std::unique_ptr<Inflater>> make_inflater(Compression compression, GzipLibrary library = GzipLibrary::fastest,
-                                                int memory_budget = -1, std::string_view what = "layer");
+                                                MemoryShare* share = nullptr, std::string_view what = "layer");
 
 }  // namespace moss::engine

@@ -34,7 +34,7 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const Unpac
   while (!stream->input_ended_ && stream->unread_.size() < kTellingBytes) TRY(stream->refill());
   const std::string_view start(reinterpret_cast<const char*>(stream->unread_.data()), stream->unread_.size());
   const Compression compression = TRY(detect_compression(start));
-  stream->inflater_ = TRY(make_inflater(compression, library, options.memory_budget));
+  stream->inflater_ = TRY(make_inflater(compression, library, &stream->share_));
 
   stream->ring_.resize(kBuffers);
   Buffer& first = stream->ring_[0];

@@ -41,6 +41,8 @@ class LayerStream {
   std::string diff_id();
   uint64_t compressed_bytes() const { return compressed_bytes_; }
   uint64_t bytes() const { return bytes_; }
+  /// Of the budget of the options, for the stream and for whoever reads it.
+  MemoryShare& share() { return share_; }
 
  private:
   LayerStream(const UnpackOptions& options, Digester digester);

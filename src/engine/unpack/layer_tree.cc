@@ -59,8 +59,8 @@ Result<std::string> normal_path(std::string_view path) {
   return normal;
 }
 
-LayerTree::LayerTree(Fd root, const UnpackOptions& options)
-    : options_(options), max_open_(max_open_folders()), index_(64, Hash{this}, Equal{this}) {
+LayerTree::LayerTree(Fd root, const UnpackOptions& options, MemoryShare& share)
+    : options_(options), share_(share), max_open_(max_open_folders()), index_(64, Hash{this}, Equal{this}) {
   struct stat status{};
   folders_.emplace_back().setgid = ::fstat(root.get(), &status) == 0 && (status.st_mode & S_ISGID) != 0;
   folders_[0].fd = std::move(root);
@@ -115,7 +115,7 @@ Result<int> LayerTree::fd_of(FolderId id) {
 Result<Ok> LayerTree::keep(size_t bytes, std::string_view name) {
   constexpr size_t kNode = 32;  // of a hash table, or what malloc(3) adds
   kept_bytes_ += bytes + kNode + (name.size() < sizeof(std::string) / 2 ? 0 : name.size() + kNode);
-  if (kept_bytes_ <= options_.max_kept_bytes) return Ok{};
+  if (kept_bytes_ <= options_.max_kept_bytes) return share_.keep(kept_bytes_);
   return Error(E2BIG, "the layer has too many folders, whiteouts and devices to keep in mind; refused");
 }
 

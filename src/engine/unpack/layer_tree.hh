@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "memory_share.hh"
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/unpack.hh"
@@ -38,7 +39,8 @@ Result<std::string> normal_path(std::string_view path);
 
 class LayerTree {
  public:
-  LayerTree(Fd root, const UnpackOptions& options);
+  /// `share`, which is borrowed, covers what is kept in mind.
+  LayerTree(Fd root, const UnpackOptions& options, MemoryShare& share);
 
   // Every function takes a normal path. A later entry replaces an earlier one of the same name, but not a folder that
   // has something in it.
@@ -121,6 +123,7 @@ class LayerTree {
   Result<Ok> mark_opaque(FolderId folder, std::string_view value);
 
   const UnpackOptions options_;
+  MemoryShare& share_;
   const size_t max_open_;
   std::deque<Folder> folders_;
   std::unordered_set<FolderId, Hash, Equal> index_;

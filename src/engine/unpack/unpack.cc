@@ -279,8 +279,9 @@ Result<Fd> open_destination(const std::string& path) {
 
 Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options) {
   const NoUmask no_umask;
-  LayerTree tree(TRY(open_destination(destination)), options);
+  Fd root = TRY(open_destination(destination));
   const std::unique_ptr<LayerStream> stream = TRY(LayerStream::open(input_fd, options));
+  LayerTree tree(std::move(root), options, stream->share());
   UnpackedLayer layer;
   layer.entries = TRY(LayerUnpacker(*stream, tree, options).run());
   layer.diff_id = stream->diff_id();

@@ -211,6 +211,7 @@ COMPRESSION = [
     ("60 skippable frames", Image((LONG, tar.zstd_skippable() + tar.zstd(LONG[:9000]) + tar.zstd_skippable() + tar.zstd(LONG[9000:]) + tar.zstd_skippable())), taken(has(f=40_000), ways=("oci",))),
     ("61 bzip2 named gzip", Image((TAR, b"BZh91AY&SY" + NOISE[:100])), refused("bzip2 layers are not supported", ways=ONLY_REGISTRY)),
     ("61 xz named gzip", Image((TAR, b"\xfd7zXZ\0" + NOISE[:100])), refused("xz layers are not supported", ways=ONLY_REGISTRY)),
+    ("61 gzip named zstd", Image((LONG, tar.gzip(LONG))), taken(has(f=40_000), ways=("oci",))),
     ("61 plain named gzip", Image((TAR, TAR)), taken(has(f=1), ways=ONLY_REGISTRY)),
     (
         "62 a table of contents that is not the tar's",
