@@ -75,6 +75,23 @@ layout_is_refused() {
   assert_output ""
 }
 
+@test "what another program adds to the store is listed beside the images that were known" {
+  command -v skopeo >/dev/null || skip "skopeo is not installed"
+  moss images >/dev/null
+  [[ -s $XDG_DATA_HOME/moss/summaries ]] || fail "nothing was kept for the next time"
+  plain_layout
+  skopeo --insecure-policy copy -q oci:layout:test "oci:$XDG_DATA_HOME/moss:localhost/theirs:1"
+  for _ in first again; do
+    run moss images --noheading --sort repository --format '{{.Repository}}:{{.Tag}}'
+    assert_success
+    assert_output "$(printf '%s\n' localhost/alpine:latest localhost/theirs:1)"
+  done
+  run moss images -q --no-trunc theirs
+  assert_output "sha256:$(jq -r .config.digest "$(blob_of layout/index.json '.manifests[0].digest')" | cut -d: -f2)"
+  run moss run --rm --network none --pull never localhost/theirs:1
+  assert_output plain
+}
+
 @test "rmi refuses an image that a container has" {
   moss run --name n --network none alpine true
   run moss rmi alpine
