@@ -285,7 +285,8 @@ END
   for words in '--limit 1 alp' '--format json --limit 1 alp' '--compatible --limit 1 alp' '--filter is-official alp' \
     '--filter is-official=false --limit 1 alp' '--filter stars=4 alp' nothing; do
     # shellcheck disable=SC2086 # words
-    theirs=$(driver=vfs podman_here --log-level error search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"} 2>&1) || fail "podman: $theirs"
+    driver=vfs podman_here --log-level error search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"} >theirs 2>&1 || fail "podman: $(cat theirs)"
+    theirs=$(cat theirs)
     # shellcheck disable=SC2086
     run moss search --tls-verify=false ${words/%"${words##* }"/"$hub/${words##* }"}
     [[ $output == "$theirs" ]] || fail "$words" "podman: $theirs" "moss: $output"
