@@ -232,8 +232,10 @@ Result<std::vector<std::string>> Registry::get_list(const std::string& first_pag
     oci::NamePage names = TRY(oci::decode_name_page(body.bytes).context("get ", what, " of ", name_));
     std::ranges::move(names.*member, std::back_inserter(out));
     if (out.size() > kMaxNames) return Error(0, "get ", what, " of ", name_, ": more than ", kMaxNames, " names");
-    path = next_page(body.response, url_origin(request("").url));
-    if (path.empty()) return out;
+    std::string next = next_page(body.response, url_origin(request("").url));
+    if (next.empty()) return out;
+    if (next == path) return Error(0, "get ", what, " of ", name_, ": a page of it says that it comes after itself");
+    path = std::move(next);
   }
   return Error(0, "get ", what, " of ", name_, ": more than ", kMaxPages, " pages");
 }
