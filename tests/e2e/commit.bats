@@ -155,7 +155,7 @@ goes_on() { ! stands_still "$1" && [[ $(moss exec r cat /tick) != "$2" ]]; }
     i=0; while :; do i=$((i + 1)); echo $i >/next; mv /next /tick; done' >/dev/null
   wait_for 10 moss exec r test -s /tick
   pid=$(moss inspect --format '{{.State.Pid}}' r)
-  moss commit --quiet --pause r killed 3>&- &
+  "$MOSS" commit --quiet --pause r killed 3>&- & # not the function: that would be a shell with moss below it
   wait_for 10 stands_still "$pid"
   kill -KILL $!
   wait_for 10 goes_on "$pid" "$(moss exec r cat /tick)"
