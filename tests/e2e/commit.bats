@@ -147,31 +147,23 @@ fifo"
 }
 
 stands_still() { grep -q '^State:.t' "/proc/$1/status"; }
-stands_still_or_has_ended() { stands_still "$1" || ! kill -0 "$2" 2>/dev/null; }
 goes_on() { ! stands_still "$1" && [[ $(moss exec r cat /tick) != "$2" ]]; }
 
 @test "a paused container stands still while it is committed, and goes on though moss is killed" {
-  moss run -d --name r --network none alpine sh -c 'truncate -s 1G /big
+  moss run -d --name r --network none alpine sh -c 'truncate -s 200M /big
     (while :; do /bin/true; done) & # processes that come and go
     i=0; while :; do i=$((i + 1)); echo $i >/next; mv /next /tick; done' >/dev/null
   wait_for 10 moss exec r test -s /tick
   pid=$(moss inspect --format '{{.State.Pid}}' r)
-  # Until one is killed in the middle: on a busy machine it may be done before it is seen.
-  local tries
-  for ((tries = 1; tries < 20; tries++)); do
-    moss commit --quiet --pause r killed 3>&- &
-    wait_for 10 stands_still_or_has_ended "$pid" $!
-    kill -KILL $! 2>/dev/null || true
-    wait $! || true
-    moss image exists killed || break
-    moss rmi killed >/dev/null
-  done
-  ((tries < 20)) || fail "never killed while it paused"
+  "$MOSS" commit --quiet --pause r killed 3>&- & # not the function: that would be a shell with moss below it
+  wait_for 10 stands_still "$pid"
+  kill -KILL $!
   wait_for 10 goes_on "$pid" "$(moss exec r cat /tick)"
   moss exec r truncate -s 0 /big
   moss commit --quiet --pause r paused
   wait_for 10 goes_on "$pid" "$(moss exec r cat /tick)"
   [[ $(moss run --rm --network none paused cat /tick) -gt 0 ]]
+  run ! moss image exists killed
   # One that does not run has nothing to be paused.
   moss stop --time 0 r >/dev/null
   moss commit --quiet --pause r stopped
@@ -215,34 +207,6 @@ time.sleep(60)' "$pid" >seized 3>&- &
   tar --xattrs --xattrs-include='*' -tvvf x.tar file >list
   grep -q user.colour list
   ! grep -q overlay list
-}
-
-@test "a file of holes larger than any layer is not written out" {
-  moss run --name s --network none alpine dd if=/dev/null of=/big bs=1 seek=4000000000000
-  run timeout 20 "$MOSS" commit --quiet s caught
-  assert_status 125
-  assert_has "/big: with it the layer's files have more than"
-  ((${#lines[@]} == 1))
-  run find "$XDG_DATA_HOME/moss/staging" -mindepth 1
-  assert_output ""
-}
-
-@test "pipes and links to devices and to the host are what they are, and never read" { # CVE-2024-9676, on the way out
-  make_victim victim
-  moss run --name p --network none alpine sh -c "
-    rm -f /etc/passwd /etc/group; mkfifo /etc/passwd /pipe; ln -s /dev/zero /etc/group; ln -s $PWD/victim/file /leak
-    ln -s /proc/self/environ /environ; ln -s $PWD/victim /folder"
-  timeout 20 "$MOSS" export p >out.tar
-  run tar -tvf out.tar etc/passwd etc/group pipe environ folder leak
-  [[ $(grep -c '^p' <<<"$output") == 2 && $(grep -c '^l' <<<"$output") == 4 ]] || fail "$output"
-  grep -q 'etc/group -> /dev/zero' <<<"$output"
-  timeout 20 "$MOSS" diff p >/dev/null
-  timeout 20 "$MOSS" commit --quiet p caught
-  timeout 20 "$MOSS" save -q -o saved.tar caught
-  ! cat out.tar saved.tar | grep -aq precious || fail "a file of the host's came along"
-  # A user by name is looked up in a pipe: it is told, not waited for.
-  run timeout 20 "$MOSS" run --rm --network none --user somebody caught true
-  ((status != 0 && status != 124)) || fail "status $status"
 }
 
 @test "a container that swaps its files for links and pipes meanwhile reads nothing of the host" {
