@@ -110,10 +110,10 @@ Result<Fits> parse_filter(const Paths& paths, std::string_view key, const std::s
   }
   if (key == "label") {
     const auto [label, wanted] = cut(value, '=');
-    return Fits([label = std::string(label),
-                 wanted = wanted ? std::optional<std::string>(*wanted) : std::nullopt](const Container& c) {
-      const auto found = c.record.labels.find(label);
-      return found != c.record.labels.end() && (!wanted || found->second == *wanted);
+    return Fits([name = std::string(label),
+                 text = wanted ? std::optional<std::string>(*wanted) : std::nullopt](const Container& c) {
+      const auto found = c.record.labels.find(name);
+      return found != c.record.labels.end() && (!text || found->second == *text);
     });
   }
   if (key == "ancestor") {

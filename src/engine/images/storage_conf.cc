@@ -90,7 +90,8 @@ std::string driver_of(const StorageConf& conf) {
 }
 
 Result<std::string> users_root() {
-  if (const std::string data = sys::variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/containers/storage";
+  if (const std::string data = sys::variable("XDG_DATA_HOME"); data.starts_with('/'))
+    return data + "/containers/storage";
   if (const std::string home = sys::variable("HOME"); home.starts_with('/'))
     return home + "/.local/share/containers/storage";
   return Error(0, "neither HOME nor XDG_DATA_HOME says where Podman keeps its images");
