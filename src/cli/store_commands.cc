@@ -51,7 +51,7 @@ std::vector<DfRow> df_rows(const engine::DiskUsage& usage) {
 
 std::string reclaimable_text(const DfRow& row) {
   const double part = row.bytes > 0 ? static_cast<double>(row.reclaimable) / static_cast<double>(row.bytes) : 0;
-  const auto percent = static_cast<int>(part * 100 + 0.5);
+  const auto percent = static_cast<int>(part * 200 + 1) / 2;  // rounded, and without libm
   return cat(tight_size(row.reclaimable), " (", percent, "%)");
 }
 

@@ -28,7 +28,7 @@ int fail(const Error& error) {
 }
 
 IdMap make_map(const std::string& kind) {
-  const IdMap single{{{0, ::geteuid(), 1}}, {{0, ::getegid(), 1}}};
+  IdMap single{{{0, ::geteuid(), 1}}, {{0, ::getegid(), 1}}};
   if (kind == "single") return single;
   const auto grants = sys::read_subordinate_ids(sys::user_name(::geteuid()), ::geteuid());
   if (!grants.ok() || grants->empty()) return single;

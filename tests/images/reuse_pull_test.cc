@@ -25,9 +25,9 @@ using Files = std::vector<std::pair<std::string, std::string>>;
 // 1.6 MB in 25 files; those of `changed` have other contents.
 Files files(const std::vector<int>& changed = {}) {
   Files out;
-  for (int i = 0; i < 25; ++i) {
-    const bool other = std::find(changed.begin(), changed.end(), i) != changed.end();
-    out.emplace_back(cat("f", 10 + i), noise(static_cast<uint64_t>(i + (other ? 1000 : 0)), 66'000));
+  for (uint64_t i = 0; i < 25; ++i) {
+    const bool other = std::find(changed.begin(), changed.end(), static_cast<int>(i)) != changed.end();
+    out.emplace_back(cat("f", 10 + i), noise(i + (other ? 1000 : 0), 66'000));
   }
   return out;
 }
@@ -157,7 +157,7 @@ TEST_F(ReusePull, ASmallLayerIsFetched) {
 TEST_F(ReusePull, WhatAnotherToolCompressedIsNotTaken) {
   // Text, so that levels differ.
   Files text;
-  for (int i = 0; i < 40; ++i) {
+  for (uint64_t i = 0; i < 40; ++i) {
     std::string content;
     for (uint64_t j = 0; content.size() < 100'000; ++j) content += cat(noise(i * 1000 + j % 50, 20), j * j);
     text.emplace_back(cat("f", 10 + i), content);

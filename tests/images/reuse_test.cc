@@ -289,7 +289,7 @@ TEST(ReusePlan, TooLittleBetweenTwoRequestsIsAskedForAsWell) {
 
 TEST(ReusePlan, TheLargestAreKeptWhereThereAreTooManyRequests) {
   std::vector<Stretch> wanted;
-  for (int i = 0; i < 9; ++i) wanted.push_back({kContent + 2 * i, 100 + i * 100, 20 + i});
+  for (int64_t i = 0; i < 9; ++i) wanted.push_back({kContent + 2 * static_cast<uint64_t>(i), 100 + i * 100, 20 + i});
   EXPECT_EQ(text_of(plan_of(2000, wanted, {wanted}, {.request_bytes = 10, .max_requests = 3})),
             "0+800 registry\n"
             "800+27 source 0 at 800\n"
@@ -319,9 +319,10 @@ TEST(ReusePlan, LiesAreLeftOut) {
 TEST(ReusePlan, ASourceOfAnotherToolIsNotBelieved) {
   std::vector<Stretch> wanted;
   std::vector<Stretch> source;
-  for (int i = 0; i < 100; ++i) {
-    wanted.push_back({kContent + 4 * i, i * 200, 100});
-    wanted.push_back({kHeader + 0x1000 + 4 * i, i * 200 + 100, 100});
+  for (int64_t i = 0; i < 100; ++i) {
+    const auto key = 4 * static_cast<uint64_t>(i);
+    wanted.push_back({kContent + key, i * 200, 100});
+    wanted.push_back({kHeader + 0x1000 + key, i * 200 + 100, 100});
     source.push_back(wanted[wanted.size() - 2]);
     source.push_back(wanted.back());
   }
@@ -340,7 +341,7 @@ TEST(ReusePlan, ASourceOfAnotherToolIsNotBelieved) {
 
 TEST(ReusePlan, NoMoreStretchesThanAreAllowed) {
   std::vector<Stretch> wanted;
-  for (int i = 0; i < 10; ++i) wanted.push_back({kContent + 2 * i, i * 100, 100});
+  for (int64_t i = 0; i < 10; ++i) wanted.push_back({kContent + 2 * static_cast<uint64_t>(i), i * 100, 100});
   EXPECT_EQ(text_of(plan_of(1000, wanted, {wanted}, {.max_stretches = 4})),
             "0+400 source 0 at 0\n400+600 registry\nreused 400, requests 1\n");
 }

@@ -285,7 +285,7 @@ TEST_F(Launch, TheNetworkIsReadiedWhereIdsAreMappedAndBeforeTheWorkload) {
   Result<Launched> launched =
       launch(p, {.start_network = [&](pid_t init) -> Result<Ok> {
                    order += "start ";
-                   order += *sys::read_kernel_file(cat("/proc/", init, "/uid_map")) == "" ? "unmapped " : "mapped ";
+                   order += sys::read_kernel_file(cat("/proc/", init, "/uid_map"))->empty() ? "unmapped " : "mapped ";
                    return Ok{};
                  },
                  .await_network = [&]() -> Result<Ok> {

@@ -41,7 +41,7 @@ class SeccompCache : public testing::Test {
   }
   void plant(std::span<const sock_filter> program = kMark) const { write_cached(dir(), key(), program); }
   void damage(const std::function<void(std::string&)>& change) const {
-    auto bytes = sys::read_file(entry(), 1024 * 1024);
+    auto bytes = sys::read_file(entry(), 1u << 20);
     ASSERT_TRUE(bytes.ok());
     change(*bytes);
     ASSERT_TRUE(sys::replace_file(entry(), *bytes, 0600).ok());
@@ -91,7 +91,7 @@ TEST_F(SeccompCache, FlagsComeFromThePolicyNotFromTheEntry) {
 
 TEST_F(SeccompCache, AnyChangedByteMakesItWorthless) {
   plant();
-  const size_t size = sys::read_file(entry(), 1024 * 1024)->size();
+  const size_t size = sys::read_file(entry(), 1u << 20)->size();
   for (size_t at = 0; at < size; ++at) {
     damage([&](std::string& bytes) { bytes[at] = static_cast<char>(bytes[at] ^ 0x10); });
     EXPECT_FALSE(read_cached(dir(), key())) << "byte " << at;
@@ -101,7 +101,7 @@ TEST_F(SeccompCache, AnyChangedByteMakesItWorthless) {
 
 TEST_F(SeccompCache, AnyTruncatedOrLengthenedEntryIsWorthless) {
   plant();
-  const size_t size = sys::read_file(entry(), 1024 * 1024)->size();
+  const size_t size = sys::read_file(entry(), 1u << 20)->size();
   for (size_t left = 0; left < size; ++left) {
     damage([&](std::string& bytes) { bytes.resize(left); });
     EXPECT_FALSE(read_cached(dir(), key())) << left << " bytes";

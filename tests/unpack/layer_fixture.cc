@@ -71,7 +71,7 @@ std::string describe_tree(const std::string& root) {
   while (!pending.empty()) {
     const std::string path = std::move(pending.back());
     pending.pop_back();
-    const std::string full = path.empty() ? root : root + "/" + path;
+    const std::string full = path.empty() ? root : cat(root, "/", path);
     struct stat s{};
     EXPECT_EQ(::lstat(full.c_str(), &s), 0) << full;
     text += describe_entry(full, path, s);
@@ -84,7 +84,7 @@ std::string describe_tree(const std::string& root) {
       continue;
     }
     std::sort(names->rbegin(), names->rend());
-    for (const std::string& name : *names) pending.push_back(path.empty() ? name : path + "/" + name);
+    for (const std::string& name : *names) pending.push_back(path.empty() ? name : cat(path, "/", name));
   }
   return text;
 }

@@ -105,7 +105,7 @@ bool is_transient(CURLcode code) {
   }
 }
 
-constexpr int kMaxDelaySeconds = 30;
+constexpr int64_t kMaxDelaySeconds = 30;
 
 // A registry that says "in an hour", or that a quota is used up, is not asked again in a moment.
 bool may_answer_soon(const HttpResponse& response) {
@@ -499,10 +499,10 @@ Result<HttpClient::Body> HttpClient::get(const HttpRequest& request, size_t max_
 
 int retry_delay_ms(const HttpResponse& response, int attempt, int delay_ms) {
   if (const std::optional<int64_t> seconds = retry_after_seconds(response, ::time(nullptr))) {
-    return static_cast<int>(std::min<int64_t>(*seconds, kMaxDelaySeconds)) * 1000;
+    return static_cast<int>(std::min(*seconds, kMaxDelaySeconds) * 1000);
   }
   int64_t wait_ms = delay_ms;
-  for (int i = 1; i < attempt; ++i) wait_ms = std::min<int64_t>(wait_ms * 3, kMaxDelaySeconds * 1000);
+  for (int i = 1; i < attempt; ++i) wait_ms = std::min(wait_ms * 3, kMaxDelaySeconds * 1000);
   return static_cast<int>(wait_ms);
 }
 
