@@ -1,7 +1,8 @@
 """Images beside each other: moss, podman, skopeo with umoci, and what shell tools reach. Used by bench.py.
 
 One registry on loopback serves all. Every pull goes into a store that was never used, and nothing is deleted before the
-end; what is deleted then is timed too. With cold caches: each time after the page cache of the machine was emptied.
+end; what is deleted then is timed too. Each begins when the disk has what the one before it wrote, and the order turns from
+round to round. With cold caches: each time after the page cache of the machine was emptied.
 """
 import hashlib
 import json
@@ -146,13 +147,15 @@ def pull_in_turn(args, found, registry, image, layers, rounds, cold):
     reference, samples, stores = f"{registry.address}/{image}:latest", {}, {}
     url = f"http://{registry.address}/v2/{image}/blobs/{layers[0]}"
     for i in range(rounds):
-        for puller in found:
+        turn = i % len(found)
+        for puller in found[turn:] + found[:turn]:
             what = "pull" if "pull" in puller.lines else "bare"
             # umoci 0.4 knows no zstd, and the line of tools is for one layer of gzip.
             if image == "zstd" and "," in puller.name or what == "bare" and len(layers) > 1:
                 continue
             store = f"{args.work}/{image}-{'cold' if cold else 'warm'}-{i}-{puller.name.split(',')[0]}"
             os.makedirs(store)
+            os.sync()
             if cold:
                 drop_caches(args.drop_caches)
             samples.setdefault(puller.name, []).append(puller.time(what, store=store, image=reference, url=url))
