@@ -44,6 +44,11 @@ struct Row {
 constexpr std::pair<std::string_view, std::string_view> kImageTitles[] = {
     {"ID", "IMAGE ID"}, {"ReadOnly", "R/O"}, {"CreatedAt", "CREATED AT"}, {"CreatedSince", "CREATED"}};
 
+// As Podman: from the whole second in which it was made.
+std::string created_since(const ImageSummary& image) {
+  return image.created.empty() ? "N/A" : ago(whole_seconds(image.created));
+}
+
 std::vector<std::string> repo_digests(const ImageSummary& image) {
   std::vector<std::string> out;
   const auto add = [&](const std::string& digest) {
@@ -88,7 +93,7 @@ Value json_of(const Row& row, size_t containers) {
 
 Value value_of(const Row& row, const ImagesOptions& options, size_t containers) {
   const ImageSummary& image = *row.image;
-  const std::string since = image.created.empty() ? "N/A" : ago(image.created);
+  const std::string since = created_since(image);
   const std::string at = go_time(image.created, false);
   Value value = Value::structure();
   value.set("Repository", row.repository)
@@ -124,7 +129,7 @@ Value usual_value_of(const Row& row, const ImagesOptions& options) {
   value.set("Repository", row.repository)
       .set("Tag", row.tag)
       .set("ID", options.no_trunc ? "sha256:" + image.id : image.id.substr(0, 12))
-      .set("Created", image.created.empty() ? "N/A" : ago(image.created))
+      .set("Created", created_since(image))
       .set("Size", human_size(image.size));
   if (options.digests) value.set("Digest", image.manifest_digest);
   if (options.history) value.set("History", join(history_of(image), ", "));

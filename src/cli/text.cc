@@ -44,7 +44,14 @@ std::string duration_words(int64_t seconds) {
 
 std::string ago(const std::string& rfc3339) {
   const std::optional<int64_t> at = epoch_of(rfc3339);
-  return at ? duration_words(::time(nullptr) - *at) + " ago" : printable(rfc3339);
+  if (!at) return printable(rfc3339);
+  // Whole seconds between the two moments, as Go counts them, not between their whole seconds.
+  std::string digits(fraction_of(rfc3339).substr(0, 9));
+  digits.resize(9, '0');
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const bool is_short = now.tv_nsec < parse_number<int64_t>(digits).value_or(0);
+  return duration_words(now.tv_sec - *at - (is_short ? 1 : 0)) + " ago";
 }
 
 std::string go_time(const std::string& rfc3339, bool fraction) {
