@@ -9,19 +9,26 @@
 
 namespace moss::sys {
 
-ssize_t send_with_descriptor(int socket, const void* data, size_t size, int descriptor) {
+namespace {
+
+constexpr size_t kMost = 8;
+
+}  // namespace
+
+ssize_t send_with_descriptors(int socket, const void* data, size_t size, std::span<const int> descriptors) {
+  assert(!descriptors.empty() && descriptors.size() <= kMost);
   iovec part{.iov_base = const_cast<void*>(data), .iov_len = size};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMost * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptor);
-  ::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+  ::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   ssize_t sent;
   do {
     sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
@@ -30,7 +37,6 @@ ssize_t send_with_descriptor(int socket, const void* data, size_t size, int desc
 }
 
 ssize_t receive_with_descriptors(int socket, void* data, size_t size, std::span<Fd> descriptors) {
-  constexpr size_t kMost = 8;
   assert(descriptors.size() <= kMost);
   iovec part{.iov_base = data, .iov_len = size};
   alignas(cmsghdr) char control[CMSG_SPACE(kMost * sizeof(int))] = {};

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 #include <set>
 
 #include "moss/sys/file.hh"
@@ -37,20 +36,8 @@ struct Request {
 };
 
 Result<Ok> send_request(int socket, std::string_view text, std::initializer_list<int> descriptors) {
-  iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
-  std::memcpy(CMSG_DATA(header), descriptors.begin(), descriptors.size() * sizeof(int));
-  while (::sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
-    if (errno != EINTR) return sys_error("ask the unpacking process");
+  if (sys::send_with_descriptors(socket, text.data(), text.size(), descriptors) < 0) {
+    return sys_error("ask the unpacking process");
   }
   return Ok{};
 }
