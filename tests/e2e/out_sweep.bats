@@ -13,19 +13,9 @@ setup_file() {
   make_small_images
   moss load -q -i other
   moss load -q -i pair
-  mkdir run
-  tar -xzf "$(rootfs_tarball)" -C run --no-same-owner --wildcards './bin/busybox' './lib/ld-musl*' 2>/dev/null || true
-  tar -C run --owner=0 --group=0 -cf run.tar .
-  make_layout run.layout '{}' run.tar
-  sed -i 's|ref.name":"test"|ref.name":"localhost/run:latest"|' run.layout/index.json
-  moss load -q -i run.layout
+  load_runnable
   moss run --name c --network none run /bin/busybox sh -c '/bin/busybox mkdir /new; /bin/busybox head -c 300000 /bin/busybox >/new/file'
   wait_for 60 is_synced
-}
-
-setup() {
-  use_home "$BATS_TEST_TMPDIR"
-  cd "$BATS_TEST_TMPDIR" || return
 }
 
 teardown() {

@@ -16,20 +16,9 @@ setup_file() {
   make_small_images
   moss load -q -i other
   # Something that can be run, and a container of it that changed something.
-  mkdir run
-  tar -xzf "$(rootfs_tarball)" -C run --no-same-owner --wildcards './bin/busybox' './lib/ld-musl*' 2>/dev/null || true
-  mkdir run/etc
-  tar -C run --owner=0 --group=0 -cf run.tar .
-  make_layout run.layout '{}' run.tar
-  sed -i 's|ref.name":"test"|ref.name":"localhost/run:latest"|' run.layout/index.json
-  moss load -q -i run.layout
+  load_runnable etc
   moss run --name c --network none run /bin/busybox sh -c '/bin/busybox echo new >/etc/new; /bin/busybox rm -r /lib /run 2>/dev/null; true'
   wait_for 60 is_synced
-}
-
-setup() {
-  use_home "$BATS_TEST_TMPDIR"
-  cd "$BATS_TEST_TMPDIR" || return
 }
 
 teardown() {

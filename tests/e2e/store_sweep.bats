@@ -14,11 +14,6 @@ setup_file() {
   wait_for 60 is_synced
 }
 
-setup() {
-  use_home "$BATS_TEST_TMPDIR"
-  cd "$BATS_TEST_TMPDIR" || return
-}
-
 @test "load, killed anywhere, leaves its image whole or absent" {
   least=1 kill_everywhere load -q -i "$BATS_FILE_TMPDIR/pair"
 }

@@ -28,6 +28,23 @@ make_small_images() {
   sed -i 's|ref.name":"test"|ref.name":"localhost/next:latest"|' next/index.json
 }
 
+# An image localhost/run that can be run: busybox and the folders $@.
+load_runnable() {
+  mkdir run
+  tar -xzf "$(rootfs_tarball)" -C run --no-same-owner --wildcards './bin/busybox' './lib/ld-musl*' 2>/dev/null || true
+  (cd run && mkdir -p . "$@")
+  tar -C run --owner=0 --group=0 -cf run.tar .
+  make_layout run.layout '{}' run.tar
+  sed -i 's|ref.name":"test"|ref.name":"localhost/run:latest"|' run.layout/index.json
+  moss load -q -i run.layout
+}
+
+# Each test works in a home of its own.
+setup() {
+  use_home "$BATS_TEST_TMPDIR"
+  cd "$BATS_TEST_TMPDIR" || return
+}
+
 fresh_store() {
   as_owner rm -rf "$XDG_DATA_HOME"
   as_owner cp -a "$BATS_FILE_TMPDIR/template/data" "$XDG_DATA_HOME"
