@@ -156,12 +156,17 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 namespace {
 
 Result<std::optional<Fd>> lock_file(const std::string& path, int operation) {
-  Fd fd = TRY(open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  while (::flock(fd.get(), operation) != 0) {
-    if (errno == EWOULDBLOCK) return std::optional<Fd>();
-    if (errno != EINTR) return sys_error("lock ", path);
+  while (true) {
+    Fd fd = TRY(open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+    while (::flock(fd.get(), operation) != 0) {
+      if (errno == EWOULDBLOCK) return std::optional<Fd>();
+      if (errno != EINTR) return sys_error("lock ", path);
+    }
+    struct stat status;
+    if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", path);
+    // Whoever held it may have removed it between our two calls: nobody else would meet us at this file.
+    if (status.st_nlink > 0) return std::optional<Fd>(std::move(fd));
   }
-  return std::optional<Fd>(std::move(fd));
 }
 
 }  // namespace

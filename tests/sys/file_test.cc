@@ -9,6 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <fstream>
+#include <thread>
+
 #include "moss/sys/child.hh"
 #include "temporary.hh"
 
@@ -229,7 +233,21 @@ TEST_F(RemoveTree, FoldersNobodyMayReadOrSearchGoToo) {
   EXPECT_FALSE(exists(path("t")));
 }
 
-class Locks : public TemporaryTest {};
+class Locks : public TemporaryTest {
+ protected:
+  // Whether somebody waits for the lock of this file, by proc_locks(5).
+  static bool is_waited_for(const std::string& path) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) != 0) return false;
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);) {
+      if (line.find("->") != std::string::npos && line.find(cat(":", status.st_ino, " ")) != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  }
+};
 
 TEST_F(Locks, OneHolderAtATime) {
   Result<FileLock> held = FileLock::acquire(path("lock"));
@@ -239,6 +257,32 @@ TEST_F(Locks, OneHolderAtATime) {
     const FileLock gone = std::move(held).value();
   }
   EXPECT_EQ(FileLock::try_acquire(path("lock"))->has_value(), true);
+}
+
+TEST_F(Locks, OfARemovedFileIsNoLock) {
+  std::optional<FileLock> held = *FileLock::acquire(path("lock"));
+  std::atomic<bool> taken = false;
+  std::thread waiter([&] {
+    const Result<FileLock> lock = FileLock::acquire(path("lock"));
+    taken = lock.ok() && !FileLock::try_acquire(path("lock"))->has_value();
+  });
+  while (!is_waited_for(path("lock"))) ::usleep(1000);
+  ASSERT_EQ(::unlink(path("lock").c_str()), 0);
+  held.reset();
+  waiter.join();
+  EXPECT_TRUE(taken);
+}
+
+TEST_F(Locks, OfAFolderThatIsGoneIsNone) {
+  ASSERT_EQ(::mkdir(path("folder").c_str(), 0700), 0);
+  std::optional<FileLock> held = *FileLock::acquire(path("folder/lock"));
+  int code = 0;
+  std::thread waiter([&] { code = FileLock::acquire(path("folder/lock")).error().code(); });
+  while (!is_waited_for(path("folder/lock"))) ::usleep(1000);
+  ASSERT_TRUE(remove_tree(path("folder")).ok());
+  held.reset();
+  waiter.join();
+  EXPECT_EQ(code, ENOENT);
 }
 
 TEST_F(Locks, DoNotFollowSymlinks) {

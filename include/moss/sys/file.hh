@@ -54,9 +54,11 @@ Result<std::vector<std::string>> list_dir(const std::string& path);
 
 bool exists(const std::string& path);
 
-/// An exclusive flock(2) on `path` (created if need be), held until the value goes out of scope. Waits.
+/// An exclusive flock(2) on `path` (created if need be), held until the value goes out of scope. A holder may remove the
+/// file: who waited for it gets the lock of a new one, or ENOENT where the folder is gone, too.
 class FileLock {
  public:
+  /// Waits.
   static Result<FileLock> acquire(const std::string& path);
   /// Nothing where somebody else holds it.
   static Result<std::optional<FileLock>> try_acquire(const std::string& path);

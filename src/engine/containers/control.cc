@@ -85,7 +85,7 @@ Result<Ok> remove_container(const Paths& paths, const Container& container, bool
   }
   const IdMap map = id_map_of(container.folder);
   std::optional<OwnedContainer> owned = TRY(OwnedContainer::adopt(paths, container.record.id));
-  if (!owned) return Error(0, "container ", name, " is in somebody else's hands just now; try again");
+  if (!owned) return Error(EAGAIN, "remove container ", name, ", which another moss is making or removing (try again)");
   return owned->remove(map).context("remove ", name);
 }
 

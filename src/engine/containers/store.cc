@@ -6,6 +6,7 @@
 // the maker then starts over with another id.
 #include "src/engine/containers/store.hh"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ using nlohmann::json;
 namespace {
 
 constexpr size_t kMaxRecordBytes = 4u << 20;
+constexpr const char* kLockName = "lock";
 
 // Of a container whose record cannot be read: who has its name is written beside it, too.
 std::optional<std::string> name_beside(const Paths& paths, const std::string& id) {
@@ -161,7 +163,7 @@ namespace {
 Result<bool> exists_or_is_made(const Paths& paths, const std::string& id) {
   if (folder_of(paths, id)) return true;
   const Result<std::optional<sys::FileLock>> lock =
-      sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/lock"));
+      sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/", kLockName));
   if (!lock.ok() && lock.error().code() == ENOENT) return false;
   if (!lock.ok()) return lock.error();
   return !lock->has_value();
@@ -207,15 +209,14 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
       Result<Ok> made = errno == ENOENT ? sys::make_dirs(live, 0700) : Result<Ok>(sys_error("make folder ", live));
       if (!made.ok()) return keep_elsewhere(std::move(made).error(), paths.run, "XDG_RUNTIME_DIR");
     }
-    Result<std::optional<sys::FileLock>> lock = sys::FileLock::try_acquire(live + "/lock");
+    Result<std::optional<sys::FileLock>> lock = sys::FileLock::try_acquire(cat(live, "/", kLockName));
     // A sweeper took it for a dead one's: leave it to them.
     if (!lock.ok() && lock.error().code() == ENOENT) continue;
     if (!lock.ok()) return lock.error();
     if (!*lock) continue;
     OwnedContainer container(paths, id, name.empty() ? generate_name(id) : name, remove, std::move(**lock));
     const auto give_up = [&](Error error) {
-      (void)sys::remove_tree(live);
-      (void)sys::remove_tree(container.lasting());
+      (void)container.remove({});
       return error;
     };
     if (!name.empty()) {
@@ -226,11 +227,12 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
         if (!old.ok()) return give_up(std::move(old).error());
         if (*old) {
           Result<Ok> removed = remove_container(paths, **old, true, 10);
-          if (!removed.ok() && removed.error().code() != ENOENT) return give_up(std::move(removed).error());
-        } else {
-          ::usleep(10'000);
+          if (!removed.ok() && removed.error().code() != ENOENT && removed.error().code() != EAGAIN) {
+            return give_up(std::move(removed).error());
+          }
         }
         reserved = reserve_name(paths, name, id);
+        if (!reserved.ok()) ::usleep(10'000);
       }
       if (!reserved.ok()) return give_up(std::move(reserved).error());
     }
@@ -248,7 +250,10 @@ Result<std::optional<OwnedContainer>> OwnedContainer::adopt(const Paths& paths, 
   const std::string live = paths.live_containers() + "/" + id;
   // A lasting container has no live half after a reboot.
   TRY(sys::make_dirs(live, 0700));
-  std::optional<sys::FileLock> lock = TRY(sys::FileLock::try_acquire(live + "/lock"));
+  Result<std::optional<sys::FileLock>> taken = sys::FileLock::try_acquire(cat(live, "/", kLockName));
+  // Its remover was just done with it.
+  if (!taken.ok() && taken.error().code() == ENOENT) return std::optional<OwnedContainer>();
+  std::optional<sys::FileLock> lock = TRY(std::move(taken));
   if (!lock) return std::optional<OwnedContainer>();
   const bool remove =
       sys::exists(live + "/container.json") || !sys::exists(paths.lasting_containers() + "/" + id + "/container.json");
@@ -271,6 +276,17 @@ OwnedContainer OwnedContainer::inherit(const Paths& paths, const ContainerRecord
 
 Result<Ok> OwnedContainer::announce_end(const ContainerState& state) {
   return sys::write_all(lock_.fd(), encode(state), "the container's lock file");
+}
+
+Result<Ok> OwnedContainer::remove_live() {
+  const Fd folder = TRY(sys::open_at(AT_FDCWD, live(), O_RDONLY | O_DIRECTORY));
+  for (const std::string& name : TRY(sys::list_dir(live()))) {
+    if (name != kLockName) TRY(sys::remove_tree_at(folder.get(), name).context("remove ", live()));
+  }
+  // The lock goes last: from then on the folder may have a new owner, with a new lock.
+  if (::unlinkat(folder.get(), kLockName, 0) != 0) return sys_error("remove ", live(), "/", kLockName);
+  if (::rmdir(live().c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY) return sys_error("remove folder ", live());
+  return Ok{};
 }
 
 void OwnedContainer::clear_overlay_marks() const {
@@ -303,12 +319,12 @@ Result<Ok> OwnedContainer::remove(const IdMap& map) {
     const ssize_t length = ::readlink(link.c_str(), owner, sizeof owner);
     if (length > 0 && std::string_view(owner, static_cast<size_t>(length)) == id_) ::unlink(link.c_str());
   }
-  return sys::remove_tree(live());
+  return remove_live();
 }
 
 Result<Ok> OwnedContainer::retire(const ContainerState& state) {
   TRY(sys::replace_file(lasting() + "/state.json", encode(state), 0600));
-  return sys::remove_tree(live());
+  return remove_live();
 }
 
 std::optional<std::string> folder_of(const Paths& paths, const std::string& id) {

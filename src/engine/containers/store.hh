@@ -54,6 +54,8 @@ class OwnedContainer {
   OwnedContainer(OwnedContainer&&) = default;
 
  private:
+  Result<Ok> remove_live();
+
   OwnedContainer(Paths paths, std::string id, std::string name, bool remove, sys::FileLock lock)
       : paths_(std::move(paths)), id_(std::move(id)), name_(std::move(name)), remove_(remove), lock_(std::move(lock)) {}
 

@@ -26,19 +26,6 @@ Result<bool> flock_fd(int fd, int operation, const std::string& name) {
   return true;
 }
 
-Result<std::optional<Fd>> lock_name(const std::string& path, int operation) {
-  while (true) {
-    Fd fd = TRY(sys::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-    if (!TRY(flock_fd(fd.get(), operation, path))) return std::optional<Fd>();
-    // The last holder may have removed the file between our open and our lock: then this lock keeps nobody out.
-    struct stat ours, named;
-    if (::fstat(fd.get(), &ours) != 0) return sys_error("stat ", path);
-    if (::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
-      return std::optional<Fd>(std::move(fd));
-    }
-  }
-}
-
 }  // namespace
 
 Error keep_images_elsewhere(Error error, const std::string& store) {
@@ -49,16 +36,16 @@ Error keep_images_elsewhere(Error error, const std::string& store) {
 
 Result<NameLock> NameLock::acquire(const std::string& store, const std::string& name) {
   std::string path = cat(store, "/locks/", name);
-  Result<std::optional<Fd>> fd = lock_name(path, LOCK_EX);
-  if (!fd.ok()) return keep_images_elsewhere(std::move(fd).error(), store);
-  return NameLock(std::move(path), *std::move(fd).value());
+  Result<sys::FileLock> lock = sys::FileLock::acquire(path);
+  if (!lock.ok()) return keep_images_elsewhere(std::move(lock).error(), store);
+  return NameLock(std::move(path), std::move(lock).value());
 }
 
 Result<std::optional<NameLock>> NameLock::try_acquire(const std::string& store, const std::string& name) {
   std::string path = cat(store, "/locks/", name);
-  std::optional<Fd> fd = TRY(lock_name(path, LOCK_EX | LOCK_NB));
-  if (!fd) return std::optional<NameLock>();
-  return std::optional<NameLock>(NameLock(std::move(path), std::move(*fd)));
+  std::optional<sys::FileLock> lock = TRY(sys::FileLock::try_acquire(path));
+  if (!lock) return std::optional<NameLock>();
+  return std::optional<NameLock>(NameLock(std::move(path), std::move(*lock)));
 }
 
 NameLock::~NameLock() {

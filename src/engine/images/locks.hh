@@ -8,6 +8,7 @@
 
 #include "moss/base/fd.hh"
 #include "moss/base/result.hh"
+#include "moss/sys/file.hh"
 
 namespace moss::engine {
 
@@ -21,18 +22,18 @@ class NameLock {
   static Result<NameLock> acquire(const std::string& store, const std::string& name);
   /// Nothing where somebody else holds it.
   static Result<std::optional<NameLock>> try_acquire(const std::string& store, const std::string& name);
-  NameLock(NameLock&& other) noexcept : path_(std::exchange(other.path_, {})), fd_(std::move(other.fd_)) {}
+  NameLock(NameLock&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
   NameLock& operator=(NameLock&& other) noexcept {
     std::swap(path_, other.path_);
-    std::swap(fd_, other.fd_);
+    std::swap(lock_, other.lock_);
     return *this;
   }
   ~NameLock();
 
  private:
-  NameLock(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  NameLock(std::string path, sys::FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
-  Fd fd_;
+  sys::FileLock lock_;
 };
 
 /// flock(2) on a folder itself, shared or alone. Two folders of the store are held so:
