@@ -68,30 +68,38 @@ struct Download {
 class LayerPull {
  public:
   LayerPull(Ingest& ingest, HttpClient& http, Registry& registry, const PullOptions& options,
-            const std::string& repository, const std::vector<ImageLayer>& layers)
+            const std::string& repository, const std::vector<oci::Descriptor>& blobs)
       : ingest_(ingest), http_(http), registry_(registry), options_(options), finder_(ingest.store(), repository) {
-    for (const ImageLayer& layer : layers) {
+    for (const oci::Descriptor& blob : blobs) {
       // The same blob twice in one image is one download.
       const bool known = std::any_of(downloads_.begin(), downloads_.end(),
-                                     [&](const auto& d) { return d->layer.blob.digest == layer.blob.digest; });
+                                     [&](const auto& d) { return d->layer.blob.digest == blob.digest; });
       if (known) continue;
       downloads_.push_back(std::make_unique<Download>());
       downloads_.back()->index = ingest_.next_index();
-      downloads_.back()->layer = layer;
+      downloads_.back()->layer.blob = blob;
     }
   }
 
   // Transfers on their way call back into this value.
   ~LayerPull() { http_.cancel_all(); }
 
-  /// The layers that are not here yet, into the ingest.
-  Result<Ok> run() {
+  /// Asks for the first of what is surely not here. It comes while the caller waits for something else, the config.
+  Result<Ok> begin_early() { return begin_more(); }
+
+  /// The layers that are not here yet, into the ingest. `layers` are the image's.
+  Result<Ok> run(const std::vector<ImageLayer>& layers) {
+    for (const auto& download : downloads_) {
+      download->layer = *std::find_if(layers.begin(), layers.end(), [&](const ImageLayer& layer) {
+        return layer.blob.digest == download->layer.blob.digest;
+      });
+    }
     while (true) {
+      if (failure_) return *failure_;
       TRY(begin_more());
       if (finished()) return Ok{};
       TRY(wait());
       for (const auto& download : downloads_) TRY(advance(*download));
-      if (failure_) return *failure_;
     }
   }
 
@@ -143,6 +151,11 @@ class LayerPull {
       return false;
     }
     const bool has_blob = ingest_.has_blob(layer.blob);
+    // What it unpacks to must be known first.
+    if (has_blob && layer.diff_id.empty()) {
+      download.lock.reset();
+      return true;
+    }
     if (has_blob && ingest_.has_layer(layer.diff_id)) {
       download.lock.reset();
       download.state = Download::State::finished;
@@ -420,6 +433,9 @@ class Puller {
                                                .retries = options_.retries,
                                                .retry_delay_ms = options_.retry_delay_ms,
                                                .probe = false}));
+    const std::string full_name = cat(repository, name.suffix());
+    std::optional<Image> before = TRY(store_.find(full_name));
+    if (!before) TRY(ingest_.prepare().context("start unpacking"));
     const std::string& wanted = name.digest.empty() ? name.tag : name.digest;
     std::string text = TRY(registry.get_manifest(wanted, kMaxManifestBytes));
     if (!name.digest.empty()) {
@@ -429,36 +445,39 @@ class Puller {
         return Error(0, "manifest ", name.digest, ": its content has the digest ", found, "; refused");
     }
     // Who may be trusted is asked before anything else is read. A list that nobody signed may hold an image that is.
-    ImageTrust trust(policy_, http_, registry, options_.retries, cat(repository, name.suffix()));
+    ImageTrust trust(policy_, http_, registry, options_.retries, full_name);
     TRY(trust.judge(text));
-    if (std::optional<Image> same = TRY(unchanged(cat(repository, name.suffix()), text))) {
+    if (std::optional<Image> same = TRY(unchanged(std::move(before), full_name, text))) {
       TRY(trust.confirm(same->manifest_digest));
       if (options_.progress) options_.progress({.phase = Progress::Phase::unchanged, .digest = same->manifest_digest});
       ingest_.abandon(true);
       return std::move(*same);
     }
     TRY(ingest_.prepare().context("start unpacking"));
-    const ResolvedImage image =
-        TRY(resolve_image(std::move(text), options_.platform, [&](const oci::Descriptor& blob, size_t max_bytes) {
-          return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes)
-                                   : get_config(registry, blob, max_bytes);
+    ResolvedManifest manifest = TRY(
+        resolve_manifest(std::move(text), options_.platform, [&](const oci::Descriptor& list_entry, size_t max_bytes) {
+          return registry.get_manifest(list_entry.digest, max_bytes);
         }));
-    TRY(trust.confirm(image.descriptor.digest));
-    LayerPull layers(ingest_, http_, registry, options_, repository, image.layers);
-    Result<Ok> pulled = layers.run();
+    TRY(trust.confirm(manifest.descriptor.digest));
+    LayerPull layers(ingest_, http_, registry, options_, repository, manifest.manifest.layers);
+    TRY(layers.begin_early());
+    const ResolvedImage image = TRY(resolve_config(
+        std::move(manifest), options_.platform,
+        [&](const oci::Descriptor& config, size_t max_bytes) { return get_config(registry, config, max_bytes); }));
+    Result<Ok> pulled = layers.run(image.layers);
     if (!pulled.ok()) {
       // Whole layers are kept for the next try where only the network failed.
       ingest_.abandon(layers.lost_connection());
       return pulled.error();
     }
     if (options_.progress) options_.progress({.phase = Progress::Phase::storing});
-    return ingest_.commit(image, {cat(repository, name.suffix())});
+    return ingest_.commit(image, {full_name});
   }
 
-  // The image of that name, where the document that the registry has for it now is the one it was pulled by.
-  Result<std::optional<Image>> unchanged(const std::string& name, std::string_view text) {
+  // The image that is here under that name, where the document that the registry has for it now is the one it was
+  // pulled by.
+  Result<std::optional<Image>> unchanged(std::optional<Image> image, const std::string& name, std::string_view text) {
     const std::string digest = TRY(digest_of(text));
-    std::optional<Image> image = TRY(store_.find(name));
     const auto has = [](const std::vector<std::string>& list, const std::string& what) {
       return std::find(list.begin(), list.end(), what) != list.end();
     };
@@ -484,11 +503,6 @@ class Puller {
     if (options_.progress)
       options_.progress({.phase = Progress::Phase::config, .digest = blob.digest, .total = blob.size});
     return registry.get_blob(blob, max_bytes);
-  }
-
-  static bool is_manifest(const oci::Descriptor& blob) {
-    return blob.media_type == oci::kOciManifest || blob.media_type == oci::kOciIndex ||
-           blob.media_type == oci::kDockerManifest || blob.media_type == oci::kDockerIndex;
   }
 
   ImageStore& store_;
