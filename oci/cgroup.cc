@@ -1,13 +1,11 @@
-// A cgroup's record for state.json, and its figures in the shape of runc's `events`.
+// A cgroup's figures in the shape of runc's `events`.
 //
 // The names and what is left out when it is nought are those of runc's types/events.go: monitoring tools read them.
-#include "cgroup_table.hh"
+#include "moss/oci/cgroup.hh"
+
+#include "json_table.hh"
 
 namespace moss::oci {
-
-Result<CgroupRecord> decode_cgroup_record(std::string_view json) { return decode<CgroupRecord>("cgroup", json); }
-
-std::string encode_cgroup_record(const CgroupRecord& record) { return encode(record, JsonWriter::Style::indented); }
 
 namespace {
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "json_table.hh"
-#include "seccomp_table.hh"
 
 namespace moss::oci {
 
@@ -189,6 +188,23 @@ inline constexpr auto fields<Resources> = std::tuple(
     optional("rdma", &Resources::rdma), optional("unified", &Resources::unified));
 
 template <>
+inline constexpr auto fields<SeccompArg> =
+    std::tuple(required("index", &SeccompArg::index), required("value", &SeccompArg::value),
+               optional("valueTwo", &SeccompArg::value_two), required("op", &SeccompArg::op));
+
+template <>
+inline constexpr auto fields<SeccompRule> =
+    std::tuple(required("names", &SeccompRule::names), required("action", &SeccompRule::action),
+               optional("errnoRet", &SeccompRule::errno_ret), optional("args", &SeccompRule::args));
+
+template <>
+inline constexpr auto fields<Seccomp> = std::tuple(
+    required("defaultAction", &Seccomp::default_action), optional("defaultErrnoRet", &Seccomp::default_errno_ret),
+    optional("architectures", &Seccomp::architectures), optional("flags", &Seccomp::flags),
+    optional("listenerPath", &Seccomp::listener_path), optional("listenerMetadata", &Seccomp::listener_metadata),
+    optional("syscalls", &Seccomp::syscalls));
+
+template <>
 inline constexpr auto fields<Personality> =
     std::tuple(required("domain", &Personality::domain), optional("flags", &Personality::flags));
 
@@ -230,7 +246,6 @@ Result<Config> decode_config(std::string_view json) { return decode<Config>("con
 std::string encode_config(const Config& config) { return encode(config, JsonWriter::Style::indented); }
 
 Result<Process> decode_process(std::string_view json) { return decode<Process>("process", json); }
-std::string encode_process(const Process& process) { return encode(process, JsonWriter::Style::indented); }
 
 namespace {
 struct WithMounts {
@@ -248,6 +263,5 @@ Result<std::vector<Mount>> decode_mounts(std::string_view json) {
 }
 
 Result<Resources> decode_resources(std::string_view json) { return decode<Resources>("resources", json); }
-std::string encode_resources(const Resources& resources) { return encode(resources, JsonWriter::Style::indented); }
 
 }  // namespace moss::oci

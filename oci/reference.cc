@@ -68,6 +68,11 @@ bool is_registry(std::string_view registry) {
   return is_host(registry.substr(0, colon)) && port && *port != 0;
 }
 
+/// What Docker itself makes stands there, under names of one part.
+bool is_in_library(std::string_view registry, std::string_view repository) {
+  return registry == "docker.io" && repository.find('/') == std::string_view::npos;
+}
+
 bool is_image_id(std::string_view text) { return Digest::parse(cat("sha256:", text)).ok(); }
 
 /// What a whole reference and each of its parts must be, whether a registry is named or not.
@@ -143,7 +148,7 @@ Result<Reference> parse_reference(std::string_view name) {
                  " or the like");
   }
   if (reference.registry == "index.docker.io") reference.registry = "docker.io";
-  if (reference.registry == "docker.io" && reference.repository.find('/') == std::string::npos) {
+  if (is_in_library(reference.registry, reference.repository)) {
     reference.repository.insert(0, "library/");
     if (reference.repository.size() > kMaxRepositoryBytes) {
       return Error(0, "bad image name \"", quoted(name), "\": the repository is longer than ", kMaxRepositoryBytes,
@@ -160,6 +165,10 @@ Result<Reference> parse_short_name(std::string_view name) {
     return Error(0, "bad image name \"", quoted(name), "\": 64 hex digits are an image id, not a name");
   }
   return reference;
+}
+
+std::string name_in(std::string_view registry, std::string_view repository) {
+  return cat(registry, is_in_library(registry, repository) ? "/library/" : "/", repository);
 }
 
 std::string repository_name(const Reference& reference) {

@@ -1,7 +1,6 @@
 // A container's state and moss's record of it, as JSON.
 #include "moss/oci/state.hh"
 
-#include "cgroup_table.hh"
 #include "json_table.hh"
 
 namespace moss::oci {
@@ -12,6 +11,12 @@ inline constexpr auto fields<State> =
                required("status", &State::status), required("bundle", &State::bundle),
                optional("rootfs", &State::rootfs), optional("created", &State::created),
                optional("owner", &State::owner), optional("annotations", &State::annotations));
+
+template <>
+inline constexpr auto fields<CgroupRecord> =
+    std::tuple(optional("folders", &CgroupRecord::folders), optional("made", &CgroupRecord::made),
+               optional("unit", &CgroupRecord::unit), optional("userBus", &CgroupRecord::user_bus),
+               optional("rootless", &CgroupRecord::rootless));
 
 constexpr Rule kThisVersion = {"1, the only version this moss knows", nullptr,
                                [](Integer i) { return i.bits == kRecordVersion; }};

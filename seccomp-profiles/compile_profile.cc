@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compile.hh"
+#include "moss/base/hash.hh"
 #include "moss/base/text.hh"
 #include "moss/sys/file.hh"
 #include "profile.hh"

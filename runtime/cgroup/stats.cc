@@ -5,6 +5,7 @@
 #include "runtime/cgroup/stats.hh"
 
 #include "runtime/cgroup/apply.hh"
+#include "runtime/cgroup/folders.hh"
 
 namespace moss::runtime {
 
@@ -50,6 +51,9 @@ std::vector<uint16_t> number_list(std::string_view text) {
   return numbers;
 }
 
+namespace {
+
+// "2MB" for the kernel's "hugepages-2048kB"; empty for anything else.
 std::string page_size_name(std::string_view folder) {
   constexpr std::string_view kPrefix = "hugepages-";
   if (!folder.starts_with(kPrefix) || !folder.ends_with("kB")) return {};
@@ -57,6 +61,18 @@ std::string page_size_name(std::string_view folder) {
   if (!kb) return {};
   if (*kb >= 1u << 20) return cat(*kb >> 20, "GB");
   return *kb >= 1u << 10 ? cat(*kb >> 10, "MB") : cat(*kb, "KB");
+}
+
+}  // namespace
+
+std::vector<std::string> hugepage_sizes() {
+  std::vector<std::string> sizes;
+  const Result<std::vector<std::string>> folders = child_folders("/sys/kernel/mm/hugepages");
+  if (!folders.ok()) return sizes;
+  for (const std::string& folder : *folders) {
+    if (std::string size = page_size_name(folder); !size.empty()) sizes.push_back(std::move(size));
+  }
+  return sizes;
 }
 
 Result<CgroupStats> cgroup_stats(const CgroupRecord& record) {

@@ -24,8 +24,8 @@ uint64_t value_or_zero(const std::map<std::string, uint64_t>& table, const std::
 /// "0-2,5" is 0, 1, 2, 5.
 std::vector<uint16_t> number_list(std::string_view text);
 
-/// "2MB" for the kernel's "hugepages-2048kB"; empty for anything else.
-std::string page_size_name(std::string_view folder);
+/// The sizes of huge pages that this kernel has: "2MB", "1GB", as the files of the controller are called.
+std::vector<std::string> hugepage_sizes();
 
 CgroupStats unified_stats(const std::string& folder);
 CgroupStats v1_stats(const CgroupRecord& record);

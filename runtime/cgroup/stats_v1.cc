@@ -107,12 +107,9 @@ oci::BlockIoStats block_io_stats(const Figures& files) {
 
 std::map<std::string, oci::HugepageStats> hugepage_stats(const Figures& files) {
   std::map<std::string, oci::HugepageStats> sizes;
-  Result<std::vector<std::string>> names = child_folders("/sys/kernel/mm/hugepages");
-  if (!names.ok()) return sizes;
-  for (const std::string& name : *names) {
-    const std::string size = page_size_name(name);
+  for (const std::string& size : hugepage_sizes()) {
     const std::string prefix = cat("hugetlb.", size);
-    if (size.empty() || files.text(cat(prefix, ".usage_in_bytes")).empty()) continue;
+    if (files.text(cat(prefix, ".usage_in_bytes")).empty()) continue;
     sizes[size] = {.usage = files.number(cat(prefix, ".usage_in_bytes")),
                    .max_usage = files.number(cat(prefix, ".max_usage_in_bytes")),
                    .failcnt = files.number(cat(prefix, ".failcnt"))};

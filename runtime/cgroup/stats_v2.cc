@@ -1,5 +1,4 @@
 // The figures of cgroup v2. Kernel: Documentation/admin-guide/cgroup-v2.rst.
-#include "runtime/cgroup/folders.hh"
 #include "runtime/cgroup/stats.hh"
 
 namespace moss::runtime {
@@ -103,13 +102,9 @@ oci::BlockIoStats block_io_stats(const Figures& files) {
 
 std::map<std::string, oci::HugepageStats> hugepage_stats(const Figures& files) {
   std::map<std::string, oci::HugepageStats> sizes;
-  // The kernel's own list of sizes; "hugepages-2048kB".
-  Result<std::vector<std::string>> names = child_folders("/sys/kernel/mm/hugepages");
-  if (!names.ok()) return sizes;
-  for (const std::string& name : *names) {
-    const std::string size = page_size_name(name);
+  for (const std::string& size : hugepage_sizes()) {
     const std::string current = files.text(cat("hugetlb.", size, ".current"));
-    if (size.empty() || current.empty()) continue;
+    if (current.empty()) continue;
     sizes[size] = {.usage = parse_number<uint64_t>(current).value_or(0),
                    .max_usage = 0,
                    .failcnt = value_or_zero(files.table(cat("hugetlb.", size, ".events")), "max")};

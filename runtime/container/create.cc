@@ -11,7 +11,6 @@
 #include "moss/base/time.hh"
 #include "moss/runtime/container.hh"
 #include "moss/runtime/hooks.hh"
-#include "moss/runtime/seccomp.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/host.hh"
 #include "moss/sys/path.hh"
@@ -130,12 +129,7 @@ Result<Prepared> prepare(const CreateOptions& options, Life life) {
       .life = life,
   };
   if (options.no_pivot) plan_options.chroot_over_mounts = TRY(host_mounts());
-  if (config.linux.seccomp) {
-    SeccompFilter filter =
-        TRY(seccomp_filter(*config.linux.seccomp, options.root + "/.seccomp").context("linux.seccomp"));
-    plan_options.seccomp.assign(filter.program().begin(), filter.program().end());
-    plan_options.seccomp_flags = filter.flags;
-  }
+  TRY(add_filter(config, options.root, plan_options));
   plan_options.hook_states = HookStates{split_at_pid(record, "creating"), split_at_pid(record, "created"), {}};
   if (!config.hooks.create_container.empty()) plan_options.hook_states->environment = own_environment();
   prepared.plan = TRY(plan(config, host, std::move(plan_options)));

@@ -3,7 +3,6 @@
 
 #include "moss/runtime/cgroup.hh"
 #include "moss/runtime/container.hh"
-#include "moss/runtime/seccomp.hh"
 #include "moss/sys/host.hh"
 #include "runtime/container/handover.hh"
 #include "runtime/container/lifecycle.hh"
@@ -26,12 +25,7 @@ Result<Launched> exec_in_container(const Container& container, const ExecOptions
       .can_set_groups = !IdMap{config.linux.uid_mappings, config.linux.gid_mappings}.is_single(),
       .life = options.detach ? PlanOptions::Life::detached : PlanOptions::Life::with_parent,
   };
-  if (config.linux.seccomp) {
-    SeccompFilter filter =
-        TRY(seccomp_filter(*config.linux.seccomp, container.root + "/.seccomp").context("linux.seccomp"));
-    plan_options.seccomp.assign(filter.program().begin(), filter.program().end());
-    plan_options.seccomp_flags = filter.flags;
-  }
+  TRY(add_filter(config, container.root, plan_options));
   const Plan plan = TRY(plan_exec(options.process, host, std::move(plan_options)));
   const auto init = static_cast<pid_t>(container.record.pid);
   const ExecCgroup cgroup = TRY(open_exec_cgroup(container.record.cgroup, init, options.cgroup));

@@ -8,19 +8,12 @@
 
 #include "moss/runtime/container.hh"
 #include "moss/sys/file.hh"
+#include "moss/sys/host.hh"
 #include "runtime/container/folder.hh"
 
 namespace moss::runtime {
 
 namespace {
-
-// proc_ns.h: the machine's own user namespace has this inode number on every kernel.
-constexpr ino_t kInitialUserNamespace = 0xEFFFFFFD;
-
-bool in_initial_user_namespace() {
-  struct stat status;
-  return ::stat("/proc/self/ns/user", &status) != 0 || status.st_ino == kInitialUserNamespace;
-}
 
 // The user's number where our user namespace was made: the same for `podman unshare moss-oci` and for the user's own.
 uid_t outer_uid() {
@@ -47,7 +40,7 @@ bool is_own_dir(const char* path) {
 Result<std::string> state_root(const std::string& given, bool rootless) {
   if (!given.empty()) return given;
   const bool is_root = ::geteuid() == 0;
-  if (is_root && !rootless && in_initial_user_namespace()) return std::string("/run/moss-oci");
+  if (is_root && !rootless && sys::in_initial_user_namespace()) return std::string("/run/moss-oci");
   const char* variable = ::getenv("XDG_RUNTIME_DIR");
   if (variable != nullptr && variable[0] == '/') return cat(std::string_view(variable), "/moss-oci");
   const uid_t uid = outer_uid();

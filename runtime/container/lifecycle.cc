@@ -1,4 +1,4 @@
-// Hooks after start and after the end.
+// Hooks after start and after the end, and the filter with its listener.
 #include "runtime/container/lifecycle.hh"
 
 #include <signal.h>
@@ -18,6 +18,14 @@ std::string hook_state(const oci::ContainerRecord& record, const char* status, i
       .bundle = record.bundle,
       .annotations = record.annotations,
   });
+}
+
+Result<Ok> add_filter(const oci::Config& config, const std::string& root, PlanOptions& options) {
+  if (!config.linux.seccomp) return Ok{};
+  const SeccompFilter filter = TRY(seccomp_filter(*config.linux.seccomp, root + "/.seccomp").context("linux.seccomp"));
+  options.seccomp.assign(filter.program().begin(), filter.program().end());
+  options.seccomp_flags = filter.flags;
+  return Ok{};
 }
 
 Result<Ok> hand_on_listener(const oci::Seccomp& seccomp, const oci::ContainerRecord& record, const char* status,

@@ -1,13 +1,18 @@
-// A container's state in the words of the runtime-spec, and the hooks that hear of it after its process is there.
+// A container's state in the words of the runtime-spec, who hears of it after its process is there, and the filter that
+// its processes have.
 #pragma once
 
 #include "moss/oci/state.hh"
 #include "moss/runtime/container.hh"
+#include "moss/runtime/plan.hh"
 
 namespace moss::runtime {
 
 /// What a hook reads.
 std::string hook_state(const oci::ContainerRecord& record, const char* status, int64_t pid);
+
+/// Puts the filter of the container's policy, where it has one, into a plan. Filters are kept in `root`.
+Result<Ok> add_filter(const oci::Config& config, const std::string& root, PlanOptions& options);
 
 /// Hands the listener of the container's filter to the agent that its policy names.
 Result<Ok> hand_on_listener(const oci::Seccomp& seccomp, const oci::ContainerRecord& record, const char* status,

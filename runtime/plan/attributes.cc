@@ -9,23 +9,11 @@
 #include <algorithm>
 #include <string>
 
+#include "moss/base/named.hh"
+
 namespace moss::runtime {
 
 namespace {
-
-template <typename Value>
-struct Named {
-  std::string_view name;
-  Value value;
-};
-
-template <typename Value, size_t count>
-std::optional<Value> find(const Named<Value> (&table)[count], std::string_view name) {
-  for (const auto& entry : table) {
-    if (entry.name == name) return entry.value;
-  }
-  return std::nullopt;
-}
 
 // sched.h hides most of these from C++; the numbers are those of linux/sched.h.
 constexpr uint32_t kOther = 0;
@@ -76,12 +64,12 @@ constexpr uint32_t kMaxListed = 8191;
 }  // namespace
 
 Result<SetScheduler> scheduler_step(const oci::Scheduler& scheduler) {
-  const auto policy = find(kPolicies, scheduler.policy);
+  const auto policy = find_named(kPolicies, scheduler.policy);
   if (!policy) return Error(0, "unknown policy ", printable(scheduler.policy));
   SetScheduler step{};
   step.policy = *policy;
   for (const std::string& name : scheduler.flags) {
-    const auto flag = find(kSchedulerFlags, name);
+    const auto flag = find_named(kSchedulerFlags, name);
     if (!flag) return Error(0, "unknown flag ", printable(name));
     step.flags |= *flag;
   }
@@ -102,18 +90,18 @@ Result<SetScheduler> scheduler_step(const oci::Scheduler& scheduler) {
 }
 
 Result<SetIoPriority> io_priority_step(const oci::IoPriority& priority) {
-  const auto io_class = find(kIoClasses, priority.io_class);
+  const auto io_class = find_named(kIoClasses, priority.io_class);
   if (!io_class) return Error(0, "unknown class ", printable(priority.io_class));
   if (priority.priority < 0 || priority.priority > 7) return Error(0, "priority is not within 0..7");
   return SetIoPriority{(*io_class << 13) | priority.priority};
 }
 
 Result<std::pair<int, std::vector<uint32_t>>> memory_policy_of(const oci::MemoryPolicy& policy) {
-  const auto found = find(kMemoryModes, policy.mode);
+  const auto found = find_named(kMemoryModes, policy.mode);
   if (!found) return Error(0, "unknown mode ", printable(policy.mode));
   int mode = *found;
   for (const std::string& name : policy.flags) {
-    const auto flag = find(kMemoryFlags, name);
+    const auto flag = find_named(kMemoryFlags, name);
     if (!flag) return Error(0, "unknown flag ", printable(name));
     mode |= *flag;
   }
@@ -123,7 +111,7 @@ Result<std::pair<int, std::vector<uint32_t>>> memory_policy_of(const oci::Memory
 }
 
 Result<unsigned long> persona_of(const oci::Personality& personality) {
-  const auto domain = find(kDomains, personality.domain);
+  const auto domain = find_named(kDomains, personality.domain);
   if (!domain) return Error(0, "unknown domain ", printable(personality.domain));
   // runtime-spec: "Currently no flag values are supported."
   if (!personality.flags.empty()) return Error(0, "unknown flag ", printable(personality.flags.front()));
@@ -147,8 +135,8 @@ Result<std::vector<uint32_t>> parse_number_list(std::string_view text) {
   return numbers;
 }
 
-std::optional<int> resource_number(std::string_view name) { return find(kResources, name); }
+std::optional<int> resource_number(std::string_view name) { return find_named(kResources, name); }
 
-std::optional<unsigned long> propagation_type(std::string_view name) { return find(kPropagations, name); }
+std::optional<unsigned long> propagation_type(std::string_view name) { return find_named(kPropagations, name); }
 
 }  // namespace moss::runtime

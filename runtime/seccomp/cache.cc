@@ -18,6 +18,7 @@
 
 #include "compile.hh"
 #include "moss/base/fd.hh"
+#include "moss/base/hash.hh"
 #include "moss/base/text.hh"
 #include "moss/sys/file.hh"
 #include "profile.hh"
@@ -56,13 +57,8 @@ std::string cache_key(std::string_view policy_text) {
 }
 
 std::string cache_entry_name(std::string_view key) {
-  const auto hex = [](uint64_t number) {
-    std::string out(16, '0');
-    for (size_t i = 16; i-- > 0; number >>= 4) out[i] = "0123456789abcdef"[number & 15];
-    return out;
-  };
   // Two walks from different starting points: the name only has to be rarely shared, see above.
-  return hex(fnv1a(key)) + hex(fnv1a(key, 0x6c62272e07bb0142)) + ".bpf";
+  return hex_digits(fnv1a(key)) + hex_digits(fnv1a(key, 0x6c62272e07bb0142)) + ".bpf";
 }
 
 std::optional<std::vector<sock_filter>> read_cached(const std::string& dir, const std::string& key) {

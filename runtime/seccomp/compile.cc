@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "moss/base/fd.hh"
+#include "moss/base/named.hh"
 #include "moss/base/text.hh"
 #include "moss/runtime/seccomp.hh"
 
@@ -28,12 +29,6 @@
 
 namespace moss::runtime {
 namespace {
-
-template <typename Value>
-struct Named {
-  std::string_view name;
-  Value value;
-};
 
 constexpr Named<uint32_t> kArchs[] = {
     {"SCMP_ARCH_X86", SCMP_ARCH_X86},
@@ -89,10 +84,9 @@ constexpr Named<uint32_t> kFlags[] = {
 
 template <typename Value, size_t count>
 Result<Value> lookup(const Named<Value> (&table)[count], std::string_view name, std::string_view what) {
-  for (const auto& entry : table) {
-    if (entry.name == name) return entry.value;
-  }
-  return Error(0, "seccomp: unknown ", what, " \"", printable(name), "\"");
+  const std::optional<Value> found = find_named(table, name);
+  if (!found) return Error(0, "seccomp: unknown ", what, " \"", printable(name), "\"");
+  return *found;
 }
 
 Result<uint32_t> action_of(const std::string& name, std::optional<uint32_t> errno_ret) {

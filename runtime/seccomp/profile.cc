@@ -439,9 +439,4 @@ std::string canonical_text(const oci::Seccomp& policy) {
   return out;
 }
 
-uint64_t fnv1a(std::string_view text, uint64_t basis) {
-  for (const char c : text) basis = (basis ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return basis;
-}
-
 }  // namespace moss::runtime

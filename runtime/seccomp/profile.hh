@@ -70,7 +70,4 @@ bool is_arch(std::string_view name, std::string_view arch);
 /// A policy as one unambiguous text: equal texts mean equal policies. Part of cache keys.
 std::string canonical_text(const oci::Seccomp& policy);
 
-/// FNV-1a. Only ever narrows a search or finds damage: whoever needs equality compares the whole.
-uint64_t fnv1a(std::string_view text, uint64_t basis = 0xcbf29ce484222325);
-
 }  // namespace moss::runtime

@@ -6,6 +6,7 @@
 #include "cache.hh"
 #include "compile.hh"
 #include "default.hh"
+#include "moss/base/hash.hh"
 #include "moss/base/text.hh"
 #include "moss/sys/file.hh"
 #include "profile.hh"

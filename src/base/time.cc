@@ -54,6 +54,11 @@ std::string now_rfc3339(int digits) {
              "Z");
 }
 
+int64_t now_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
 std::optional<int64_t> epoch_of(std::string_view rfc3339) {
   tm parts{};
   const std::string text(rfc3339);

@@ -49,8 +49,8 @@ class Parser {
 
   Result<Fits> parse(std::string_view key, const std::string& value) {
     if (key == "id") {
-      const std::string id = value.starts_with("sha256:") ? value.substr(7) : value;
-      return Fits([id](const ImageSummary& image) { return image.id.starts_with(id); });
+      return Fits(
+          [id = std::string(engine::id_digits(value))](const ImageSummary& image) { return image.id.starts_with(id); });
     }
     if (key == "digest") return digest(value);
     if (key == "label") return Fits([value](const ImageSummary& image) { return has_label(image, value); });
@@ -113,12 +113,9 @@ class Parser {
 }  // namespace
 
 std::pair<std::string, std::string> repository_and_tag(const std::string& name) {
-  if (name.empty()) return {"<none>", "<none>"};
-  // The tag is behind the last colon that no slash follows; a digest name has none.
-  const size_t at = name.find('@');
-  const size_t colon = at == std::string::npos ? name.rfind(':') : std::string::npos;
-  const bool tagged = colon != std::string::npos && name.find('/', colon) == std::string::npos;
-  return {name.substr(0, tagged ? colon : at), tagged ? name.substr(colon + 1) : "<none>"};
+  const auto [repository, suffix] = engine::split_name(name);
+  return {repository.empty() ? "<none>" : std::string(repository),
+          suffix.starts_with(':') ? std::string(suffix.substr(1)) : "<none>"};
 }
 
 Result<std::vector<ImageSummary>> ImageFilters::apply(const ImageStore& store, std::vector<ImageSummary> images) const {
@@ -143,7 +140,7 @@ Result<std::vector<ImageSummary>> ImageFilters::apply(const ImageStore& store, s
     std::erase_if(images, [&](ImageSummary& image) {
       // An id chooses all of an image.
       if (std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-            const std::string id = name.starts_with("sha256:") ? name.substr(7) : name;
+            const std::string_view id = engine::id_digits(name);
             return !id.empty() && image.id.starts_with(id);
           })) {
         return false;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <span>
+#include <tuple>
 
 #include "moss/base/time.hh"
 #include "moss/cli/report.hh"
@@ -38,7 +40,9 @@ struct Row {
   const ImageSummary* image;
   std::string repository;
   std::string tag;
-  int64_t created;  // seconds since 1970; asked for once, since sorting looks at it many times
+  std::string id;         // whole where the user asked for that
+  int64_t created;        // seconds since 1970; asked for once, since sorting looks at it many times
+  size_t containers = 0;  // that use it; 0 where nobody asks
 };
 
 constexpr std::pair<std::string_view, std::string_view> kImageTitles[] = {
@@ -49,24 +53,15 @@ std::string created_since(const ImageSummary& image) {
   return image.created.empty() ? "N/A" : ago(whole_seconds(image.created));
 }
 
-std::vector<std::string> repo_digests(const ImageSummary& image) {
-  std::vector<std::string> out;
-  const auto add = [&](const std::string& digest) {
-    if (std::find(out.begin(), out.end(), digest) == out.end()) out.push_back(digest);
-  };
-  for (const std::string& name : image.names) {
-    const std::string repository = repository_and_tag(name).first;
-    add(cat(repository, "@", image.manifest_digest));
-    for (const std::string& digest : image.digests) add(cat(repository, "@", digest));
-  }
-  return out;
+std::vector<std::string> digests_of(const ImageSummary& image) {
+  return engine::repo_digests(image.names, image.manifest_digest, image.digests);
 }
 
 // The names, the newest first; the store's order, which lists turn around.
 std::vector<std::string> history_of(const ImageSummary& image) { return {image.names.rbegin(), image.names.rend()}; }
 
 // Podman's, member by member. RepoTags is null there too: Names has them.
-Value json_of(const Row& row, size_t containers) {
+Value json_of(const Row& row) {
   const ImageSummary& image = *row.image;
   const auto list = [](const std::vector<std::string>& of) {
     return of.empty() ? Value(Value::Null{Value::Null::Of::list}) : Value(of);
@@ -76,12 +71,12 @@ Value json_of(const Row& row, size_t containers) {
   json.set("Id", image.id)
       .set("ParentId", "")
       .set("RepoTags", Value())
-      .set("RepoDigests", list(repo_digests(image)))
+      .set("RepoDigests", list(digests_of(image)))
       .set("Size", image.size)
       .set("SharedSize", 0)
       .set("VirtualSize", image.size)
       .set("Labels", labels.empty() ? Value() : Value(labels))
-      .set("Containers", containers);
+      .set("Containers", row.containers);
   if (image.read_only) json.set("ReadOnly", true);
   if (image.names.empty()) json.set("Dangling", true);
   return json.set("Names", list(image.names))
@@ -91,48 +86,47 @@ Value json_of(const Row& row, size_t containers) {
       .set("CreatedAt", whole_seconds(image.created));
 }
 
-Value value_of(const Row& row, const ImagesOptions& options, size_t containers) {
-  const ImageSummary& image = *row.image;
-  const std::string since = created_since(image);
-  const std::string at = go_time(image.created, false);
-  Value value = Value::structure();
-  value.set("Repository", row.repository)
-      .set("Tag", row.tag)
-      .set("ID", options.no_trunc ? "sha256:" + image.id : image.id.substr(0, 12))
-      .set("Digest", image.manifest_digest)
-      .set("Created", since)
-      .set("CreatedAt", at)
-      .set("CreatedSince", since)
-      .set("CreatedTime", at)
-      .set("Size", human_size(image.size))
-      .set("VirtualSize", image.size)
-      .set("SharedSize", 0)
-      .set("ReadOnly", image.read_only)
-      .set("Dangling", image.names.empty())
-      .set("Names", image.names)
-      .set("RepoTags", image.names)
-      .set("RepoDigests", repo_digests(image))
-      .set("Labels", image.labels)
-      .set("Containers", containers)
-      .set("History", join(history_of(image), ", "))
-      .set("Arch", printable(image.architecture))
-      .set("Os", printable(image.os))
-      .set("ParentId", "")
-      .set_hidden("Id", image.id);
-  return value;
-}
+struct Field {
+  std::string_view name;
+  Value (*of)(const Row& row);
+  bool hidden = false;
+};
 
-// What the usual table shows, and no more: of a long list the rest would take a third of the time.
-Value usual_value_of(const Row& row, const ImagesOptions& options) {
-  const ImageSummary& image = *row.image;
+constexpr Field kFields[] = {
+    {"Repository", [](const Row& row) { return Value(row.repository); }},
+    {"Tag", [](const Row& row) { return Value(row.tag); }},
+    {"ID", [](const Row& row) { return Value(row.id); }},
+    {"Digest", [](const Row& row) { return Value(row.image->manifest_digest); }},
+    {"Created", [](const Row& row) { return Value(created_since(*row.image)); }},
+    {"CreatedAt", [](const Row& row) { return Value(go_time(row.image->created, false)); }},
+    {"CreatedSince", [](const Row& row) { return Value(created_since(*row.image)); }},
+    {"CreatedTime", [](const Row& row) { return Value(go_time(row.image->created, false)); }},
+    {"Size", [](const Row& row) { return Value(human_size(row.image->size)); }},
+    {"VirtualSize", [](const Row& row) { return Value(row.image->size); }},
+    {"SharedSize", [](const Row&) { return Value(0); }},
+    {"ReadOnly", [](const Row& row) { return Value(row.image->read_only); }},
+    {"Dangling", [](const Row& row) { return Value(row.image->names.empty()); }},
+    {"Names", [](const Row& row) { return Value(row.image->names); }},
+    {"RepoTags", [](const Row& row) { return Value(row.image->names); }},
+    {"RepoDigests", [](const Row& row) { return Value(digests_of(*row.image)); }},
+    {"Labels", [](const Row& row) { return Value(row.image->labels); }},
+    {"Containers", [](const Row& row) { return Value(row.containers); }},
+    {"History", [](const Row& row) { return Value(join(history_of(*row.image), ", ")); }},
+    {"Arch", [](const Row& row) { return Value(printable(row.image->architecture)); }},
+    {"Os", [](const Row& row) { return Value(printable(row.image->os)); }},
+    {"ParentId", [](const Row&) { return Value(""); }},
+    {"Id", [](const Row& row) { return Value(row.image->id); }, true},
+};
+
+Value value_of(const Row& row, std::span<const Field* const> fields) {
   Value value = Value::structure();
-  value.set("Repository", row.repository)
-      .set("Tag", row.tag)
-      .set("ID", options.no_trunc ? "sha256:" + image.id : image.id.substr(0, 12))
-      .set("Created", created_since(image))
-      .set("Size", human_size(image.size));
-  if (options.digests) value.set("Digest", image.manifest_digest);
-  if (options.history) value.set("History", join(history_of(image), ", "));
+  for (const Field* field : fields) {
+    if (field->hidden) {
+      value.set_hidden(std::string(field->name), field->of(row));
+    } else {
+      value.set(std::string(field->name), field->of(row));
+    }
+  }
   return value;
 }
 
@@ -185,13 +179,19 @@ Result<int> list_images(const ImagesOptions& options) {
   const ImageFilters filters{.words = options.filters, .names = options.names, .containers = count};
   images = TRY(filters.apply(store, std::move(images)));
 
+  const bool counts = report.is_json() || report.mentions("Containers");
   std::vector<Row> rows;
   for (const ImageSummary& image : images) {
-    const int64_t created = epoch_of(image.created).value_or(0);
-    if (image.names.empty()) rows.push_back({&image, "<none>", "<none>", created});
+    Row row{.image = &image,
+            .repository = "<none>",
+            .tag = "<none>",
+            .id = options.no_trunc ? "sha256:" + image.id : image.id.substr(0, 12),
+            .created = epoch_of(image.created).value_or(0)};
+    if (counts) row.containers = TRY(count(image));
+    if (image.names.empty()) rows.push_back(row);
     for (const std::string& name : image.names) {
-      auto [repository, tag] = repository_and_tag(name);
-      rows.push_back({&image, std::move(repository), std::move(tag), created});
+      std::tie(row.repository, row.tag) = repository_and_tag(name);
+      rows.push_back(row);
     }
   }
   TRY(sort_rows(rows, options.sort));
@@ -200,21 +200,19 @@ Result<int> list_images(const ImagesOptions& options) {
     std::vector<std::string> ids;
     std::set<const ImageSummary*> seen;
     for (const Row& row : rows) {
-      if (!seen.insert(row.image).second) continue;
-      ids.push_back(options.no_trunc ? "sha256:" + row.image->id : row.image->id.substr(0, 12));
+      if (seen.insert(row.image).second) ids.push_back(row.id);
     }
     print(ids.empty() ? "" : join(ids, "\n") + "\n");
     return 0;
   }
-  const bool counts = report.is_json() || report.mentions("Containers");
+  // The usual table's fields only: of a long list the rest would take a third of the time.
+  std::vector<const Field*> fields;
+  for (const Field& field : kFields) {
+    if (!options.format.empty() || report.mentions(field.name)) fields.push_back(&field);
+  }
   Value::List values;
   values.reserve(rows.size());
-  for (const Row& row : rows) {
-    const size_t used = counts ? TRY(count(*row.image)) : 0;
-    values.push_back(options.format.empty() ? usual_value_of(row, options)
-                     : report.is_json()     ? json_of(row, used)
-                                            : value_of(row, options, used));
-  }
+  for (const Row& row : rows) values.push_back(report.is_json() ? json_of(row) : value_of(row, fields));
   print_safely(TRY(report.text(std::move(values), "    ", !options.no_heading)));
   return 0;
 }

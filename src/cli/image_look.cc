@@ -12,16 +12,9 @@ namespace moss::cli {
 
 using engine::Image;
 using engine::ImageStore;
-using engine::Paths;
 using format::Value;
 
 namespace {
-
-Result<Image> find_image(const ImageStore& store, const std::string& name) {
-  std::optional<Image> image = TRY(store.find(name));
-  if (!image) return Error(0, printable(name), ": image not known; see: moss images");
-  return *std::move(image);
-}
 
 // --- history ---
 
@@ -90,7 +83,7 @@ Result<int> show_history(const HistoryOptions& options) {
   const format::Report report = TRY(format::Report::parse(
       options.format, "table {{.ID}}\\t{{.Created}}\\t{{.CreatedBy}}\\t{{.Size}}\\t{{.Comment}}", kHistoryTitles));
   const ImageStore store(TRY(engine::find_paths()).data);
-  const Image image = TRY(find_image(store, options.name));
+  const Image image = TRY(store.get(options.name));
   Value::List rows;
   for (const Step& step : steps_of(store, image)) {
     rows.push_back(report.is_json() ? json_of(step) : value_of(step, options));
@@ -165,7 +158,7 @@ class LayerTree {
 
 Result<int> show_tree(const std::string& name, bool what_requires) {
   const ImageStore store(TRY(engine::find_paths()).data);
-  const Image image = TRY(find_image(store, name));
+  const Image image = TRY(store.get(name));
   const LayerTree tree(store, TRY(store.list()));
   std::string out = tree.head(image);
   const size_t count = image.layers.size();
@@ -228,7 +221,7 @@ void define_tag(CLI::App& app) {
       // All names are read before the first is given.
       for (const std::string& name : options->names) TRY(engine::full_local_name(name));
       const Fd hold = TRY(store.hold());
-      const Image image = TRY(find_image(store, options->image));
+      const Image image = TRY(store.get(options->image));
       for (const std::string& name : options->names) TRY(store.tag(image, name));
       return 0;
     });
@@ -247,7 +240,7 @@ void define_untag(CLI::App& app) {
     finish_with([&]() -> Result<int> {
       ImageStore store(TRY(engine::find_paths()).data);
       const Fd hold = TRY(store.hold());
-      const Image image = TRY(find_image(store, options->image));
+      const Image image = TRY(store.get(options->image));
       std::vector<std::string> names;
       for (const std::string& name : options->names) {
         const std::optional<Image> named = TRY(store.find(name));

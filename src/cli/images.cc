@@ -1,4 +1,4 @@
-// Fetching, listing and removing images.
+// Images from files, and away: moss load, import and rmi.
 #include <unistd.h>
 
 #include <memory>

@@ -114,7 +114,7 @@ Result<std::optional<Value>> look_up(const Paths& paths, const std::string& name
 
 Error not_found(const std::string& name, const std::string& type) {
   if (type == "container") return engine::no_such_container(name);
-  if (type == "image") return Error(0, printable(name), ": image not known; see: moss images");
+  if (type == "image") return engine::no_such_image(name);
   return Error(0, "no container or image ", printable(name), "; see: moss ps -a, moss images");
 }
 

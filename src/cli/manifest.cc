@@ -25,25 +25,20 @@ Result<engine::PullOptions> pull_options(const engine::RegistryAccess& access, P
   return engine::PullOptions{.map = TRY(usual_map()), .access = access, .progress = display.callback()};
 }
 
-// What an entry is made to say.
+// What an entry is made to say, as typed: its lists may have commas in them.
 struct EntryWords {
-  std::string architecture;
-  std::string os;
-  std::string variant;
-  std::string os_version;
-  std::vector<std::string> os_features;
-  std::vector<std::string> features;
+  engine::ListEntryChange change;
   std::vector<std::string> annotations;
 };
 
 void add_entry_options(CLI::App& app, EntryWords& words) {
   add_list(app, "--annotation", words.annotations, "NAME=VALUE");
-  add_option(app, "--arch", words.architecture, "the entry's architecture instead of its image's");
-  add_list(app, "--features", words.features, "what the processor must have; for Docker's lists");
-  add_option(app, "--os", words.os, "the entry's operating system instead of its image's");
-  add_list(app, "--os-features", words.os_features, "what the operating system must have");
-  add_option(app, "--os-version", words.os_version, "the operating system's version");
-  add_option(app, "--variant", words.variant, "the architecture's variant, such as v8");
+  add_option(app, "--arch", words.change.architecture, "the entry's architecture instead of its image's");
+  add_list(app, "--features", words.change.features, "what the processor must have; for Docker's lists");
+  add_option(app, "--os", words.change.os, "the entry's operating system instead of its image's");
+  add_list(app, "--os-features", words.change.os_features, "what the operating system must have");
+  add_option(app, "--os-version", words.change.os_version, "the operating system's version");
+  add_option(app, "--variant", words.change.variant, "the architecture's variant, such as v8");
 }
 
 Result<std::map<std::string, std::string>> parse_annotations(const std::vector<std::string>& words) {
@@ -65,13 +60,11 @@ std::vector<std::string> split_commas(const std::vector<std::string>& words) {
 }
 
 Result<engine::ListEntryChange> entry_change(const EntryWords& words) {
-  return engine::ListEntryChange{.architecture = words.architecture,
-                                 .os = words.os,
-                                 .variant = words.variant,
-                                 .os_version = words.os_version,
-                                 .os_features = split_commas(words.os_features),
-                                 .features = split_commas(words.features),
-                                 .annotations = TRY(parse_annotations(words.annotations))};
+  engine::ListEntryChange change = words.change;
+  change.os_features = split_commas(change.os_features);
+  change.features = split_commas(change.features);
+  change.annotations = TRY(parse_annotations(words.annotations));
+  return change;
 }
 
 constexpr const char* kNoArtifacts = "moss makes lists of images; artifacts are made by oras or podman";
@@ -85,10 +78,10 @@ constexpr UnsupportedOption kUnsupported[] = {
     {"--artifact-subject", kNoArtifacts},
     {"--artifact-annotations", kNoArtifacts},
     {"--add-compression", "push the list once for each compression"},
-    {"--sign-by", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-by-sigstore", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-by-sigstore-private-key", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-passphrase-file", "moss signs nothing; sign what was pushed with cosign or skopeo"},
+    {"--sign-by", kSignsNothing},
+    {"--sign-by-sigstore", kSignsNothing},
+    {"--sign-by-sigstore-private-key", kSignsNothing},
+    {"--sign-passphrase-file", kSignsNothing},
 };
 
 // Runs `body` on the caller's store once the words are as many as they should be.

@@ -70,9 +70,8 @@ Result<std::string> mount_one(const Paths& paths, const MountKind& kind, const s
     return engine::mount_container(folder, container);
   }
   engine::ImageStore store(paths.data);
-  const std::optional<engine::Image> image = TRY(store.find(name));
-  if (!image) return Error(0, printable(name), ": image not known; see: moss images");
-  return engine::mount_image(folder, store, *image);
+  const engine::Image image = TRY(store.get(name));
+  return engine::mount_image(folder, store, image);
 }
 
 // The ids the words mean.

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "moss/base/time.hh"
 #include "src/cli/command.hh"
 
 namespace moss::cli {
@@ -17,11 +17,6 @@ namespace {
 
 using Phase = engine::Progress::Phase;
 
-int64_t now_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
-
 void put(const std::string& text) { (void)!::write(STDERR_FILENO, text.data(), text.size()); }
 
 std::string short_digest(const std::string& digest) {
@@ -29,67 +24,34 @@ std::string short_digest(const std::string& digest) {
   return digest.substr(colon == std::string::npos ? 0 : colon + 1, 12);
 }
 
-const char* word(Phase phase) {
-  switch (phase) {
-    case Phase::exists:
-      return "already here";
-    case Phase::waiting:
-      return "waiting for another moss";
-    case Phase::downloading:
-      return "downloading";
-    case Phase::unpacking:
-      return "unpacking";
-    case Phase::done:
-      return "done";
-    case Phase::compressing:
-      return "compressing";
-    case Phase::sending:
-      return "sending";
-    case Phase::sent:
-      return "sent";
-    case Phase::mounted:
-      return "mounted from another repository";
-    default:
-      return "";
-  }
+struct PhaseWords {
+  Phase phase;
+  std::string_view program;
+  std::string_view people;  // behind a layer's digest; empty of what is no layer's
+};
+constexpr PhaseWords kPhases[] = {
+    {Phase::trying, "trying", ""},
+    {Phase::config, "config", ""},
+    {Phase::exists, "exists", "already here"},
+    {Phase::waiting, "waiting", "waiting for another moss"},
+    {Phase::downloading, "downloading", "downloading"},
+    {Phase::unpacking, "unpacking", "unpacking"},
+    {Phase::done, "done", "done"},
+    {Phase::compressing, "compressing", "compressing"},
+    {Phase::sending, "sending", "sending"},
+    {Phase::sent, "sent", "sent"},
+    {Phase::mounted, "mounted", "mounted from another repository"},
+    {Phase::unchanged, "unchanged", ""},
+    {Phase::storing, "storing", ""},
+    {Phase::warning, "warning", ""},
+};
+static_assert(std::size(kPhases) == static_cast<size_t>(Phase::warning) + 1);
+
+const PhaseWords& words_of(Phase phase) {
+  return *std::find_if(std::begin(kPhases), std::end(kPhases), [&](const auto& one) { return one.phase == phase; });
 }
 
 bool is_transfer(Phase phase) { return phase == Phase::downloading || phase == Phase::sending; }
-
-// A program's word for it.
-const char* status(Phase phase) {
-  switch (phase) {
-    case Phase::trying:
-      return "trying";
-    case Phase::config:
-      return "config";
-    case Phase::exists:
-      return "exists";
-    case Phase::waiting:
-      return "waiting";
-    case Phase::downloading:
-      return "downloading";
-    case Phase::unpacking:
-      return "unpacking";
-    case Phase::done:
-      return "done";
-    case Phase::unchanged:
-      return "unchanged";
-    case Phase::compressing:
-      return "compressing";
-    case Phase::sending:
-      return "sending";
-    case Phase::sent:
-      return "sent";
-    case Phase::mounted:
-      return "mounted";
-    case Phase::storing:
-      return "storing";
-    case Phase::warning:
-      return "warning";
-  }
-  return "";
-}
 
 std::string time_left(int64_t seconds) {
   if (seconds < 60) return cat(seconds, "s");
@@ -100,12 +62,11 @@ std::string time_left(int64_t seconds) {
 // How a layer came here: "done, reused 12 MB" where only the rest was fetched.
 std::string words(const engine::Progress& progress) {
   const bool reused = progress.phase == Phase::done && progress.reused > 0;
-  return cat(word(progress.phase), reused ? cat(", reused ", human_size(progress.reused)) : "");
+  return cat(words_of(progress.phase).people, reused ? cat(", reused ", human_size(progress.reused)) : "");
 }
 
 bool is_layer(const engine::Progress& progress) {
-  return !progress.digest.empty() && progress.phase != Phase::trying && progress.phase != Phase::config &&
-         progress.phase != Phase::storing && progress.phase != Phase::unchanged;
+  return !progress.digest.empty() && !words_of(progress.phase).people.empty();
 }
 
 }  // namespace
@@ -194,7 +155,7 @@ void ProgressDisplay::draw() {
 }
 
 std::string progress_line(const engine::Progress& progress) {
-  nlohmann::ordered_json line = {{"status", status(progress.phase)}};
+  nlohmann::ordered_json line = {{"status", words_of(progress.phase).program}};
   if (!progress.name.empty()) line["name"] = progress.name;
   if (!progress.digest.empty()) line["id"] = progress.digest;
   if (progress.total > 0) {

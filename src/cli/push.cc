@@ -21,15 +21,16 @@ using engine::Paths;
 
 namespace {
 
+constexpr const char* kEncryptsNothing = "moss encrypts no images";
 constexpr UnsupportedOption kUnsupportedByPush[] = {
     {"--compress", "name a compression: --compression-format gzip"},
-    {"--encrypt-layer", "moss encrypts no images"},
-    {"--encryption-key", "moss encrypts no images"},
-    {"--sign-by", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-by-sigstore", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-by-sigstore-private-key", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-by-sq-fingerprint", "moss signs nothing; sign what was pushed with cosign or skopeo"},
-    {"--sign-passphrase-file", "moss signs nothing; sign what was pushed with cosign or skopeo"},
+    {"--encrypt-layer", kEncryptsNothing},
+    {"--encryption-key", kEncryptsNothing},
+    {"--sign-by", kSignsNothing},
+    {"--sign-by-sigstore", kSignsNothing},
+    {"--sign-by-sigstore-private-key", kSignsNothing},
+    {"--sign-by-sq-fingerprint", kSignsNothing},
+    {"--sign-passphrase-file", kSignsNothing},
 };
 
 }  // namespace

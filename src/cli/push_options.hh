@@ -37,6 +37,7 @@ struct UnsupportedOption {
   std::string_view name;
   const char* instead;
 };
+inline constexpr const char* kSignsNothing = "moss signs nothing; sign what was pushed with cosign or skopeo";
 /// Among the words CLI11 did not know. Errors: one is there.
 Result<Ok> refuse_unsupported(const std::vector<std::string>& typed, std::span<const UnsupportedOption> options);
 /// The rest of those.

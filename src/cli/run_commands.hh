@@ -71,7 +71,6 @@ void define_search(CLI::App& app);
 void define_load(CLI::App& app);
 void define_import(CLI::App& app);
 void define_rmi(CLI::App& app);
-void define_image_prune(CLI::App& app);
 
 // manifest.cc
 void define_manifest_add(CLI::App& app);
@@ -88,26 +87,28 @@ void define_push(CLI::App& app);
 void define_save(CLI::App& app);
 
 // store_commands.cc
+void define_image_prune(CLI::App& app);
 void define_system_check(CLI::App& app);
 void define_system_df(CLI::App& app);
 void define_system_prune(CLI::App& app);
 void define_system_reset(CLI::App& app);
-
-/// The id map of the caller's containers, where no option asks for another.
-Result<IdMap> usual_map();
 
 // system.cc
 void define_info(CLI::App& app);
 void define_version(CLI::App& app);
 void define_unshare(CLI::App& app);
 
+/// The id map of the caller's containers, where no option asks for another.
+Result<IdMap> usual_map();
+
 /// Loads a file's images and prints their names: what `load` does, and `pull` of a file. The exit code.
 Result<int> load_images(const std::string& source, bool quiet, const std::string& platform,
                         const std::string& signature_policy);
 
-/// ["a", "b"] as words.
 /// "OS/ARCH[/VARIANT]" of --os, --arch and --variant, with this machine's for what was not given; empty where none was.
 std::string platform_text(const std::string& os, const std::string& arch, const std::string& variant);
+
+/// ["a", "b"] as words.
 Result<std::vector<std::string>> parse_json_words(const std::string& text);
 
 }  // namespace moss::cli

@@ -64,12 +64,12 @@ std::vector<std::string> probe_cgroup_trees() {
 // nothing: a nested namespace may map every id too.
 constexpr ino_t kInitialUserNamespace = 0xEFFFFFFD;
 
+}  // namespace
+
 bool in_initial_user_namespace() {
   struct stat status;
   return ::stat("/proc/self/ns/user", &status) != 0 || status.st_ino == kInitialUserNamespace;
 }
-
-}  // namespace
 
 std::string boot_id() {
   const Result<std::string> text = read_kernel_file("/proc/sys/kernel/random/boot_id");

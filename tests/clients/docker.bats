@@ -11,10 +11,7 @@ setup_file() {
   start_daemon dockerd dockerd --host "unix://$work/d.sock" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
     --cgroup-parent "/${work##*/}" --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false \
     --add-runtime "moss=$OCI_RUNTIME" --default-runtime moss
-  export DOCKER_CONFIG=$work/home
-  make_command docker --host "unix://$work/d.sock"
-  wait_for 30 eval 'docker version >/dev/null 2>&1'
-  zcat "$(rootfs_tarball)" | docker import - alpine >/dev/null
+  docker_client
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() { remove_docker_containers; }

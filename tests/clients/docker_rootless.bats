@@ -20,10 +20,7 @@ setup_file() {
   guide_block moss-docker "file: daemon.json" | sed "s|/usr/local/bin/moss-oci|$OCI_RUNTIME|" >"$HOME/.config/docker/daemon.json"
   DOCKERD_ROOTLESS_ROOTLESSKIT_NET=$network start_daemon dockerd "$script" --host "unix://$work/d.sock" --data-root "$work/data" \
     --exec-root "$work/exec" --pidfile "$work/docker.pid" --iptables=false --ip6tables=false "${options[@]}"
-  export DOCKER_CONFIG=$work/home
-  make_command docker --host "unix://$work/d.sock"
-  wait_for 60 eval 'docker version >/dev/null 2>&1' || fail "$(tail -n 20 "$work/dockerd.log")"
-  zcat "$(rootfs_tarball)" | docker import - alpine >/dev/null
+  docker_client
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() { remove_docker_containers; }

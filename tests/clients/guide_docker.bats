@@ -12,10 +12,8 @@ setup_file() {
   start_daemon dockerd unshare --net sh -c 'ip link set lo up && exec dockerd "$@"' sh --config-file "$work/daemon.json" \
     --host "unix://$work/d.sock" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
     --cgroup-parent "/${work##*/}" --bridge none --iptables=false --ip6tables=false --ip-forward=false --userland-proxy=false
-  export DOCKER_CONFIG=$work/home DOCKER_BUILDKIT=0
-  make_command docker --host "unix://$work/d.sock"
-  wait_for 30 eval 'docker version >/dev/null 2>&1'
-  zcat "$(rootfs_tarball)" | docker import - alpine >/dev/null
+  export DOCKER_BUILDKIT=0
+  docker_client
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() { :; }

@@ -24,6 +24,13 @@ need() {
 }
 is_root() { ((EUID == 0)); }
 
+# `docker` for the daemon that was just started, once it answers, with an image `alpine`.
+docker_client() {
+  export DOCKER_CONFIG=$work/home
+  make_command docker --host "unix://$work/d.sock"
+  wait_for 60 eval 'docker version >/dev/null 2>&1' || fail "$(tail -n 20 "$work/dockerd.log")"
+  zcat "$(rootfs_tarball)" | docker import - alpine >/dev/null
+}
 remove_docker_containers() {
   local all
   mapfile -t all < <(docker ps --all --quiet)

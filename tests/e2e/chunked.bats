@@ -15,11 +15,6 @@ setup() {
   start_registry
 }
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 # The image $1 in the registry: a layer of folder $1, as skopeo makes it with $2 (zstd:chunked, else zstd).
 push_folder() {
   # Skopeo 1.9 leaves out what follows a tar's two last blocks, and then its diff id is wrong: here nothing follows.

@@ -8,11 +8,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 # In the namespace: "$@" with larger and larger disks, below $disk. Prints how often it failed.
 # shellcheck disable=SC2016 # another shell's
 grow='

@@ -3,11 +3,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 auth_json() { printf '%s/containers/auth.json\n' "$XDG_RUNTIME_DIR"; }
 
 # A credential helper "fake" that keeps its entries below ./kept, one file for each registry.

@@ -3,11 +3,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 own_arch() { moss inspect alpine | jq -r '.[0].Architecture'; }
 digest_of_image() { moss inspect "$1" | jq -r '.[0].Digest'; }
 store_picture() { (cd "$XDG_DATA_HOME/moss" && find blobs staging -type f | sort); }

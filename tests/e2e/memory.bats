@@ -6,11 +6,6 @@ load registry
 
 readonly limit_kib=65536
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 # A registry with what is in layout `layout` as app:1.
 serve_layout() {
   start_registry

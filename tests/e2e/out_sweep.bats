@@ -18,11 +18,6 @@ setup_file() {
   wait_for 60 is_synced
 }
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 @test "commit, killed anywhere, leaves its image whole or absent" {
   least=3 kill_everywhere commit -q c made
 }

@@ -21,11 +21,6 @@ setup_file() {
   wait_for 60 is_synced
 }
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 # cut_everywhere NAME AGAIN -- ARG...: power goes while "moss ARG..." works, which is about image NAME. AGAIN is what is done
 # next, and must work.
 cut_everywhere() {

@@ -3,12 +3,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  end_podman
-  e2e_teardown
-}
-
 # What the store holds, to compare before and after.
 store_picture() { (cd "$XDG_DATA_HOME/moss" && find . -path ./layers -prune -o -type f -printf '%P %s\n' | sort); }
 

@@ -3,12 +3,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  end_podman
-  e2e_teardown
-}
-
 @test "TLS wants an authority it knows: certs.d, --cert-dir, or --tls-verify=false" {
   start_registry tls
   fill_registry -- "$registry/app:1"

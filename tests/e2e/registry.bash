@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Registries for the end-to-end tests: Debian's docker-registry on a free port of 127.0.0.1, plain, with TLS, with
-# passwords; an image to fill them with; and skopeo and Podman to look at them with. `load registry`, after helpers; a
-# file's teardown calls stop_servers.
+# passwords; an image to fill them with; and skopeo and Podman to look at them with. `load registry`, after helpers;
+# what a test starts here its teardown ends.
 
 need_registry() {
   local program
@@ -96,7 +96,7 @@ fill_registry() {
 # skopeo that looks at no policy.
 sk() { skopeo --insecure-policy "$@"; }
 
-# Podman with a store below the test's folder, and storage driver $driver; end_podman is for when it is done.
+# Podman with a store below the test's folder, and storage driver $driver; it is ended with the test.
 # In a mount namespace of its own, as Podman of root leaves a mount behind.
 podman_here() {
   local private=()
@@ -116,4 +116,11 @@ end_podman() {
   fi
   [[ -z ${podman_run-} ]] || as_owner rm -rf "$podman_run"
   podman_run=
+}
+
+teardown() { registry_teardown; }
+registry_teardown() {
+  stop_servers
+  end_podman
+  e2e_teardown
 }

@@ -5,8 +5,7 @@ load registry
 
 teardown() {
   [[ ! -d gnupg ]] || GNUPGHOME=$PWD/gnupg gpgconf --kill all
-  stop_servers
-  e2e_teardown
+  registry_teardown
 }
 
 policy_file() { printf '%s/.config/containers/policy.json\n' "$HOME"; }

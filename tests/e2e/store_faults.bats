@@ -11,11 +11,6 @@ setup() {
   store=$XDG_DATA_HOME/moss
 }
 
-teardown() {
-  stop_servers
-  e2e_teardown
-}
-
 # What may become of a file: damage HOW FILE.
 damage() {
   case $1 in

@@ -4,12 +4,6 @@
 load helpers
 load registry
 
-teardown() {
-  stop_servers
-  end_podman
-  e2e_teardown
-}
-
 store_picture() { (cd "$XDG_DATA_HOME/moss" && find blobs staging index.json -type f -printf '%P %s\n' | sort); }
 
 # skopeo's copy of alpine as $1.

@@ -78,6 +78,19 @@ oci::Descriptor LayoutWriter::image(const std::vector<std::string>& layers, cons
   return blob(std::string(oci::kOciManifest), oci::encode_manifest(parts.manifest));
 }
 
+oci::Descriptor LayoutWriter::list(const std::vector<std::string>& architectures) {
+  oci::Index index;
+  index.media_type = oci::kOciIndex;
+  for (const std::string& architecture : architectures) {
+    const oci::Platform platform{.architecture = architecture, .os = "linux"};
+    oci::Descriptor entry =
+        image({TarWriter().file("f", architecture).finish()}, [&](Parts& parts) { parts.config.platform = platform; });
+    entry.platform = platform;
+    index.manifests.push_back(std::move(entry));
+  }
+  return blob(std::string(oci::kOciIndex), oci::encode_index(index));
+}
+
 void LayoutWriter::add(oci::Descriptor entry, const std::string& name) {
   if (!name.empty()) entry.annotations["org.opencontainers.image.ref.name"] = name;
   index_.manifests.push_back(std::move(entry));

@@ -44,6 +44,8 @@ class LayoutWriter {
     oci::Manifest manifest;
   };
   oci::Descriptor image(const std::vector<std::string>& layers, const std::function<void(Parts&)>& edit = {});
+  /// A list with an image of Linux for each architecture, whose file /f holds its name.
+  oci::Descriptor list(const std::vector<std::string>& architectures);
   /// Adds an entry to index.json.
   void add(oci::Descriptor entry, const std::string& name);
   void write_index();

@@ -91,16 +91,7 @@ TEST_F(Pull, ByDigest) {
 
 TEST_F(Pull, AListGivesTheImageForThePlatform) {
   LayoutWriter writer(base() + "/list");
-  oci::Index index;
-  index.media_type = oci::kOciIndex;
-  for (const char* architecture : {"amd64", "arm64", "riscv64"}) {
-    oci::Descriptor entry = writer.image({layer("f", architecture)}, [&](LayoutWriter::Parts& parts) {
-      parts.config.platform = {.architecture = architecture, .os = "linux"};
-    });
-    entry.platform = oci::Platform{.architecture = architecture, .os = "linux"};
-    index.manifests.push_back(entry);
-  }
-  writer.add(writer.blob(std::string(oci::kOciIndex), oci::encode_index(index)), "app");
+  writer.add(writer.list({"amd64", "arm64", "riscv64"}), "app");
   writer.write_index();
   push(writer.path(), "app:latest");
 

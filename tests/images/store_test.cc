@@ -47,7 +47,7 @@ class Store : public ImageTest {
 TEST_F(Store, ThatIsNotThereIsEmptyAndStaysAway) {
   EXPECT_EQ(meaning("alpine"), "none");
   EXPECT_THAT(store().list().value(), IsEmpty());
-  EXPECT_EQ(error_of(remove("alpine")), "alpine: image not known");
+  EXPECT_EQ(error_of(remove("alpine")), "alpine: image not known; see: moss images");
   EXPECT_TRUE(succeeded(store().collect_garbage(single_id())));
   EXPECT_FALSE(sys::exists(store().path()));
 }

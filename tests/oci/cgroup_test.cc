@@ -1,4 +1,4 @@
-// A cgroup's record and its figures as JSON.
+// A cgroup's figures as JSON.
 #include "moss/oci/cgroup.hh"
 
 #include <gtest/gtest.h>
@@ -7,18 +7,6 @@
 
 namespace moss::oci {
 namespace {
-
-TEST(CgroupRecord, SurvivesBeingWritten) {
-  const CgroupRecord record{.folders = {{"", "/sys/fs/cgroup/a"}, {"cpu,cpuacct", "/sys/fs/cgroup/cpu/a"}},
-                            .made = {"/sys/fs/cgroup/a"},
-                            .unit = "moss-a.scope",
-                            .user_bus = true,
-                            .rootless = true};
-  EXPECT_EQ(value_of(decode_cgroup_record(encode_cgroup_record(record))), record);
-  EXPECT_EQ(value_of(decode_cgroup_record("{}")), CgroupRecord{});
-  EXPECT_TRUE(CgroupRecord{}.empty());
-  EXPECT_EQ(error_of(decode_cgroup_record(R"({"made": 5})")), "cgroup: made: expected list, found number");
-}
 
 TEST(StatsEvent, OfAnEmptyCgroupHasEveryPart) {
   EXPECT_EQ(

@@ -190,18 +190,9 @@ class LaunchJoin : public LaunchConfig {
   void start(const std::vector<std::string>& without = {}) {
     oci::Config c = config({"namespaces-and-wait"});
     for (const std::string& type : without) erase_namespace(c, type);
-    first_plan_ = planned(c);
-    const Fd out(::open(path("out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    Result<Launched> launched = launch(first_plan_, {.stdout_fd = out.get()});
-    ASSERT_TRUE(launched.ok()) << error_of(launched);
-    first_.emplace(std::move(launched).value());
-    wait_for_text(path("out"), "cgroup ");
+    start_waiting(c);
   }
-  void TearDown() override {
-    first_.reset();
-    LaunchConfig::TearDown();
-  }
-  std::string ns(const std::string& file) const { return cat("/proc/", first_->init.pid(), "/ns/", file); }
+  std::string ns(const std::string& file) const { return cat("/proc/", waiting_->init.pid(), "/ns/", file); }
   static std::string line(const std::string& text, const std::string& name) {
     const size_t at = text.find(name + " ");
     return at == std::string::npos ? "no " + name : text.substr(at, text.find('\n', at) - at);
@@ -211,9 +202,6 @@ class LaunchJoin : public LaunchConfig {
       if (entry.type == type) entry.path = where;
     }
   }
-
-  Plan first_plan_;
-  std::optional<Launched> first_;
 };
 
 TEST_F(LaunchJoin, EveryKindByPathTheUserNamespaceInTheRightOrder) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "configs.hh"
 #include "moss/runtime/launch.hh"
@@ -40,6 +41,7 @@ class LaunchBase : public TemporaryTest {
   }
 
   void TearDown() override {
+    waiting_.reset();
     if (IsSkipped() || HasFatalFailure()) return;
     expect_nothing_left();
   }
@@ -96,6 +98,26 @@ class LaunchBase : public TemporaryTest {
     return exit.ok() ? read(path("out")) : cat(read(path("out")), "ended with ", exit.shell_code(), "\n");
   }
 
+  // Launches a container that waits, its namespaces told in the file out: for others to join.
+  void start_waiting(const oci::Config& c) {
+    waiting_plan_ = planned(c);
+    const Fd out(::open(path("out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    Result<Launched> launched = launch(waiting_plan_, {.stdout_fd = out.get()});
+    ASSERT_TRUE(launched.ok()) << error_of(launched);
+    waiting_.emplace(std::move(launched).value());
+    wait_for_text(path("out"), "cgroup ");
+  }
+
+  // All that comes from the workload's terminal.
+  static std::string read_terminal(const Launched& launched) {
+    std::string seen;
+    char buffer[256];
+    for (ssize_t got; (got = ::read(launched.terminal.get(), buffer, sizeof buffer)) > 0;) {
+      seen.append(buffer, static_cast<size_t>(got));
+    }
+    return seen;
+  }
+
   static void wait_for_text(const std::string& file, std::string_view text) {
     for (int i = 0; i < 60000 && read(file).find(text) == std::string::npos; ++i) ::usleep(1000);
   }
@@ -118,6 +140,8 @@ class LaunchBase : public TemporaryTest {
 
   sys::Host host_;
   std::vector<std::string> descriptors_before_;
+  Plan waiting_plan_;
+  std::optional<Launched> waiting_;
 };
 
 }  // namespace moss::runtime

@@ -193,11 +193,7 @@ TEST_F(Launch, TheTerminalArrivesWithItsSizeAndControlsTheWorkload) {
   Result<Launched> launched = launch(p, {});
   ASSERT_TRUE(launched.ok()) << error_of(launched);
   ASSERT_TRUE(launched->terminal);
-  std::string seen;
-  char buffer[256];
-  for (ssize_t got; (got = ::read(launched->terminal.get(), buffer, sizeof buffer)) > 0;) {
-    seen.append(buffer, static_cast<size_t>(got));
-  }
+  const std::string seen = read_terminal(*launched);
   EXPECT_EQ(seen, "111 33x77 tty 1 console 1\r\n");
   EXPECT_EQ(launched->init.wait()->shell_code(), 0);
 }
@@ -358,25 +354,10 @@ TEST_F(LaunchFailure, BeforeAnyStepWithSubordinateIds) {
 
 class LaunchExec : public LaunchBase {
  protected:
-  // A container that waits, its namespaces told in `out`.
-  void start() {
-    container_plan_ = planned(config({"namespaces-and-wait"}));
-    const Fd out(::open(path("out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    Result<Launched> launched = launch(container_plan_, {.stdout_fd = out.get()});
-    ASSERT_TRUE(launched.ok()) << error_of(launched);
-    container_.emplace(std::move(launched).value());
-    wait_for_text(path("out"), "cgroup ");
-  }
-  void TearDown() override {
-    container_.reset();
-    LaunchBase::TearDown();
-  }
+  void start() { start_waiting(config({"namespaces-and-wait"})); }
   Result<Launched> exec(const Plan& p, const LaunchOptions& options) {
-    return launch_exec(p, container_->init.pid(), container_->init.pidfd(), options);
+    return launch_exec(p, waiting_->init.pid(), waiting_->init.pidfd(), options);
   }
-
-  Plan container_plan_;
-  std::optional<Launched> container_;
 };
 
 TEST_F(LaunchExec, JoinsEveryNamespaceOfTheContainer) {
@@ -416,11 +397,7 @@ TEST_F(LaunchExec, GetsATerminalOfTheContainer) {
   Result<Launched> launched = exec(*p, {});
   ASSERT_TRUE(launched.ok()) << error_of(launched);
   ASSERT_TRUE(launched->terminal);
-  std::string seen;
-  char buffer[256];
-  for (ssize_t got; (got = ::read(launched->terminal.get(), buffer, sizeof buffer)) > 0;) {
-    seen.append(buffer, static_cast<size_t>(got));
-  }
+  const std::string seen = read_terminal(*launched);
   EXPECT_THAT(seen, StartsWith("111 5x6 tty 1"));
   EXPECT_EQ(launched->init.wait()->shell_code(), 0);
 }
@@ -440,8 +417,8 @@ TEST_F(LaunchExec, AFailureBeforeAnyStepNamesItAndLeavesTheContainerAlone) {
 
 TEST_F(LaunchExec, IntoAContainerThatIsGoneIsAnError) {
   start();
-  ASSERT_EQ(::kill(container_->init.pid(), SIGKILL), 0);
-  pollfd ended{.fd = container_->init.pidfd(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::kill(waiting_->init.pid(), SIGKILL), 0);
+  pollfd ended{.fd = waiting_->init.pidfd(), .events = POLLIN, .revents = 0};
   ASSERT_EQ(::poll(&ended, 1, 10000), 1);
   EXPECT_FALSE(exec(planned_exec({"exit", "0"}), {}).ok());
 }

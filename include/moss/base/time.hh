@@ -14,6 +14,9 @@ namespace moss {
 /// last ones may be zero, so that such texts compare as their moments do.
 std::string now_rfc3339(int digits = 9);
 
+/// Milliseconds on a clock that nobody sets: only the difference of two means something.
+int64_t now_ms();
+
 /// Seconds since 1970 of "2026-11-23T01:02:03.5Z" (any offset; none is UTC); nothing for what is no such time. Pure.
 std::optional<int64_t> epoch_of(std::string_view rfc3339);
 /// "5" of "2026-11-23T01:02:03.500Z": what is behind its seconds, without zeros at the end. Pure.

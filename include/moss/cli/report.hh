@@ -31,7 +31,6 @@ class Report {
 
   /// The rows are then those of the JSON.
   bool is_json() const { return is_json_; }
-  bool is_table() const { return is_table_; }
   /// Whether ".name" is looked at. False for JSON.
   bool mentions(std::string_view name) const;
 

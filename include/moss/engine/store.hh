@@ -18,6 +18,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "moss/base/fd.hh"
@@ -83,6 +85,8 @@ class ImageStore {
   /// (moss/engine/additional_stores.hh). Nothing where there is none.
   /// Errors: not a name; an id's beginning that several images share; a damaged store (the file is named).
   Result<std::optional<Image>> find(const std::string& name) const;
+  /// The same, where there must be one.
+  Result<Image> get(const std::string& name) const;
   /// All of them, the last pulled first, then those of additional stores. What cannot be read is left out and its error
   /// put into `damaged`.
   Result<std::vector<Image>> list(std::vector<Error>* damaged = nullptr) const;
@@ -130,10 +134,23 @@ class ImageStore {
   mutable std::map<std::string, int64_t> sizes_;  ///< of layers, as they were when somebody asked first
 };
 
+Error no_such_image(const std::string& name);
+
 /// The image as `podman inspect` prints it: one JSON object.
 std::string inspect_image_json(const ImageStore& store, const Image& image);
 
 /// "docker.io/library/alpine:latest" for a tag's owner: a short name is the user's own, localhost/NAME.
 Result<std::string> full_local_name(const std::string& name);
+
+/// An image's name in two: the repository, and ":tag", "@sha256:…" or nothing, as other tools may name an image. Pure.
+std::pair<std::string_view, std::string_view> split_name(std::string_view name);
+
+/// "quay.io/a/b@sha256:…" for each of an image's `names`, in their order, with its manifest's digest and the `others`
+/// it is known by; every one once. Pure.
+std::vector<std::string> repo_digests(const std::vector<std::string>& names, const std::string& manifest_digest,
+                                      const std::vector<std::string>& others);
+
+/// The digits of an image's id as a user writes it, with "sha256:" in front or without. Pure.
+std::string_view id_digits(std::string_view word);
 
 }  // namespace moss::engine

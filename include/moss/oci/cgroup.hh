@@ -30,10 +30,6 @@ struct CgroupRecord {
   bool operator==(const CgroupRecord&) const = default;
 };
 
-/// Reads what encode_cgroup_record wrote. Errors begin with "cgroup:".
-Result<CgroupRecord> decode_cgroup_record(std::string_view json);
-std::string encode_cgroup_record(const CgroupRecord& record);
-
 /// Pressure stall information (kernel Documentation/accounting/psi.rst). Averages in hundredths of a percent.
 struct PressureLine {
   uint64_t avg10 = 0;

@@ -343,13 +343,11 @@ std::string encode_config(const Config& config);
 
 /// The "process" object alone, as `exec --process FILE` reads it. Errors begin with "process:".
 Result<Process> decode_process(std::string_view json);
-std::string encode_process(const Process& process);
 
 /// The "mounts" array alone, or any object that has one, such as a whole config.json. Errors begin with "mounts:".
 Result<std::vector<Mount>> decode_mounts(std::string_view json);
 
 /// The "linux.resources" object alone, as `update --resources FILE` reads it. Errors begin with "resources:".
 Result<Resources> decode_resources(std::string_view json);
-std::string encode_resources(const Resources& resources);
 
 }  // namespace moss::oci

@@ -43,9 +43,12 @@ bool is_short_name(std::string_view name);
 Result<Reference> parse_reference(std::string_view name);
 
 /// Reads a short name. The registry stays empty and nothing is added to the repository: whoever finds the registry, in
-/// registries.conf or among the images at hand, makes a full name of `registry + "/" + name`. The tag as above.
+/// registries.conf or among the images at hand, makes a full name with name_in(). The tag as above.
 /// Error: not well-formed, names a registry, or is 64 hex digits, which can only be meant as an image id.
 Result<Reference> parse_short_name(std::string_view name);
+
+/// A short name's repository in a registry: "quay.io/alpine", but "docker.io/library/alpine".
+std::string name_in(std::string_view registry, std::string_view repository);
 
 /// "quay.io/podman/hello", without tag and digest.
 std::string repository_name(const Reference& reference);

@@ -1,13 +1,11 @@
-// A seccomp policy as runtime-spec writes it (config-linux.md "Seccomp"). Data only; runtime/seccomp compiles it.
+// A seccomp policy as runtime-spec writes it (config-linux.md "Seccomp"). Data only; runtime/seccomp compiles it, and
+// reads profiles that stand in files of their own.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
-
-#include "moss/base/result.hh"
 
 namespace moss::oci {
 
@@ -39,14 +37,5 @@ struct Seccomp {
   std::vector<SeccompRule> syscalls;
   bool operator==(const Seccomp&) const = default;
 };
-
-/// Reads a seccomp profile in runtime-spec form, as --security-opt seccomp=FILE names it. Pure; the caller limits the
-/// size. Errors name the JSON path ("seccomp profile: syscalls[3].action is missing"). A profile in the form of
-/// Docker's and Podman's default ("archMap", "includes", "excludes") is refused: read as this form, its conditions
-/// would be lost and more would be allowed than it says. Actions, operators and names are judged where the filter is
-/// made.
-Result<Seccomp> decode_seccomp(std::string_view json);
-/// The profile as JSON, indented for people.
-std::string encode_seccomp(const Seccomp& seccomp);
 
 }  // namespace moss::oci

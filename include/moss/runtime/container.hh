@@ -114,7 +114,6 @@ class RunningContainer {
   ~RunningContainer();
 
   Launched& launched() { return launched_; }
-  bool has_terminal() const { return has_terminal_; }
   /// Removes what is left of it and runs its poststop hooks. `keep`: the record stays, as that of a stopped container.
   Result<Ok> finish(bool keep);
 
@@ -124,7 +123,6 @@ class RunningContainer {
   std::string id_;
   Launched launched_;
   std::thread readiness_;  ///< ends with process 1
-  bool has_terminal_ = false;
   Note note_;
 };
 

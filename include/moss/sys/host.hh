@@ -47,6 +47,9 @@ struct Host {
   bool has_overlay_lowerdir_append() const { return kernel >= KernelVersion{6, 8}; }
 };
 
+/// Host::initial_user_namespace, for who asks nothing else.
+bool in_initial_user_namespace();
+
 /// Identifies this boot: what was recorded under another one (a pid, what was not synced) means nothing any more.
 std::string boot_id();
 

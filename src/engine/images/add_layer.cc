@@ -36,9 +36,7 @@ Result<ResolvedImage> compose(const oci::ImageConfig& config, std::vector<oci::D
     image.manifest.media_type = std::string(oci::kDockerManifest);
     image.manifest.config.media_type = std::string(oci::kDockerConfig);
     image.manifest_text = oci::encode_manifest(image.manifest);
-    image.descriptor.media_type = image.manifest.media_type;
-    image.descriptor.digest = TRY(digest_of(image.manifest_text));
-    image.descriptor.size = static_cast<int64_t>(image.manifest_text.size());
+    image.descriptor = TRY(descriptor_of(image.manifest.media_type, image.manifest_text));
   }
   return image;
 }

@@ -408,10 +408,11 @@ Result<Fd> open_archive(const std::string& path) {
     fd = TRY(sys::open_at(AT_FDCWD, path, O_RDONLY | O_NOCTTY));
   }
   struct stat status;
-  if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", path);
+  const std::string called = path == "-" ? "the standard input" : path;
+  if (::fstat(fd.get(), &status) != 0) return sys_error("stat ", called);
   // A pipe is fine where the user named it: load -i <(curl …).
   if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode)) {
-    return Error(0, path, " is neither a file nor a folder");
+    return Error(0, called, " is neither a file nor a folder nor a pipe");
   }
   return fd;
 }
@@ -423,12 +424,12 @@ Result<std::vector<Image>> load(ImageStore& store, const std::string& source, co
     return policy.check(file_image(std::string(transport.substr(0, transport.size() - 1)), name, ""), {})
         .context("load ", printable(source));
   };
-  if (source.starts_with(kPodmanStore)) TRY(judge_name(kPodmanStore));
-  if (source.starts_with(kDockerDaemon)) TRY(judge_name(kDockerDaemon));
   if (source.starts_with(kPodmanStore)) {
+    TRY(judge_name(kPodmanStore));
     return load_from_podman(store, source.substr(kPodmanStore.size()), options).context("load ", printable(source));
   }
   if (source.starts_with(kDockerDaemon)) {
+    TRY(judge_name(kDockerDaemon));
     return load_from_docker(store, source.substr(kDockerDaemon.size()), options).context("load ", printable(source));
   }
   const Place place = parse_place(source);

@@ -2,7 +2,6 @@
 #include "blob_stream.hh"
 
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,9 +25,8 @@ BlobStream::BlobStream(Fd file, RingWriter ring, Digester digester)
 Result<std::unique_ptr<BlobStream>> BlobStream::start(Fd file, RingWriter ring, std::string_view algorithm) {
   Digester digester = TRY(Digester::create(algorithm));
   std::unique_ptr<BlobStream> stream(new BlobStream(std::move(file), std::move(ring), std::move(digester)));
-  stream->event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  stream->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stream->event_ || !stream->stop_event_) return sys_error("make an event");
+  stream->event_ = TRY(sys::Event::create());
+  stream->stop_event_ = TRY(sys::Event::create());
   // A filesystem that cannot do it (tmpfs, some network ones) says so here or at the first write.
   stream->direct_ = ::fcntl(stream->file_.get(), F_SETFL, O_DIRECT) == 0;
   stream->thread_ = TRY(sys::start_thread([raw = stream.get()] { raw->work(); }));
@@ -42,20 +40,8 @@ BlobStream::~BlobStream() {
     stop_ = true;
   }
   changed_.notify_all();
-  const uint64_t one = 1;
-  // An event counter takes a single 1 at all times.
-  [[maybe_unused]] const ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+  stop_event_.set();
   thread_.join();
-}
-
-void BlobStream::notify() const {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
-}
-
-void BlobStream::clear_event() {
-  uint64_t count;
-  [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
 }
 
 bool BlobStream::offer(std::string_view bytes) {
@@ -100,7 +86,7 @@ std::optional<Result<std::string>> BlobStream::result() {
 }
 
 void BlobStream::tell_of_room(uint64_t freed_before) {
-  if (freed() > freed_before && std::exchange(refused_, false)) notify();
+  if (freed() > freed_before && std::exchange(refused_, false)) event_.set();
 }
 
 void BlobStream::work() {
@@ -114,7 +100,7 @@ void BlobStream::work() {
     const uint64_t freed_before = freed();
     if (!has_piece()) {
       lock.unlock();
-      ring_.wait_for_release(stop_event_.get());
+      ring_.wait_for_release(stop_event_.fd());
       lock.lock();
       released_ = ring_.released();
       tell_of_room(freed_before);
@@ -133,14 +119,14 @@ void BlobStream::work() {
     lock.lock();
     if (!written.ok()) {
       result_ = std::move(written).error();
-      return notify();
+      return event_.set();
     }
     taken_ += piece.size();
     released_ = ring_.released();
     tell_of_room(freed_before);
   }
   result_ = digester_.finish();
-  notify();
+  event_.set();
 }
 
 // Through the page cache from here on.

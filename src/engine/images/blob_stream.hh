@@ -20,6 +20,7 @@
 #include "moss/base/result.hh"
 #include "moss/engine/digest.hh"
 #include "moss/engine/shared_ring.hh"
+#include "moss/sys/event.hh"
 
 namespace moss::engine {
 
@@ -41,8 +42,8 @@ class BlobStream {
   void close();
 
   /// Becomes readable when there is room again, and when the stream has ended. Borrowed.
-  int event() const { return event_.get(); }
-  void clear_event();
+  int event() const { return event_.fd(); }
+  void clear_event() { event_.clear(); }
   /// Once all that came before close() is in the file and within the unpacker's reach: its digest. At any time: why the
   /// file could not be written. Nothing while it works.
   std::optional<Result<std::string>> result();
@@ -63,13 +64,12 @@ class BlobStream {
   void work();
   Result<Ok> stop_direct();
   Result<Ok> write_piece(std::string_view piece, uint64_t offset);
-  void notify() const;
 
   Fd file_;
   RingWriter ring_;  ///< its memory is of whoever offers, the rest of the thread
   Digester digester_;
-  Fd event_;
-  Fd stop_event_;
+  sys::Event event_;
+  sys::Event stop_event_;
   bool direct_ = false;
   std::thread thread_;
 

@@ -13,6 +13,7 @@
 #include "moss/base/base64.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
+#include "registries_conf.hh"
 
 namespace moss::engine {
 
@@ -29,8 +30,7 @@ std::string key_repository(std::string_view key) {
   for (const std::string_view scheme : {"https://", "http://"}) {
     if (key.starts_with(scheme)) key = cut(key.substr(scheme.size()), '/').first;
   }
-  if (key == "index.docker.io" || key == "registry-1.docker.io") return "docker.io";
-  return std::string(key);
+  return std::string(registry_of(key));
 }
 
 std::string host_of(std::string_view repository) { return std::string(cut(repository, '/').first); }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "auth.hh"
-#include "http.hh"
+#include "download.hh"
 #include "moss/sys/file.hh"
 
 namespace moss::engine {
@@ -62,23 +62,11 @@ Result<std::string> find_docker_socket() {
 
 Result<Ok> export_from_docker(const std::string& socket, const std::string& name, int file, int64_t max_bytes) {
   HttpClient http = TRY(HttpClient::create());
-  std::optional<Error> failure;
-  std::optional<HttpResponse> answer;
-  int64_t bytes = 0;
-  const auto sink = [&](const HttpResponse&, std::string_view piece) {
-    bytes += static_cast<int64_t>(piece.size());
-    Result<Ok> written = bytes > max_bytes ? Result<Ok>(Error(EFBIG, "Docker's archive of ", printable(name)))
-                                           : sys::write_all(file, piece, "Docker's archive");
-    if (written.ok()) return Taken::yes;
-    failure = written.error();
-    return Taken::stop;
-  };
-  TRY(http.start(request_to(socket, "GET", "/images/get?names=" + percent_encode(name)), sink,
-                 [&](HttpResponse response) { answer = std::move(response); }));
-  while (!answer) TRY(http.poll({}, 1000));
-  if (failure) return *failure;
-  if (answer->status / 100 == 2 && answer->failure.empty()) return Ok{};
-  return describe(cat("get ", printable(name), " from Docker"), *answer);
+  const HttpRequest request = request_to(socket, "GET", "/images/get?names=" + percent_encode(name));
+  const HttpResponse answer =
+      TRY(receive_file(http, request, file, max_bytes, cat("Docker's archive of ", printable(name))));
+  if (answer.status / 100 == 2 && answer.failure.empty()) return Ok{};
+  return describe(cat("get ", printable(name), " from Docker"), answer);
 }
 
 Result<Ok> import_into_docker(const std::string& socket, int file, int64_t bytes) {

@@ -44,19 +44,12 @@ Json run_config(const oci::ImageRunConfig& config) {
 }  // namespace
 
 std::string inspect_image_json(const ImageStore& store, const Image& image) {
-  std::vector<std::string> tags;
-  std::vector<std::string> digests;
-  const auto add_digest = [&](const std::string& digest) {
-    if (std::find(digests.begin(), digests.end(), digest) == digests.end()) digests.push_back(digest);
-  };
   // The store has the newest name first, Podman the oldest.
-  for (const std::string& name : std::vector<std::string>(image.names.rbegin(), image.names.rend())) {
-    const size_t at = name.find('@');
-    if (at == std::string::npos) tags.push_back(name);
-    const std::string repository = at != std::string::npos ? name.substr(0, at) : name.substr(0, name.rfind(':'));
-    add_digest(cat(repository, "@", image.manifest_digest));
-    for (const std::string& digest : image.digests) add_digest(cat(repository, "@", digest));
-  }
+  const std::vector<std::string> names(image.names.rbegin(), image.names.rend());
+  std::vector<std::string> tags;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(tags),
+               [](const std::string& name) { return name.find('@') == std::string::npos; });
+  const std::vector<std::string> digests = repo_digests(names, image.manifest_digest, image.digests);
   Json out;
   out["Id"] = image.id;
   out["Digest"] = image.manifest_digest;

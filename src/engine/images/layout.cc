@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lists.hh"
+#include "moss/base/hash.hh"
 #include "moss/engine/additional_stores.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
@@ -24,13 +25,6 @@ constexpr std::string_view kLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
 // What is replaced by renaming, with the index's lock.
 constexpr std::string_view kReplacedFiles[] = {"index.json", "oci-layout", kSummariesFile};
 
-// FNV-1a. It keeps apart the few maps one user has; nothing is trusted because of it.
-uint64_t short_hash(std::string_view text) {
-  uint64_t hash = 14695981039346656037ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
-}
-
 }  // namespace
 
 std::string_view hex_of(std::string_view digest) { return digest.substr(digest.find(':') + 1); }
@@ -40,11 +34,10 @@ std::string blob_path(const std::string& store, const oci::Digest& digest) {
 }
 
 std::string map_key(const IdMap& map) {
-  // The caller's own id is in the key too: single maps of several users of one store folder are different maps.
-  const uint64_t hash = short_hash(cat(to_string(map.uids), "/", to_string(map.gids)));
-  std::string digits(16, '0');
-  for (int i = 0; i < 16; ++i) digits[static_cast<size_t>(i)] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
-  return cat(map.is_single() ? "single-" : "", digits);
+  // The caller's own id is in the key too: single maps of several users of one store folder are different maps. It
+  // keeps apart the few maps one user has; nothing is trusted because of it.
+  const std::string hash = hex_digits(fnv1a(cat(to_string(map.uids), "/", to_string(map.gids))));
+  return cat(map.is_single() ? "single-" : "", hash);
 }
 
 std::string layer_path(const std::string& store, const std::string& diff_id, const std::string& key) {

@@ -18,14 +18,14 @@ Result<std::string> login_key(const std::string& text) {
   while (key.ends_with('/')) key.remove_suffix(1);
   if (key.empty()) {
     const RegistriesConf conf = TRY(read_registries_conf());
-    const std::vector<std::string> search = conf.search.value_or(std::vector<std::string>{"docker.io"});
+    const std::vector<std::string> search = conf.search_list();
     if (search.empty())
       return Error(0, "which registry? registries.conf searches none, so name it: moss login quay.io");
     return search.front();
   }
   const auto [host, path] = cut(key, '/');
-  // "docker.io/v1" and such is what Docker writes.
-  if (host == "index.docker.io" || host == "registry-1.docker.io") return std::string("docker.io");
+  // "index.docker.io/v1" and such is what Docker writes.
+  if (registry_of(host) != host) return std::string(registry_of(host));
   if (!path) {
     if (host.find('@') == std::string_view::npos && host.find(' ') == std::string_view::npos) return std::string(host);
     return Error(0, printable(text), " is not a registry's name; it looks like quay.io or 127.0.0.1:5000");

@@ -52,9 +52,7 @@ Result<std::string> put_list(const ImageStore& store, const std::string& name, c
                              const std::optional<oci::Digest>& before) {
   const std::string text = oci::encode_index(index);
   if (text.size() > kMaxManifestBytes) return Error(EFBIG, "list ", name);
-  oci::Descriptor entry{.media_type = std::string(oci::kOciIndex),
-                        .digest = TRY(digest_of(text)),
-                        .size = static_cast<int64_t>(text.size())};
+  const oci::Descriptor entry = TRY(descriptor_of(oci::kOciIndex, text));
   const oci::Digest digest = TRY(oci::Digest::parse(entry.digest));
   // Nobody collects it before it has its name.
   Fd adding = TRY(hold_folder(store.path() + "/blobs", Hold::shared));
@@ -236,7 +234,7 @@ Result<Ok> add_entries(ImageStore& store, ForList& pulled, oci::Index& index, co
   if (!remote) {
     const std::optional<Image> found = TRY(store.find(word));
     remote = !found;
-    if (remote && local) return Error(0, printable(word), ": image not known");
+    if (remote && local) return no_such_image(word);
   }
   if (remote) names = TRY(fetch_all(pulled, word, options));
   for (const std::string& name : names) {
@@ -329,9 +327,8 @@ Result<std::string> change_list(ImageStore& store, const std::string& list,
                    [&](oci::Index& index) -> Result<Ok> {
                      for (const auto& [name, value] : annotations) index.annotations[name] = value;
                      if (subject.empty()) return Ok{};
-                     const std::optional<Image> image = TRY(store.find(subject));
-                     if (!image) return Error(0, printable(subject), ": image not known");
-                     oci::Descriptor entry = TRY(describe(store, *image));
+                     const Image image = TRY(store.get(subject));
+                     oci::Descriptor entry = TRY(describe(store, image));
                      entry.platform.reset();
                      index.subject = std::move(entry);
                      return Ok{};

@@ -24,8 +24,7 @@ Result<ImageName> parse_image_name(const std::string& text) {
 
 std::vector<std::string> local_candidates(const ImageName& name) {
   if (!name.is_short) return {name.repository};
-  const bool library = name.repository.find('/') == std::string::npos;
-  return {"localhost/" + name.repository, cat("docker.io/", library ? "library/" : "", name.repository)};
+  return {oci::name_in("localhost", name.repository), oci::name_in("docker.io", name.repository)};
 }
 
 bool may_be_id(std::string_view text) {

@@ -173,9 +173,7 @@ Result<Ok> Packer::write_manifest(OutgoingImage& out, bool docker) {
   }
   out.config_blob.descriptor = manifest.config;
   out.manifest_text = oci::encode_manifest(manifest);
-  out.descriptor = {.media_type = manifest.media_type,
-                    .digest = TRY(digest_of(out.manifest_text)),
-                    .size = static_cast<int64_t>(out.manifest_text.size())};
+  out.descriptor = TRY(descriptor_of(manifest.media_type, out.manifest_text));
   return Ok{};
 }
 
@@ -209,9 +207,7 @@ Result<OutgoingList> Packer::pack_list(const oci::Descriptor& list) {
     for (oci::Descriptor& entry : out.index.manifests) entry.annotations.clear();
   }
   out.text = oci::encode_index(out.index);
-  out.descriptor = {.media_type = out.index.media_type,
-                    .digest = TRY(digest_of(out.text)),
-                    .size = static_cast<int64_t>(out.text.size())};
+  out.descriptor = TRY(descriptor_of(out.index.media_type, out.text));
   return out;
 }
 

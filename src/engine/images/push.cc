@@ -14,6 +14,7 @@
 #include "http.hh"
 #include "layout.hh"
 #include "lists.hh"
+#include "moss/oci/reference.hh"
 #include "moss/sys/file.hh"
 #include "names.hh"
 #include "outgoing.hh"
@@ -71,19 +72,13 @@ struct Cargo {
   const std::string& text() const { return list ? list->text : image->manifest_text; }
 };
 
-Result<Image> find_image(const ImageStore& store, const std::string& name) {
-  const std::optional<Image> image = TRY(store.find(name));
-  if (!image) return Error(0, printable(name), ": image not known");
-  return *image;
-}
-
 Result<Cargo> pack(Packer& packer, const ImageStore& store, const std::string& name, bool all) {
   Cargo cargo;
   const std::optional<oci::Descriptor> list = TRY(find_list(store.path(), name));
   if (list && all) {
     cargo.list = TRY(packer.pack_list(*list));
   } else {
-    const Image image = TRY(find_image(store, name));
+    const Image image = TRY(store.get(name));
     cargo.image = TRY(packer.pack(image));
   }
   return cargo;
@@ -158,12 +153,8 @@ struct RegistryName {
 Result<RegistryName> registry_name(const std::string& text, bool own_name) {
   RegistryName out;
   out.name = TRY(parse_image_name(text));
-  out.full = out.name.repository;
-  if (out.name.is_short) {
-    // As for everybody who pushes: a name without a registry is the hub's.
-    const bool library = out.full.find('/') == std::string::npos;
-    out.full = cat("docker.io/", library ? "library/" : "", out.full);
-  }
+  // As for everybody who pushes: a name without a registry is the hub's.
+  out.full = out.name.is_short ? oci::name_in("docker.io", out.name.repository) : out.name.repository;
   if (out.full.starts_with("localhost/") && own_name) {
     return Error(0, printable(text), " is a name of your own and of no registry; say where to: moss push ",
                  printable(text), " REGISTRY/NAME");
@@ -283,7 +274,7 @@ Result<Ok> give_to_docker(const ImageStore& store, const Cargo& cargo, const std
 Result<std::string> own_name(const ImageStore& store, const std::string& word) {
   const std::optional<oci::Descriptor> list = TRY(find_list(store.path(), word));
   if (list) return entry_name(*list);
-  const Image image = TRY(find_image(store, word));
+  const Image image = TRY(store.get(word));
   return full_name_of(image, word);
 }
 
@@ -370,7 +361,7 @@ Result<Ok> save(const ImageStore& store, const std::vector<std::string>& names, 
         images.front().names.push_back(TRY(full_local_name(names[i])));
         continue;
       }
-      const Image image = TRY(find_image(store, names[i]));
+      const Image image = TRY(store.get(names[i]));
       NamedImage named{TRY(packer.pack(image)), {}};
       if (std::string full = full_name_of(image, names[i]); !full.empty()) named.names.push_back(std::move(full));
       const auto same = std::find_if(images.begin(), images.end(),

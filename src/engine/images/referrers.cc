@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "moss/engine/digest.hh"
 #include "resolve.hh"
 #include "upload.hh"
 
@@ -57,9 +56,7 @@ Result<Ok> announce_referrer(HttpClient& http, Registry& registry, const oci::De
   if (known) return Ok{};
   list.manifests.push_back(referrer.entry);
   const std::string document = oci::encode_index(list);
-  const oci::Descriptor entry{.media_type = std::string(oci::kOciIndex),
-                              .digest = TRY(digest_of(document)),
-                              .size = static_cast<int64_t>(document.size())};
+  const oci::Descriptor entry = TRY(descriptor_of(oci::kOciIndex, document));
   return upload_manifest(http, registry, tag, entry, document, options);
 }
 

@@ -8,6 +8,7 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "moss/oci/reference.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
 #include "toml_headers.hh"
@@ -17,7 +18,6 @@ namespace moss::engine {
 namespace {
 
 constexpr size_t kMaxConfBytes = 4u << 20;
-// Docker's hub answers under another name than the one it is called by.
 
 std::string at_line(const std::string& file, const toml::node& node) {
   return cat(file, ":", node.source().begin.line);
@@ -180,6 +180,10 @@ Result<Ok> merge_registries_conf(RegistriesConf& conf, std::string_view toml_tex
   return Ok{};
 }
 
+std::vector<std::string> RegistriesConf::search_list() const {
+  return search.value_or(std::vector<std::string>{"docker.io"});
+}
+
 Result<RegistriesConf> read_registries_conf() {
   RegistriesConf conf;
   const auto merge_file = [&](const std::string& path) -> Result<bool> {
@@ -248,7 +252,7 @@ Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, 
   if (const auto alias = conf.aliases.find(repository); alias != conf.aliases.end()) {
     return std::vector<std::string>{alias->second};
   }
-  const std::vector<std::string> search = conf.search.value_or(std::vector<std::string>{"docker.io"});
+  const std::vector<std::string> search = conf.search_list();
   if (search.empty()) {
     return Error(0, repository, " names no registry and registries.conf searches none; write docker.io/library/",
                  repository);
@@ -258,10 +262,7 @@ Result<std::vector<std::string>> resolve_short_name(const RegistriesConf& conf, 
                  repository, " or add an alias (short-name-mode is \"enforcing\" in registries.conf)");
   }
   std::vector<std::string> out;
-  for (const std::string& host : search) {
-    const bool library = host == "docker.io" && repository.find('/') == std::string::npos;
-    out.push_back(cat(host, library ? "/library/" : "/", repository));
-  }
+  for (const std::string& host : search) out.push_back(oci::name_in(host, repository));
   return out;
 }
 

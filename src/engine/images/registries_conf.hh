@@ -19,6 +19,12 @@ struct Mirror {
 
 /// Where docker.io is.
 inline constexpr const char* kDockerHub = "registry-1.docker.io";
+/// Where it is searched, and what Docker keeps its login under.
+inline constexpr const char* kDockerHubIndex = "index.docker.io";
+/// The name that a host goes by: Docker's hub is docker.io, whichever of its hosts is meant.
+inline std::string_view registry_of(std::string_view host) {
+  return host == kDockerHub || host == kDockerHubIndex ? "docker.io" : host;
+}
 
 /// One [[registry]] table.
 struct RegistryRule {
@@ -36,6 +42,9 @@ struct RegistriesConf {
   std::vector<std::string> credential_helpers;     ///< empty: the files alone
   enum class ShortNames { permissive, enforcing, disabled } short_names = ShortNames::permissive;
   std::vector<RegistryRule> rules;
+
+  /// Where names without a registry are looked for: `search`, and docker.io where no file says.
+  std::vector<std::string> search_list() const;
 };
 
 /// Adds one file to what earlier ones said: its search list replaces theirs, its rules those of the same prefix, its

@@ -96,10 +96,8 @@ Result<ResolvedManifest> read_manifest(std::string text) {
     return Error(0, "not a container image but ", printable(config.media_type.substr(0, 200)));
   }
   TRY(check_layers(image.manifest));
-  image.descriptor.media_type =
-      image.manifest.media_type.empty() ? std::string(oci::kOciManifest) : image.manifest.media_type;
-  image.descriptor.digest = TRY(digest_of(text));
-  image.descriptor.size = static_cast<int64_t>(text.size());
+  const std::string& type = image.manifest.media_type;
+  image.descriptor = TRY(descriptor_of(type.empty() ? oci::kOciManifest : type, text));
   image.manifest_text = std::move(text);
   return image;
 }
@@ -126,6 +124,11 @@ Result<oci::Descriptor> choose_entry(const oci::Index& index, const oci::Platfor
 }
 
 Result<bool> is_list_text(std::string_view text) { return TRY(classify(text)) == Kind::index; }
+
+Result<oci::Descriptor> descriptor_of(std::string_view media_type, std::string_view text) {
+  return oci::Descriptor{
+      .media_type = std::string(media_type), .digest = TRY(digest_of(text)), .size = static_cast<int64_t>(text.size())};
+}
 
 Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob) {
   if (static_cast<int64_t>(text.size()) != blob.size) {
@@ -176,16 +179,12 @@ Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::De
   ResolvedImage image;
   image.config = TRY(oci::decode_image_config(config_text));
   image.manifest.media_type = std::string(oci::kOciManifest);
-  image.manifest.config.media_type = std::string(oci::kOciConfig);
-  image.manifest.config.digest = TRY(digest_of(config_text));
-  image.manifest.config.size = static_cast<int64_t>(config_text.size());
+  image.manifest.config = TRY(descriptor_of(oci::kOciConfig, config_text));
   image.config_text = std::move(config_text);
   image.manifest.layers = std::move(layers);
   image.layers = TRY(match_layers(image.manifest, image.config));
   image.manifest_text = oci::encode_manifest(image.manifest);
-  image.descriptor.media_type = image.manifest.media_type;
-  image.descriptor.digest = TRY(digest_of(image.manifest_text));
-  image.descriptor.size = static_cast<int64_t>(image.manifest_text.size());
+  image.descriptor = TRY(descriptor_of(image.manifest.media_type, image.manifest_text));
   return image;
 }
 

@@ -36,6 +36,9 @@ struct ResolvedImage : ResolvedManifest {
   std::vector<ImageLayer> layers;
 };
 
+/// What a descriptor promises of a document: this type, its digest and its size. Errors: as digest_of().
+Result<oci::Descriptor> descriptor_of(std::string_view media_type, std::string_view text);
+
 /// Whether `text` is what a descriptor promises. Errors: another size or digest.
 Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
 

@@ -6,6 +6,7 @@
 
 #include "auth.hh"
 #include "http.hh"
+#include "moss/oci/reference.hh"
 #include "names.hh"
 #include "registries_conf.hh"
 #include "registry.hh"
@@ -41,10 +42,9 @@ Result<std::vector<Found>> parse_search(const std::string& json, const std::stri
   for (const auto& item : *results) {
     if (!item.is_object()) continue;
     const std::string name = text_member(item, "name");
-    const bool library = index == "docker.io" && name.find('/') == std::string::npos;
     const auto stars = item.find("star_count");
     out.push_back({.index = index,
-                   .name = cat(index, library ? "/library/" : "/", name),
+                   .name = oci::name_in(index, name),
                    .description = text_member(item, "description"),
                    .stars = stars != item.end() && stars->is_number_integer() ? stars->get<int64_t>() : 0,
                    .official = flag_member(item, "is_official"),
@@ -64,7 +64,7 @@ class Searcher {
     const std::string path = cat("/v1/search?q=", percent_encode(term), "&n=", limit);
     Endpoint hub = endpoint;
     // Docker's hub has an address of its own for this; where registries.conf leads elsewhere, that place is asked.
-    if (index == "docker.io" && hub.host == kDockerHub) hub.host = "index.docker.io";
+    if (index == "docker.io" && hub.host == kDockerHub) hub.host = kDockerHubIndex;
     Registry old = TRY(Registry::connect(http_, hub, index, registry_options(access_, conf_)));
     const Result<std::string> answer = old.get_document(path, kMaxSearchBytes);
     if (answer.ok()) {
@@ -92,26 +92,19 @@ class Searcher {
   HttpClient& http_;
 };
 
-// "quay.io/app" has the registry in front; "org/app" has not.
-bool names_registry(std::string_view term) {
-  const auto [first, rest] = cut(term, '/');
-  return rest && (first.find('.') != std::string_view::npos || first.find(':') != std::string_view::npos ||
-                  first == "localhost");
-}
-
 }  // namespace
 
 Result<std::vector<std::string>> search_registries() {
   const RegistriesConf conf = TRY(read_registries_conf());
-  return conf.search.value_or(std::vector<std::string>{"docker.io"});
+  return conf.search_list();
 }
 
 Result<std::vector<Found>> search(const std::string& term, size_t limit, const RegistryAccess& access,
                                   std::vector<Error>& complaints) {
   const RegistriesConf conf = TRY(read_registries_conf());
-  std::vector<std::string> indexes = conf.search.value_or(std::vector<std::string>{"docker.io"});
+  std::vector<std::string> indexes = conf.search_list();
   std::string_view words = term;
-  if (names_registry(term)) {
+  if (!oci::is_short_name(term)) {
     indexes = {std::string(cut(term, '/').first)};
     words = cut(term, '/').second.value_or("");
   }

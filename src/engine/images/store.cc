@@ -23,15 +23,6 @@ namespace moss::engine {
 
 namespace {
 
-// "repository" and ":tag" or "@digest" of a name in the index, which need not be one.
-std::pair<std::string_view, std::string_view> split_name(std::string_view name) {
-  const size_t at = name.find('@');
-  if (at != std::string_view::npos) return {name.substr(0, at), name.substr(at)};
-  const size_t colon = name.rfind(':');
-  if (colon == std::string_view::npos || name.find('/', colon) != std::string_view::npos) return {name, ""};
-  return {name.substr(0, colon), name.substr(colon)};
-}
-
 bool has_digest(const oci::Descriptor& entry, const std::string& digest) {
   const auto list = entry.annotations.find(std::string(kListDigest));
   return entry.digest == digest || (list != entry.annotations.end() && list->second == digest);
@@ -111,9 +102,19 @@ Result<std::optional<Image>> ImageStore::find(const std::string& word) const {
   return std::optional<Image>();
 }
 
+Result<Image> ImageStore::get(const std::string& word) const {
+  std::optional<Image> image = TRY(find(word));
+  if (!image) return no_such_image(word);
+  return *std::move(image);
+}
+
+Error no_such_image(const std::string& name) {
+  return Error(0, printable(name), ": image not known; see: moss images");
+}
+
 Result<std::optional<Image>> ImageStore::find_own(const std::string& word) const {
   const oci::Index index = TRY(read_index(path_));
-  const std::string_view hex = word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word);
+  const std::string_view hex = id_digits(word);
   const bool is_id = may_be_id(hex);
   const bool only_id = is_id && (hex.size() == 64 || hex.size() != word.size());
   if (!only_id) {
@@ -233,8 +234,7 @@ Result<Ok> ImageStore::tag(const Image& image, const std::string& name) {
     const auto entry = std::find_if(index.manifests.begin(), index.manifests.end(), [&](const oci::Descriptor& other) {
       return other.digest == image.manifest_digest;
     });
-    if (entry == index.manifests.end())
-      return Error(0, image.id.substr(0, 12), ": image not known").with_exit_code(125);
+    if (entry == index.manifests.end()) return no_such_image(image.id.substr(0, 12));
     oci::Descriptor copy = *entry;
     copy.annotations.erase(std::string(kRefName));
     set_name(index, copy, full);
@@ -246,14 +246,14 @@ Result<Ok> ImageStore::untag(const std::string& word) {
   const ImageName name = TRY(parse_image_name(word));
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
     const oci::Descriptor* entry = find_entry(index, name);
-    if (entry == nullptr) return Error(0, word, ": image not known");
+    if (entry == nullptr) return no_such_image(word);
     drop_name(index, entry_name(*entry));
     return Ok{};
   });
 }
 
 Result<Removed> ImageStore::remove(const std::string& word, const RemoveOptions& options) {
-  const auto not_known = [&] { return Error(0, word, ": image not known").with_exit_code(1); };
+  const auto not_known = [&] { return no_such_image(word).with_exit_code(1); };
   if (!sys::exists(path_ + "/index.json")) {
     const std::optional<Image> other = TRY(find(word));
     return other ? is_read_only(*other) : not_known();
@@ -303,9 +303,7 @@ Result<Ok> ImageStore::remove_held(Image image, const std::string& word, const R
     return Error(0, "image ", image.id.substr(0, 12), " is in list ", join(lists, ", "),
                  ", and nowhere else; remove that (moss manifest rm)");
   }
-  const bool by_id =
-      may_be_id(word.starts_with("sha256:") ? std::string_view(word).substr(7) : std::string_view(word)) &&
-      image.id.starts_with(word.starts_with("sha256:") ? word.substr(7) : word);
+  const bool by_id = may_be_id(id_digits(word)) && image.id.starts_with(id_digits(word));
   const bool whole = by_id || image.names.size() < 2;
   if (by_id && image.names.size() > 1 && !options.force) {
     return Error(0, "image ", image.id.substr(0, 12), " has several names (", join(image.names, ", "),
@@ -360,6 +358,35 @@ Result<std::string> full_local_name(const std::string& text) {
   const ImageName name = TRY(parse_image_name(text));
   if (!name.digest.empty()) return Error(0, text, ": a name given to an image has a tag and no digest");
   return cat(name.is_short ? "localhost/" : "", name.repository, name.suffix());
+}
+
+std::pair<std::string_view, std::string_view> split_name(std::string_view name) {
+  const size_t at = name.find('@');
+  if (at != std::string_view::npos) return {name.substr(0, at), name.substr(at)};
+  const size_t colon = name.rfind(':');
+  // Before a "/" it belongs to a port.
+  if (colon == std::string_view::npos || name.find('/', colon) != std::string_view::npos) return {name, ""};
+  return {name.substr(0, colon), name.substr(colon)};
+}
+
+std::vector<std::string> repo_digests(const std::vector<std::string>& names, const std::string& manifest_digest,
+                                      const std::vector<std::string>& others) {
+  std::vector<std::string> out;
+  const auto add = [&](std::string_view repository, const std::string& digest) {
+    std::string text = cat(repository, "@", digest);
+    if (std::find(out.begin(), out.end(), text) == out.end()) out.push_back(std::move(text));
+  };
+  for (const std::string& name : names) {
+    const std::string_view repository = split_name(name).first;
+    add(repository, manifest_digest);
+    for (const std::string& digest : others) add(repository, digest);
+  }
+  return out;
+}
+
+std::string_view id_digits(std::string_view word) {
+  constexpr std::string_view kAlgorithm = "sha256:";
+  return word.starts_with(kAlgorithm) ? word.substr(kAlgorithm.size()) : word;
 }
 
 }  // namespace moss::engine

@@ -7,6 +7,7 @@
 
 #include "layout.hh"
 #include "locks.hh"
+#include "moss/base/hash.hh"
 #include "moss/base/sizes.hh"
 #include "moss/sys/file.hh"
 
@@ -29,9 +30,7 @@ std::string checksum(std::string_view text) {
     hash = (hash ^ word) * 1099511628211ULL;
     hash ^= hash >> 32;
   }
-  std::string digits(kDigits, '0');
-  for (size_t i = 0; i < kDigits; ++i) digits[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
-  return digits;
+  return hex_digits(hash);
 }
 
 void put(std::string& out, int64_t number) {

@@ -1,11 +1,11 @@
 // Blobs to a registry. See the header for the order of things.
 #include "upload.hh"
 
-#include <time.h>
-
 #include <algorithm>
 #include <memory>
 #include <set>
+
+#include "moss/base/time.hh"
 
 namespace moss::engine {
 
@@ -21,12 +21,6 @@ constexpr int64_t kMaxPieceBytes = 1LL << 30;
 // A registry that takes nothing of what it is sent, again and again, is given up.
 constexpr int kMaxStarts = 5;
 constexpr size_t kMaxAnswerBytes = 1u << 20;
-
-int64_t now_ms() {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
 
 bool is_done(const HttpResponse& response) { return response.status / 100 == 2 && response.failure.empty(); }
 

@@ -17,10 +17,8 @@ struct Name {
 Result<Name> parse_name(const std::string& text) {
   std::string whole = text;
   if (oci::is_short_name(text)) {
-    // As Docker reads it: alpine is docker.io/library/alpine, a/b is docker.io/a/b.
-    const size_t end = text.find_first_of(":@");
-    const bool library = text.substr(0, end).find('/') == std::string::npos;
-    whole = cat("docker.io/", library ? "library/" : "", text);
+    // As Docker reads it.
+    whole = "docker.io/" + text;
   }
   const oci::Reference reference = TRY(oci::parse_reference(whole));
   Name name{oci::repository_name(reference), ""};

@@ -6,15 +6,13 @@
 
 #include <bzlib.h>
 #include <lzma.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <limits>
 #include <vector>
 
-#include "inflate.hh"
-#include "layer_input.hh"
-#include "moss/base/fd.hh"
+#include "inflated_input.hh"
+#include "moss/sys/event.hh"
 
 namespace moss::engine {
 
@@ -122,63 +120,31 @@ Result<std::unique_ptr<Inflater>> inflater_for(std::string_view start) {
 
 class Decompressed final : public ArchiveInput {
  public:
-  Decompressed(Fd stop_event, std::unique_ptr<LayerInput> input)
-      : stop_event_(std::move(stop_event)), input_(std::move(input)), piece_(kPieceBytes) {}
-
-  Result<Ok> start() {
-    // A pipe may give its first bytes one by one.
-    constexpr size_t kTellingBytes = 512;
-    while (!input_ended_ && unread_.size() < kTellingBytes) TRY(refill());
-    inflater_ = TRY(inflater_for({reinterpret_cast<const char*>(unread_.data()), unread_.size()}));
+  Result<Ok> open_input(int fd) {
+    stop_event_ = TRY(sys::Event::create());
+    const std::string_view start = TRY(input_.start(fd, stop_event_.fd()));
+    input_.inflate_with(TRY(inflater_for(start)));
     return Ok{};
   }
 
   Result<std::string_view> next() override {
-    Output rest(piece_);
-    while (!rest.empty()) {
-      // So that no input means to a decoder that there will be none.
-      if (unread_.empty() && !input_ended_) TRY(refill());
-      const size_t in_before = unread_.size();
-      const size_t out_before = rest.size();
-      TRY(inflater_->run(unread_, rest));
-      if (unread_.size() != in_before || rest.size() != out_before) continue;
-      if (input_ended_) {
-        if (!inflater_->may_end() || !unread_.empty()) return Error(0, "the archive is cut off");
-        break;
-      }
-      if (unread_.size() >= LayerInput::kEnough) return Error(0, "the archive's compressed data is damaged");
-      TRY(refill());
-    }
-    return std::string_view(reinterpret_cast<const char*>(piece_.data()), piece_.size() - rest.size());
+    const size_t size = TRY(input_.fill(piece_));
+    return std::string_view(reinterpret_cast<const char*>(piece_.data()), size);
   }
 
-  uint64_t compressed_bytes() const override { return compressed_bytes_; }
+  uint64_t compressed_bytes() const override { return input_.compressed_bytes(); }
 
  private:
-  Result<Ok> refill() {
-    const size_t before = unread_.size();
-    input_ended_ = !TRY(input_->add_to(unread_));
-    compressed_bytes_ += unread_.size() - before;
-    return Ok{};
-  }
-
-  Fd stop_event_;  // nobody stops it
-  std::unique_ptr<LayerInput> input_;
-  std::unique_ptr<Inflater> inflater_;
-  Input unread_;
-  bool input_ended_ = false;
-  uint64_t compressed_bytes_ = 0;
-  std::vector<uint8_t> piece_;
+  sys::Event stop_event_;  // nobody stops it
+  InflatedInput input_{"archive"};
+  std::vector<uint8_t> piece_ = std::vector<uint8_t>(kPieceBytes);
 };
 
 }  // namespace
 
 Result<std::unique_ptr<ArchiveInput>> ArchiveInput::open(int fd) {
-  Fd stop_event(::eventfd(0, EFD_CLOEXEC));
-  if (!stop_event) return sys_error("make an event");
-  std::unique_ptr<LayerInput> input = TRY(open_layer_input(fd, stop_event.get()));
-  auto out = std::make_unique<Decompressed>(std::move(stop_event), std::move(input));
-  TRY(out->start());
+  auto out = std::make_unique<Decompressed>();
+  TRY(out->open_input(fd));
   return out;
 }
 

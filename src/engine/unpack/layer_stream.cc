@@ -1,9 +1,6 @@
 // Inflating and hashing on one thread, parsing and writing on the other.
 #include "layer_stream.hh"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "moss/sys/thread.hh"
@@ -25,16 +22,10 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(int input_fd, const Unpac
                                                        GzipLibrary library) {
   Digester digester = TRY(Digester::create("sha256"));
   std::unique_ptr<LayerStream> stream(new LayerStream(options, std::move(digester)));
-  stream->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stream->stop_event_) return sys_error("make an event");
-  stream->input_ = TRY(open_layer_input(input_fd, stream->stop_event_.get()));
-
-  // A pipe may give its first bytes one by one.
-  constexpr size_t kTellingBytes = 512;
-  while (!stream->input_ended_ && stream->unread_.size() < kTellingBytes) TRY(stream->refill());
-  const std::string_view start(reinterpret_cast<const char*>(stream->unread_.data()), stream->unread_.size());
+  stream->stop_event_ = TRY(sys::Event::create());
+  const std::string_view start = TRY(stream->input_.start(input_fd, stream->stop_event_.fd()));
   const Compression compression = TRY(detect_compression(start));
-  stream->inflater_ = TRY(make_inflater(compression, library, &stream->share_));
+  stream->input_.inflate_with(TRY(make_inflater(compression, library, &stream->share_)));
 
   stream->ring_.resize(kBuffers);
   Buffer& first = stream->ring_[0];
@@ -58,36 +49,13 @@ LayerStream::~LayerStream() {
     stop_ = true;
   }
   changed_.notify_all();
-  const uint64_t one = 1;
-  // An event counter takes a single 1 at all times.
-  [[maybe_unused]] const ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+  stop_event_.set();
   thread_.join();
-}
-
-Result<Ok> LayerStream::refill() {
-  const size_t before = unread_.size();
-  input_ended_ = !TRY(input_->add_to(unread_));
-  compressed_bytes_ += unread_.size() - before;
-  return Ok{};
 }
 
 // Less than asked for only at the end of the layer.
 Result<size_t> LayerStream::fill(std::span<uint8_t> out) {
-  std::span<uint8_t> rest = out;
-  while (!rest.empty()) {
-    const size_t in_before = unread_.size();
-    const size_t out_before = rest.size();
-    TRY(inflater_->run(unread_, rest));
-    if (unread_.size() != in_before || rest.size() != out_before) continue;
-    // It wants more input than there is.
-    if (input_ended_) {
-      if (!inflater_->may_end() || !unread_.empty()) return Error(0, "the layer is cut off");
-      break;
-    }
-    if (unread_.size() >= LayerInput::kEnough) return Error(0, "the layer's compressed data is damaged");
-    TRY(refill());
-  }
-  const size_t filled = out.size() - rest.size();
+  const size_t filled = TRY(input_.fill(out));
   bytes_ += filled;
   TRY(check_limits());
   return filled;
@@ -98,7 +66,7 @@ Result<Ok> LayerStream::check_limits() const {
     return Error(EFBIG, "the layer is larger than the limit of ", options_.max_unpacked_bytes, " bytes unpacked");
   }
   if (options_.max_ratio != 0 && bytes_ > options_.ratio_free_bytes &&
-      bytes_ / options_.max_ratio > compressed_bytes_) {
+      bytes_ / options_.max_ratio > compressed_bytes()) {
     return Error(EFBIG, "the layer unpacks to more than ", options_.max_ratio,
                  " times its compressed size; refusing what looks like a decompression bomb");
   }

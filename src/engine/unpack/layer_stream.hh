@@ -10,13 +10,12 @@
 #include <thread>
 #include <vector>
 
-#include "inflate.hh"
-#include "layer_input.hh"
+#include "inflated_input.hh"
 #include "memory_share.hh"
-#include "moss/base/fd.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/digest.hh"
 #include "moss/engine/unpack.hh"
+#include "moss/sys/event.hh"
 
 namespace moss::engine {
 
@@ -39,14 +38,13 @@ class LayerStream {
 
   /// After the end only: "sha256:…" and the sizes.
   std::string diff_id();
-  uint64_t compressed_bytes() const { return compressed_bytes_; }
+  uint64_t compressed_bytes() const { return input_.compressed_bytes(); }
   uint64_t bytes() const { return bytes_; }
   /// Of the budget of the options, for the stream and for whoever reads it.
   MemoryShare& share() { return share_; }
 
  private:
   LayerStream(const UnpackOptions& options, Digester digester);
-  Result<Ok> refill();
   Result<size_t> fill(std::span<uint8_t> out);
   Result<Ok> check_limits() const;
   bool may_hash() const { return !hashing_ && hashed_ < produced_; }
@@ -56,11 +54,7 @@ class LayerStream {
   const UnpackOptions options_;
 
   // Of the producing side: the thread's while it runs, else the caller's.
-  std::unique_ptr<Inflater> inflater_;
-  std::unique_ptr<LayerInput> input_;
-  std::span<const uint8_t> unread_;
-  bool input_ended_ = false;
-  uint64_t compressed_bytes_ = 0;
+  InflatedInput input_{"layer"};
   uint64_t bytes_ = 0;
 
   struct Buffer {
@@ -70,7 +64,7 @@ class LayerStream {
   std::vector<Buffer> ring_;
   Digester digester_;  ///< of whoever set hashing_
   MemoryShare share_;
-  Fd stop_event_;
+  sys::Event stop_event_;
   std::thread thread_;
 
   // Between the two.
