@@ -69,6 +69,39 @@ same() {
   [[ $(podman image tree localhost/alpine | sed 3d) == "$(moss image tree localhost/alpine | sed 3d)" ]]
 }
 
+@test "diff of two images" {
+  local tree=$work/before
+  mkdir -p "$tree"/{same,changed,mode,gone,file,deep/a/b,touched,etc}
+  echo f | tee "$tree"/{same/f,changed/f,mode/f,gone/f,file/f,deep/a/b/f,later,folder,away} >/dev/null
+  ln -s a "$tree/link"
+  find "$tree" -exec touch --no-dereference --date @1000000000 {} +
+  cp -a "$tree" "$work/after"
+  cd "$work/after"
+  rm -r gone file folder away link
+  mkdir -p folder new/sub
+  echo more | tee changed/f file folder/f new/sub/f deep/a/b/new etc/new >/dev/null
+  chmod 600 mode/f
+  ln -s elsewhere link
+  touch later touched
+  local name
+  for name in before after; do
+    tar -C "$work/$name" --numeric-owner -cf "$work/$name.tar" .
+    podman import --quiet "$work/$name.tar" "localhost/$name"
+    moss import --quiet "$work/$name.tar" "localhost/$name"
+  done
+  local one two
+  for one in before after; do
+    for two in before after; do
+      run moss diff "localhost/$one" "localhost/$two"
+      [[ $output == "$(podman diff "localhost/$one" "localhost/$two" | LC_ALL=C sort -k2)" ]] || fail "diff $one $two" "$output"
+    done
+  done
+  for name in before after; do
+    podman rmi "localhost/$name" >/dev/null
+    moss rmi "localhost/$name" >/dev/null
+  done
+}
+
 @test "inspect" {
   same inspect --format '{{.Id}} {{.ID}} {{.Config.Cmd}} {{.Labels}} {{.RepoTags}} {{.RootFS.Layers}} {{json .RootFS}}' localhost/alpine
   same image inspect --format '{{.Created}} {{.Os}}/{{.Architecture}} {{.Author}}.' localhost/alpine
