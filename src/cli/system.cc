@@ -107,6 +107,12 @@ void define_unshare(CLI::App& app) {
     finish_with([&]() -> Result<int> {
       std::vector<std::string> words = app.remaining();
       if (!words.empty() && words.front() == "--") words.erase(words.begin());
+      if (!words.empty() && words.front().starts_with("--rootless-netns")) {
+        return Error(0,
+                     "--rootless-netns is not supported: containers of moss share no network namespace. Into that of ",
+                     "one: nsenter --user --net --preserve-credentials --target ",
+                     "$(moss inspect --format '{{.State.Pid}}' CONTAINER)");
+      }
       if (!words.empty() && words.front().starts_with('-')) {
         return Error(0, "unknown option ", words.front(), "; see: moss unshare --help");
       }

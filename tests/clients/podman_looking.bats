@@ -92,8 +92,7 @@ same() {
   local one two
   for one in before after; do
     for two in before after; do
-      run moss diff "localhost/$one" "localhost/$two"
-      [[ $output == "$(podman diff "localhost/$one" "localhost/$two" | LC_ALL=C sort -k2)" ]] || fail "diff $one $two" "$output"
+      diff <(podman diff "localhost/$one" "localhost/$two" | LC_ALL=C sort -k2) <(moss diff "localhost/$one" "localhost/$two")
     done
   done
   for name in before after; do
@@ -186,4 +185,32 @@ remove_both() {
   run moss run --rm --network none theirs sh -c "$look"
   assert_output "$expected"
   remove_both
+}
+
+@test "system df --verbose" {
+  remove_both
+  podman create --name c --network none localhost/alpine sh -c 'echo some words that are not cut off' >/dev/null
+  moss run --name c --network none localhost/alpine sh -c 'echo some words that are not cut off' >/dev/null
+  # Sizes and order follow from the stores, ids and ages from the containers.
+  local line='s/ [0-9.]+(k|M)?B / SIZE /g; s/(Less than a|[0-9]+|About a) (second|minute)s?/AGE/; s/^[0-9a-f]{12} /ID /; s/ (created|exited) / STATUS /; s/ +/ /g'
+  diff <(podman system df --verbose | grep -v ^[a-z0-9] | sed 's/ *$//') <(moss system df --verbose | grep -v ^[a-z0-9] | sed 's/ *$//')
+  diff <(podman system df --verbose | sed -E "$line" | sort) <(moss system df --verbose | sed -E "$line" | sort)
+  remove_both
+}
+
+@test "of the image commands no option and no command of Podman's is unknown" {
+  local command option words asked=0
+  for command in {,image\ }{pull,push,search,history,save,load,import,diff} login logout images tag untag rmi image\ {tree,prune,rm,mount,unmount,exists,inspect,ls,build,scp,sign,trust} \
+    export commit mount unmount diff build unshare manifest\ {create,add,annotate,inspect,push,rm,remove,exists} system\ {df,prune,reset,info,connection,migrate,renumber,service}; do
+    read -ra words <<<"$command"
+    run moss "${words[@]}" --help
+    refute_has unknown
+    [[ $output != *"is not supported: "* ]] || continue
+    for option in $(podman "${words[@]}" --help | grep -oE -- '^ +(-[a-zA-Z], )?--[a-z-]+' | tr -d ,); do
+      asked=$((asked + 1))
+      run moss "${words[@]}" "$option"
+      refute_has "unknown option $option"
+    done
+  done </dev/null
+  ((asked > 150))
 }

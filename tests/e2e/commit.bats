@@ -79,9 +79,20 @@ A /media
 C /srv
 D /srv/inside"
   run moss container diff other c
-  assert_has "C /etc" "A /etc/other" "D /etc/added" "A /etc/issue" "D /deep"
+  assert_has "C /etc"
+  assert_has "A /etc/other"
+  assert_has "D /etc/added"
+  assert_has "A /etc/issue"
+  assert_has "D /deep"
   run moss diff --format json other alpine
   [[ $(jq -c .added <<<"$output") == '["/etc/other"]' ]]
+  # Of what became a file nothing else is told.
+  moss run --name file --network none alpine sh -c 'rm -r /srv /media; touch /srv; ln -s etc /media'
+  run moss diff file changed
+  assert_has "C /srv"
+  assert_has "A /media"
+  refute_has /srv/inside
+  refute_has /media/
   refuses "no container or image nothing" diff c nothing
   refuses "no image other" image diff alpine other
   refuses "alpine" container diff c alpine

@@ -74,7 +74,8 @@ $(moss inspect --format '{{.Id}}' c)"
   assert_output "outside
 33"
   run moss diff r
-  assert_has "A /tmp/written" "A /tmp/answer"
+  assert_has "A /tmp/written"
+  assert_has "A /tmp/answer"
 }
 
 @test "one with an init process, with other ids and a read-only one too" {
@@ -92,22 +93,35 @@ $(moss inspect --format '{{.Id}}' c)"
 @test "a container is stopped and removed while it is mounted" {
   moss run -d --name r --network none alpine sleep 100 >/dev/null
   moss run -d --rm --name gone --network none alpine sleep 100 >/dev/null
-  run moss unshare sh -euc '
+  moss run -d --rm --name outside --network none alpine sleep 100 >/dev/null
+  mkfifo mounted removed
+  "$MOSS" unshare sh -euc '
+    exec 2>&1
     place=$("$0" mount r)
     "$0" stop --time 0 r 2>/dev/null
     test -s "$place/etc/passwd"
     "$0" rm r
-    id=$("$0" inspect --format "{{.Id}}" gone)
+    test ! -e "$place"
     place=$("$0" mount gone)
     "$0" rm --force --time 0 gone
-    "$0" mount --no-trunc | grep -qF "$id $place"
+    test ! -e "$place"
+    id=$("$0" inspect --format "{{.Id}}" outside)
+    place=$("$0" mount outside)
+    echo >mounted; read -r _ <removed
+    "$0" mount --no-trunc | grep -qxF "$id $place"
     "$0" unmount "$id" >/dev/null
-    "$0" mount | wc -l' "$MOSS"
-  assert_success
+    "$0" mount | wc -l' "$MOSS" >told 3>&- &
+  local unshare=$!
+  timeout 20 cat mounted >/dev/null
+  # From outside nobody reaches a mount in there.
+  moss rm --force --time 0 outside
+  echo >removed
+  wait "$unshare"
+  run cat told
   assert_output "r
 r
 gone
-1"
+0"
   run find "$XDG_RUNTIME_DIR/moss/mounts" -mindepth 1
   assert_output ""
 }

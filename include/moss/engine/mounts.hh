@@ -33,6 +33,10 @@ Result<std::vector<std::string>> mounted_in(const std::string& folder);
 /// Ends a mount of that id, with `force` also where files in it are open; false where there is none.
 Result<bool> unmount_from(const std::string& folder, const std::string& id, bool force);
 
+/// Ends what a container that goes is mounted as, where this process can: in the `moss unshare` around it, or as real
+/// root on the host.
+void unmount_removed(const Paths& paths, const std::string& id);
+
 /// `moss unshare` lends its hand to those inside who mount a container that runs: they have no rights over its
 /// namespaces, who waits outside has.
 class RunningRoots {

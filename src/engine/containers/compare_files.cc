@@ -106,7 +106,9 @@ class FilesComparer {
     if (!entry) return false;  // gone meanwhile
     const std::optional<MergedEntry> old = look_up(before, name);
     const MergedDir nothing;
-    const bool inside = TRY(compare(entry->dir, old ? old->dir : nothing, path, depth + 1));
+    // What was in a folder that is none any more went with it.
+    const bool may_keep = old && S_ISDIR(entry->status.st_mode);
+    const bool inside = TRY(compare(entry->dir, may_keep ? old->dir : nothing, path, depth + 1));
     if (!old) {
       TRY(out_.write('A', path));
       return true;

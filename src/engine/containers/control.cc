@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/mounts.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "src/engine/containers/store.hh"
@@ -81,7 +82,11 @@ Result<Ok> remove_container(const Paths& paths, const Container& container, bool
           .with_exit_code(2);
     }
     TRY(stop_container(paths, container, timeout_s, {}));
-    if (container.record.remove) return Ok{};  // its keeper removed it
+    if (container.record.remove) {
+      // Its keeper removed it, outside of the "moss unshare" where it may be mounted.
+      unmount_removed(paths, container.record.id);
+      return Ok{};
+    }
   }
   const IdMap map = id_map_of(container.folder);
   std::optional<OwnedContainer> owned = TRY(OwnedContainer::adopt(paths, container.record.id));

@@ -194,4 +194,15 @@ Result<bool> unmount_from(const std::string& folder, const std::string& id, bool
   return true;
 }
 
+void unmount_removed(const Paths& paths, const std::string& id) {
+  const auto end = [&](const std::string& folder) {
+    const std::string target = cat(folder, "/containers/", id);
+    (void)::umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+    ::rmdir(target.c_str());
+  };
+  end(paths.run + "/mounts");
+  const char* told = ::getenv(kMountsVariable);
+  if (told != nullptr && told[0] == '/') end(told);
+}
+
 }  // namespace moss::engine
