@@ -182,6 +182,14 @@ END
 b'2 no such container' b'2 no such container'"
 }
 
+@test "exec in there says that it works outside" {
+  moss run -d --name r --network none alpine sleep 100 >/dev/null
+  run -125 moss unshare "$MOSS" exec r true
+  assert_has 'exec in r: a process in "moss unshare" may not enter a container beside it; run moss exec outside'
+  run -125 moss unshare "$MOSS" exec --user nobody r true
+  assert_has 'run moss exec outside'
+}
+
 @test "the command's end is moss unshare's" {
   run -7 moss unshare sh -c 'exit 7'
   run -143 moss unshare sh -c 'kill -TERM $$'
