@@ -38,6 +38,13 @@ struct CommandGroup {
   std::span<const Command> also;      ///< verbs of one word that the group has under the same name
 };
 
+/// A command of Podman's that moss has not, and what there is instead.
+struct MissingCommand {
+  const char* name;
+  const char* instead;
+};
+
+std::span<const MissingCommand> missing_commands();
 std::span<const CommandGroup> command_groups();
 std::span<const Command> container_commands();
 std::span<const Command> image_commands();

@@ -15,7 +15,8 @@ constexpr Command kContainerCommands[] = {
     {"kill", "[OPTIONS] CONTAINER...", "send containers a signal", define_kill},
     {"wait", "CONTAINER...", "wait for containers to end and print their exit codes", define_wait},
     {"rm", "[OPTIONS] CONTAINER...", "remove containers", define_rm},
-    {"diff", "[OPTIONS] NAME", "show what a container changed, or an image's top layer", define_diff},
+    {"diff", "[OPTIONS] NAME [BEFORE]",
+     "show what a container changed, or an image's top layer, or what makes one the other", define_diff},
     {"commit", "[OPTIONS] CONTAINER [NAME]", "make an image of a container", define_commit},
     {"export", "[OPTIONS] CONTAINER", "write a container's files as a tar", define_export},
     {"mount", "[OPTIONS] [CONTAINER...]", "mount containers' files, or list what is mounted", define_mount},
@@ -51,7 +52,8 @@ constexpr Command kSystemCommands[] = {
 // otherwise behind it stands here.
 
 constexpr Command kContainerGroup[] = {
-    {"diff", "[OPTIONS] CONTAINER", "show what a container changed", define_container_diff},
+    {"diff", "[OPTIONS] CONTAINER [BEFORE]", "show what a container changed, or has that another has not",
+     define_container_diff},
     {"exists", "CONTAINER", "tell by the exit code whether a container is here: 0, or 1 where it is not",
      define_container_exists},
     {"inspect", "[OPTIONS] CONTAINER...", "show all about containers, as JSON", define_container_inspect},
@@ -60,7 +62,8 @@ constexpr Command kContainerGroup[] = {
 };
 
 constexpr Command kImageGroup[] = {
-    {"diff", "[OPTIONS] IMAGE", "show what an image's top layer changes", define_image_diff},
+    {"diff", "[OPTIONS] IMAGE [BEFORE]", "show what an image's top layer changes, or what it has that another has not",
+     define_image_diff},
     {"exists", "IMAGE", "tell by the exit code whether an image is here: 0, or 1 where it is not", define_image_exists},
     {"inspect", "[OPTIONS] IMAGE...", "show all about images, as JSON", define_image_inspect},
     {"ls", "[OPTIONS] [NAME]", "list images", define_images},
@@ -100,8 +103,22 @@ constexpr CommandGroup kGroups[] = {
     {"system", "look after what moss keeps", kSystemGroup, {}},
 };
 
+constexpr MissingCommand kMissingCommands[] = {
+    {"build", "moss builds no images; build with buildah, and fetch the result: moss pull containers-storage:NAME"},
+    {"image build",
+     "moss builds no images; build with buildah, and fetch the result: moss pull containers-storage:NAME"},
+    {"image scp", "use moss save IMAGE | ssh HOST moss load"},
+    {"image sign", "moss signs nothing; sign what was pushed with cosign or skopeo"},
+    {"image trust", "write it into ~/.config/containers/policy.json, which every pull follows"},
+    {"system connection", "moss works on this host alone"},
+    {"system migrate", "there is no database that would need it"},
+    {"system renumber", "there are no numbered locks that would need it"},
+    {"system service", "moss has no service"},
+};
+
 }  // namespace
 
+std::span<const MissingCommand> missing_commands() { return kMissingCommands; }
 std::span<const CommandGroup> command_groups() { return kGroups; }
 std::span<const Command> container_commands() { return kContainerCommands; }
 std::span<const Command> image_commands() { return kImageCommands; }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <variant>
 
 #include "moss/cli/value.hh"
 #include "moss/engine/container.hh"
@@ -27,28 +28,60 @@ namespace {
 
 struct DiffOptions {
   std::string name;
+  std::string before;  // empty: what it was made from
   bool latest = false;
   std::string format;
   bool containers = true;
   bool images = true;
 };
 
+using ContainerOrImage = std::variant<Container, engine::Image>;
+
+Result<ContainerOrImage> find_either(const Paths& paths, const engine::ImageStore& store, const DiffOptions& options,
+                                     const std::string& name) {
+  if (options.containers) {
+    std::optional<Container> container = TRY(engine::look_up_container(paths, name));
+    if (container) return ContainerOrImage(std::move(*container));
+    if (!options.images) return engine::no_such_container(name);
+  }
+  std::optional<engine::Image> image = TRY(store.find(name));
+  if (image) return ContainerOrImage(std::move(*image));
+  return Error(0, options.containers ? "no container or image " : "no image ", printable(name),
+               "; see: moss ps -a, moss images");
+}
+
+// An image's files are looked at with the ids of the container they are compared with.
+Result<std::vector<Change>> compare_two(engine::ImageStore& store, const ContainerOrImage& before,
+                                        const ContainerOrImage& now) {
+  std::optional<engine::FileSet> of_container;
+  const auto files_of = [&](const ContainerOrImage& one) -> Result<engine::FileSet> {
+    if (const auto* container = std::get_if<Container>(&one)) return engine::container_files(*container);
+    const sys::Host host = TRY(sys::probe_host());
+    const IdMap map = of_container ? of_container->map : TRY(engine::default_id_map(host)).map;
+    return engine::image_files(store, std::get<engine::Image>(one), map);
+  };
+  for (const ContainerOrImage* one : {&before, &now}) {
+    if (std::holds_alternative<Container>(*one)) of_container = TRY(files_of(*one));
+  }
+  const engine::FileSet old = TRY(files_of(before));
+  const engine::FileSet files = TRY(files_of(now));
+  return engine::changes_between(old, files);
+}
+
 Result<std::vector<Change>> find_changes(const Paths& paths, const DiffOptions& options) {
   if (options.latest) {
     const Container newest = TRY(engine::latest_container(paths));
     return engine::container_changes(paths, newest);
   }
-  if (options.containers) {
-    const std::optional<Container> container = TRY(engine::look_up_container(paths, options.name));
-    if (container) return engine::container_changes(paths, *container);
-    if (!options.images) return engine::no_such_container(options.name);
-  }
   engine::ImageStore store(paths.data);
   const Fd hold = TRY(store.hold());
-  const std::optional<engine::Image> image = TRY(store.find(options.name));
-  if (image) return engine::image_changes(store, *image);
-  return Error(0, options.containers ? "no container or image " : "no image ", printable(options.name),
-               "; see: moss ps -a, moss images");
+  const ContainerOrImage one = TRY(find_either(paths, store, options, options.name));
+  if (!options.before.empty()) {
+    const ContainerOrImage before = TRY(find_either(paths, store, options, options.before));
+    return compare_two(store, before, one);
+  }
+  if (const auto* container = std::get_if<Container>(&one)) return engine::container_changes(paths, *container);
+  return engine::image_changes(store, std::get<engine::Image>(one));
 }
 
 Result<int> show_changes(const DiffOptions& options) {
@@ -82,6 +115,7 @@ void define_changes(CLI::App& app, bool containers, bool images) {
   options->containers = containers;
   options->images = images;
   app.add_option("NAME", options->name, "name or id");
+  app.add_option("BEFORE", options->before, "what it is compared with; without: what it was made from");
   if (containers) add_flag(app, "-l,--latest", options->latest, "of the newest container");
   add_option(app, "--format", options->format, "json");
   app.callback([options] { finish_with([&] { return show_changes(*options); }); });

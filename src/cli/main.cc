@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "moss/cli/cli.hh"
 #include "moss/sys/own_binary.hh"
@@ -193,6 +194,14 @@ int run_command(const Command& command, const std::string& called, int argc, cha
   return exit_code();
 }
 
+// Nothing where Podman has no such command either.
+std::optional<Error> why_missing(std::string_view name) {
+  for (const MissingCommand& command : missing_commands()) {
+    if (name == command.name) return Error(0, "moss ", name, " is not supported: ", command.instead);
+  }
+  return std::nullopt;
+}
+
 // `argv` begins with the group's name.
 int run_group(const CommandGroup& group, int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "--help";
@@ -205,6 +214,7 @@ int run_group(const CommandGroup& group, int argc, char** argv) {
       if (verb == command.name) return run_command(command, cat("moss ", group.name, " ", verb), argc - 1, argv + 1);
     }
   }
+  if (const std::optional<Error> missing = why_missing(cat(group.name, " ", verb))) return fail(*missing);
   return fail(Error(0, "unknown command ", group.name, " ", verb, "; see: moss ", group.name, " --help"));
 }
 
@@ -262,6 +272,7 @@ int main(int argc, char** argv) {
   const Command* command = find_command(verb);
   if (command == nullptr) {
     if (verb.starts_with('-')) return fail(Error(0, "unknown option ", verb, "; see: moss --help"));
+    if (const std::optional<Error> missing = why_missing(verb)) return fail(*missing);
     const std::string nearest = nearest_command(verb);
     return fail(Error(0, "unknown command ", verb, nearest.empty() ? "" : cat("; did you mean ", nearest, "?"),
                       "; see: moss --help"));

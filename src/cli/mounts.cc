@@ -87,9 +87,7 @@ Result<std::vector<std::string>> chosen(const Paths& paths, const MountOptions& 
     for (const engine::Image& image : images) ids.push_back("sha256:" + image.id);
   } else if (options.all) {
     const std::vector<Container> containers = TRY(engine::list_containers(paths));
-    for (const Container& container : containers) {
-      if (container.state.status != engine::Status::running) ids.push_back(container.record.id);
-    }
+    for (const Container& container : containers) ids.push_back(container.record.id);
   }
   return ids;
 }
@@ -151,7 +149,7 @@ void define_mounting(CLI::App& app, bool images) {
   auto options = std::make_shared<MountOptions>();
   options->kind.images = images;
   app.add_option(images ? "IMAGE" : "CONTAINER", options->names, "name or id; none: list what is mounted");
-  add_flag(app, "-a,--all", options->all, images ? "all images" : "all containers that do not run");
+  add_flag(app, "-a,--all", options->all, images ? "all images" : "all containers");
   if (!images) add_flag(app, "-l,--latest", options->latest, "the newest container");
   add_flag(app, "--no-trunc", options->no_trunc, "list with whole ids");
   add_option(app, "--format", options->format, "of the list: json");

@@ -5,6 +5,7 @@
 
 #include "moss/base/sizes.hh"
 #include "moss/base/time.hh"
+#include "moss/cli/columns.hh"
 #include "moss/cli/report.hh"
 #include "moss/engine/check.hh"
 #include "moss/engine/housekeeping.hh"
@@ -85,28 +86,41 @@ std::string df_json(const engine::DiskUsage& usage) {
   return cat("[\n", out, "\n]\n");
 }
 
+// "About a minute": Podman's tables of disk usage leave out the "ago".
+std::string age(const std::string& rfc3339) {
+  const std::string text = ago(rfc3339);
+  return text.ends_with(" ago") ? text.substr(0, text.size() - 4) : text;
+}
+
+std::string line_of(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = printable(cell);
+  return join(cells, "\t") + "\n";
+}
+
 std::string df_details(const engine::DiskUsage& usage) {
-  Table images({"REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"});
+  std::string images = "REPOSITORY\tTAG\tIMAGE ID\tCREATED\tSIZE\tSHARED SIZE\tUNIQUE SIZE\tCONTAINERS\n";
   for (const engine::ImageUsage& one : usage.images) {
     std::vector<std::string> names = one.image.names;
     if (names.empty()) names.emplace_back("<none>:<none>");
     for (const std::string& name : names) {
       const size_t end = name.find('@') != std::string::npos ? name.find('@') : name.rfind(':');
-      images.add({name.substr(0, end), name.find('@') != std::string::npos ? "<none>" : name.substr(end + 1),
-                  one.image.id.substr(0, 12), one.image.config.created.empty() ? "N/A" : ago(one.image.config.created),
-                  tight_size(one.size), tight_size(one.shared), tight_size(one.unique),
-                  std::to_string(one.containers)});
+      images += line_of({name.substr(0, end), name.find('@') != std::string::npos ? "<none>" : name.substr(end + 1),
+                         one.image.id.substr(0, 12),
+                         one.image.config.created.empty() ? "N/A" : age(one.image.config.created), tight_size(one.size),
+                         tight_size(one.shared), tight_size(one.unique), std::to_string(one.containers)});
     }
   }
-  Table containers({"CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"});
+  std::string containers = "CONTAINER ID\tIMAGE\tCOMMAND\tLOCAL VOLUMES\tSIZE\tCREATED\tSTATUS\tNAMES\n";
   for (const engine::ContainerUsage& one : usage.containers) {
     const engine::ContainerRecord& record = one.container.record;
-    containers.add({record.id.substr(0, 12), record.image.empty() ? record.rootfs : record.image,
-                    excerpt(join(record.command, " "), 17), "0", tight_size(one.size), ago(record.created),
-                    engine::to_string(one.container.state.status), record.name});
+    containers +=
+        line_of({record.id.substr(0, 12), record.image_id.empty() ? record.rootfs : record.image_id.substr(0, 12),
+                 join(record.command, " "), "0", tight_size(one.size), age(record.created),
+                 engine::to_string(one.container.state.status), record.name});
   }
-  return cat("Images space usage:\n\n", images.text(), "\nContainers space usage:\n\n", containers.text(),
-             "\nLocal Volumes space usage:\n\n", Table({"VOLUME NAME", "LINKS", "SIZE"}).text());
+  return cat("Images space usage:\n\n", format::align_columns(images), "\nContainers space usage:\n\n",
+             format::align_columns(containers), "\nLocal Volumes space usage:\n\n",
+             format::align_columns("VOLUME NAME\tLINKS\tSIZE\n"));
 }
 
 Result<std::vector<engine::Container>> containers_of(const engine::Paths& paths, const std::string& image_id) {

@@ -1,4 +1,5 @@
 // What this moss is and what this host can do.
+#include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "moss/engine/mounts.hh"
 #include "moss/engine/pull.hh"
 #include "moss/engine/store.hh"
+#include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "src/cli/command.hh"
@@ -105,6 +107,12 @@ void define_unshare(CLI::App& app) {
     finish_with([&]() -> Result<int> {
       std::vector<std::string> words = app.remaining();
       if (!words.empty() && words.front() == "--") words.erase(words.begin());
+      if (!words.empty() && words.front().starts_with("--rootless-netns")) {
+        return Error(0,
+                     "--rootless-netns is not supported: containers of moss share no network namespace. Into that of ",
+                     "one: nsenter --user --net --preserve-credentials --target ",
+                     "$(moss inspect --format '{{.State.Pid}}' CONTAINER)");
+      }
       if (!words.empty() && words.front().starts_with('-')) {
         return Error(0, "unknown option ", words.front(), "; see: moss unshare --help");
       }
@@ -122,7 +130,8 @@ void define_unshare(CLI::App& app) {
       const engine::Paths paths = TRY(engine::find_paths());
       TRY(sys::make_dirs(paths.run + "/mounts", 0700));
       const sys::TemporaryDir mounts = TRY(sys::TemporaryDir::create(paths.run + "/mounts", "unshare-"));
-      return sys::run_in_user_namespace(map.map, [&] {
+      const engine::RunningRoots running = TRY(engine::RunningRoots::open(paths, mounts.path()));
+      sys::Child child = TRY(sys::start_in_user_namespace(map.map, [&] {
         const auto parent_of = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
         ::setenv("XDG_DATA_HOME", parent_of(paths.data).c_str(), 1);
         ::setenv("XDG_RUNTIME_DIR", parent_of(paths.run).c_str(), 1);
@@ -130,7 +139,14 @@ void define_unshare(CLI::App& app) {
         ::execvp(argv[0], argv.data());
         const bool absent = errno == ENOENT;
         return fail(sys_error("execute ", words.front()).with_exit_code(absent ? 127 : 126));
-      });
+      }));
+      // The terminal's signals are for the command, which may live on with them and still mount.
+      ::signal(SIGINT, SIG_IGN);
+      ::signal(SIGQUIT, SIG_IGN);
+      const Fd command = TRY(sys::open_pidfd(child.pid()));
+      running.serve_until_end_of(command.get());
+      const sys::Exit exit = TRY(child.wait());
+      return exit.shell_code();
     });
   });
 }

@@ -69,6 +69,38 @@ same() {
   [[ $(podman image tree localhost/alpine | sed 3d) == "$(moss image tree localhost/alpine | sed 3d)" ]]
 }
 
+@test "diff of two images" {
+  local tree=$work/before
+  mkdir -p "$tree"/{same,changed,mode,gone,file,deep/a/b,touched,etc}
+  echo f | tee "$tree"/{same/f,changed/f,mode/f,gone/f,file/f,deep/a/b/f,later,folder,away} >/dev/null
+  ln -s a "$tree/link"
+  find "$tree" -exec touch --no-dereference --date @1000000000 {} +
+  cp -a "$tree" "$work/after"
+  cd "$work/after"
+  rm -r gone file folder away link
+  mkdir -p folder new/sub
+  echo more | tee changed/f file folder/f new/sub/f deep/a/b/new etc/new >/dev/null
+  chmod 600 mode/f
+  ln -s elsewhere link
+  touch later touched
+  local name
+  for name in before after; do
+    tar -C "$work/$name" --numeric-owner -cf "$work/$name.tar" .
+    podman import --quiet "$work/$name.tar" "localhost/$name"
+    moss import --quiet "$work/$name.tar" "localhost/$name"
+  done
+  local one two
+  for one in before after; do
+    for two in before after; do
+      diff <(podman diff "localhost/$one" "localhost/$two" | LC_ALL=C sort -k2) <(moss diff "localhost/$one" "localhost/$two")
+    done
+  done
+  for name in before after; do
+    podman rmi "localhost/$name" >/dev/null
+    moss rmi "localhost/$name" >/dev/null
+  done
+}
+
 @test "inspect" {
   same inspect --format '{{.Id}} {{.ID}} {{.Config.Cmd}} {{.Labels}} {{.RepoTags}} {{.RootFS.Layers}} {{json .RootFS}}' localhost/alpine
   same image inspect --format '{{.Created}} {{.Os}}/{{.Architecture}} {{.Author}}.' localhost/alpine
@@ -153,4 +185,32 @@ remove_both() {
   run moss run --rm --network none theirs sh -c "$look"
   assert_output "$expected"
   remove_both
+}
+
+@test "system df --verbose" {
+  remove_both
+  podman create --name c --network none localhost/alpine sh -c 'echo some words that are not cut off' >/dev/null
+  moss run --name c --network none localhost/alpine sh -c 'echo some words that are not cut off' >/dev/null
+  # Sizes and order follow from the stores, ids and ages from the containers.
+  local line='s/ [0-9.]+(k|M)?B / SIZE /g; s/(Less than a|[0-9]+|About a) (second|minute)s?/AGE/; s/^[0-9a-f]{12} /ID /; s/ (created|exited) / STATUS /; s/ +/ /g'
+  diff <(podman system df --verbose | grep -v ^[a-z0-9] | sed 's/ *$//') <(moss system df --verbose | grep -v ^[a-z0-9] | sed 's/ *$//')
+  diff <(podman system df --verbose | sed -E "$line" | sort) <(moss system df --verbose | sed -E "$line" | sort)
+  remove_both
+}
+
+@test "of the image commands no option and no command of Podman's is unknown" {
+  local command option words asked=0
+  for command in {,image\ }{pull,push,search,history,save,load,import,diff} login logout images tag untag rmi image\ {tree,prune,rm,mount,unmount,exists,inspect,ls,build,scp,sign,trust} \
+    export commit mount unmount diff build unshare manifest\ {create,add,annotate,inspect,push,rm,remove,exists} system\ {df,prune,reset,info,connection,migrate,renumber,service}; do
+    read -ra words <<<"$command"
+    run moss "${words[@]}" --help
+    refute_has unknown
+    [[ $output != *"is not supported: "* ]] || continue
+    for option in $(podman "${words[@]}" --help | grep -oE -- '^ +(-[a-zA-Z], )?--[a-z-]+' | tr -d ,); do
+      asked=$((asked + 1))
+      run moss "${words[@]}" "$option"
+      refute_has "unknown option $option"
+    done
+  done </dev/null
+  ((asked > 150))
 }

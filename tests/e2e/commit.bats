@@ -41,6 +41,68 @@ A /srv/inside"
   refuses "use json" diff --format table c
 }
 
+@test "diff of two names shows what makes the second the first" {
+  change_things
+  moss commit --quiet c changed >/dev/null
+  moss run --name other --network none alpine sh -c 'echo other >/etc/other; chmod 700 /etc; touch /etc/motd' >/dev/null
+  run moss diff c alpine
+  assert_output "A /deep
+A /deep/er
+A /deep/er/file
+C /etc
+A /etc/added
+A /etc/fifo
+D /etc/issue
+A /etc/link
+C /etc/motd
+A /etc/second
+D /media
+C /srv
+A /srv/inside"
+  local changes=$output
+  run moss image diff changed alpine
+  assert_output "$changes"
+  run moss diff changed c
+  assert_success
+  assert_output ""
+  # The other way round.
+  run bash -c '"$0" diff alpine changed | grep -v ^A./media/' "$MOSS"
+  assert_output "D /deep
+C /etc
+D /etc/added
+D /etc/fifo
+A /etc/issue
+D /etc/link
+C /etc/motd
+D /etc/second
+A /media
+C /srv
+D /srv/inside"
+  run moss container diff other c
+  assert_has "C /etc"
+  assert_has "A /etc/other"
+  assert_has "D /etc/added"
+  assert_has "A /etc/issue"
+  assert_has "D /deep"
+  run moss diff --format json other alpine
+  [[ $(jq -c .added <<<"$output") == '["/etc/other"]' ]]
+  # Of what became a file nothing else is told.
+  moss run --name file --network none alpine sh -c 'rm -r /srv /media; touch /srv; ln -s etc /media'
+  run moss diff file changed
+  assert_has "C /srv"
+  assert_has "A /media"
+  refute_has /srv/inside
+  refute_has /media/
+  refuses "no container or image nothing" diff c nothing
+  refuses "no image other" image diff alpine other
+  refuses "alpine" container diff c alpine
+  refuses "give one container or image, or --latest" diff --latest c
+  moss run --name mapped --userns keep-id --network none alpine true
+  run moss diff mapped alpine
+  assert_output ""
+  refuses "map ids differently" diff mapped c
+}
+
 @test "what was committed is what the container had" {
   change_things
   moss commit --quiet --author "A. Nonymous" --message "some words" --change 'ENV X=1' --change CMD=cat --iidfile id c made:1

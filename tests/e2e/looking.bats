@@ -232,3 +232,12 @@ load helpers
   [[ $(jq -r .store.graphRoot info.json) == "$PWD/m"$'\ufffd'/moss ]]
   [[ $(XDG_DATA_HOME=$home moss info --format '{{.Store.ImageStore.Number}}') == 0 ]]
 }
+
+@test "what moss has not says what there is instead" {
+  refuses "moss image trust is not supported: write it into ~/.config/containers/policy.json" image trust show
+  refuses "moss image scp is not supported: use moss save" image scp alpine host::
+  refuses "moss build is not supported: " build .
+  refuses "moss system service is not supported: " system service
+  refuses "--rootless-netns is not supported: containers of moss share no network namespace" unshare --rootless-netns true
+  refuses "unknown command image frob" image frob
+}

@@ -88,7 +88,10 @@ everything() { find "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" -mindepth 1; }
   run moss system df -v
   assert_has "Images space usage:"
   assert_has "101kB"
-  assert_has writer
+  [[ ${lines[1]} =~ ^REPOSITORY\ +TAG\ +IMAGE\ ID\ +CREATED\ +SIZE\ +SHARED\ SIZE\ +UNIQUE\ SIZE\ +CONTAINERS$ ]]
+  [[ ${lines[2]} =~ ^localhost/alpine\ +latest\ +[0-9a-f]{12}\ .*\ 1$ ]]
+  [[ ${lines[5]} =~ ^[0-9a-f]{12}\ +[0-9a-f]{12}\ +sh\ -c\ head.*/closed\ +0\ +101kB\ .*\ exited\ +writer$ ]]
+  [[ ${lines[7]} =~ ^VOLUME\ NAME\ +LINKS\ +SIZE$ ]]
   run moss system df --format '{{.Type}} {{.Total}}'
   assert_output $'Images 1\nContainers 1\nLocal Volumes 0'
   refuses --format system df --format '{{.Type'

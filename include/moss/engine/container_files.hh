@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/container.hh"
 #include "moss/engine/store.hh"
@@ -31,6 +32,20 @@ struct Change {
 Result<std::vector<Change>> container_changes(const Paths& paths, const Container& container);
 /// What an image's top layer changes of those below; all of it for an image of one layer.
 Result<std::vector<Change>> image_changes(ImageStore& store, const Image& image);
+
+/// All files of a container or image, for comparing.
+struct FileSet {
+  std::vector<std::string> folders;  ///< of its layers, topmost first
+  IdMap map;                         ///< of the namespace in which they are looked at
+  bool of_container = false;
+};
+Result<FileSet> container_files(const Container& container);
+/// The layers as a container with this map has them.
+Result<FileSet> image_files(ImageStore& store, const Image& image, const IdMap& map);
+/// What makes the one the other; sorted by path. What differs in size, time, mode, owner, device, link or attributes is
+/// changed. The places that moss mounts in a container are left out where one of the two is that.
+/// Errors: the maps are not the same.
+Result<std::vector<Change>> changes_between(const FileSet& before, const FileSet& now);
 
 /// Writes all files of a container as a tar: sorted, times in whole seconds, the same bytes for the same files.
 Result<Ok> export_container(const Paths& paths, const Container& container, int to);

@@ -1,9 +1,10 @@
 // What a layer changes of those below: moss diff, and the sizes of ps --size.
+#include "src/engine/containers/changes.hh"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "moss/base/sizes.hh"
@@ -19,28 +20,16 @@ namespace {
 
 constexpr size_t kMaxChangesBytes = 1u << 30;
 
-// A descriptor is open for every folder on the way down, and a container may nest them without end.
-constexpr size_t kMaxDepth = 2000;
-
-Error too_deep(const std::string& path) {
-  return Error(0, excerpt(path, 200), ": folders in folders, more than ", kMaxDepth, " deep");
-}
-
-// What moss makes for its mounts, and Podman leaves out too.
-constexpr std::array<std::string_view, 10> kOwnPlaces = {
-    "/dev",         "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/run", "/run/.containerenv",
-    "/run/secrets", "/sys",          "/tmp"};
-
 // A folder that was copied up for something in it, and is as it was.
 bool is_unchanged(const struct stat& now, const struct stat& before) {
   return now.st_mode == before.st_mode && now.st_uid == before.st_uid && now.st_gid == before.st_gid &&
          now.st_mtim.tv_sec == before.st_mtim.tv_sec && now.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
 }
 
-// Walks the topmost layer and writes "A/path\0" for each change.
+// Walks the topmost layer.
 class Comparer {
  public:
-  explicit Comparer(int out) : out_(out) {}
+  explicit Comparer(ChangeWriter& out) : out_(out) {}
 
   // Whether something directly in the folder came or went.
   Result<bool> compare(const Fd& upper, const MergedDir& lower, const std::string& path, size_t depth = 0) {
@@ -78,12 +67,6 @@ class Comparer {
     return came_or_went;
   }
 
-  Result<Ok> flush() {
-    TRY(sys::write_all(out_, text_, "changes"));
-    text_.clear();
-    return Ok{};
-  }
-
  private:
   Result<Ok> compare_folder(const Fd& upper, const std::string& name, const std::string& here,
                             const struct stat& status, const std::optional<MergedEntry>& below, size_t depth) {
@@ -101,43 +84,21 @@ class Comparer {
     return same ? Ok{} : write('C', here);
   }
 
-  Result<Ok> write(char kind, const std::string& path) {
-    text_ += kind;
-    text_ += path;
-    text_ += '\0';
-    return text_.size() < (64u << 10) ? Ok{} : flush();
-  }
+  Result<Ok> write(char kind, const std::string& path) { return out_.write(kind, path); }
 
-  int out_;
-  std::string text_;
+  ChangeWriter& out_;
 };
 
 Result<std::vector<Change>> compare_layers(const IdMap& map, const std::string& upper,
                                            const std::vector<std::string>& lower) {
   const FoldersInside top({upper});
   const FoldersInside below(lower);
-  std::string text;
-  Result<Ok> done = work_inside(
-      map,
-      [&](int out) -> Result<Ok> {
-        const MergedDir upper_dir = TRY(top.open());
-        const MergedDir lower_dir = TRY(below.open());
-        Comparer comparer(out);
-        TRY(comparer.compare(upper_dir.front(), lower_dir, ""));
-        return comparer.flush();
-      },
-      [&](int in) -> Result<Ok> {
-        text = TRY(sys::read_stream(in, "the changes", kMaxChangesBytes));
-        return Ok{};
-      });
-  if (!done.ok()) return std::move(done).error();
-  std::vector<Change> changes;
-  for (const std::string_view record : split(text, '\0')) {
-    if (!record.empty()) changes.push_back({record.front(), std::string(record.substr(1))});
-  }
-  std::sort(changes.begin(), changes.end(),
-            [](const Change& one, const Change& other) { return one.path < other.path; });
-  return changes;
+  return collect_changes(map, [&](ChangeWriter& out) -> Result<Ok> {
+    const MergedDir upper_dir = TRY(top.open());
+    const MergedDir lower_dir = TRY(below.open());
+    TRY(Comparer(out).compare(upper_dir.front(), lower_dir, ""));
+    return Ok{};
+  });
 }
 
 // Bytes in the files below a folder; a file with several names counts once.
@@ -159,6 +120,47 @@ Result<int64_t> bytes_below(const Fd& folder, std::set<std::pair<dev_t, ino_t>>&
 }
 
 }  // namespace
+
+Result<Ok> ChangeWriter::write(char kind, const std::string& path) {
+  text_ += kind;
+  text_ += path;
+  text_ += '\0';
+  return text_.size() < (64u << 10) ? Ok{} : flush();
+}
+
+Result<Ok> ChangeWriter::flush() {
+  TRY(sys::write_all(out_, text_, "changes"));
+  text_.clear();
+  return Ok{};
+}
+
+Result<std::vector<Change>> collect_changes(const IdMap& map,
+                                            const std::function<Result<Ok>(ChangeWriter& out)>& work) {
+  std::string text;
+  Result<Ok> done = work_inside(
+      map,
+      [&](int out) -> Result<Ok> {
+        ChangeWriter writer(out);
+        TRY(work(writer));
+        return writer.flush();
+      },
+      [&](int in) -> Result<Ok> {
+        text = TRY(sys::read_stream(in, "the changes", kMaxChangesBytes));
+        return Ok{};
+      });
+  if (!done.ok()) return std::move(done).error();
+  std::vector<Change> changes;
+  for (const std::string_view record : split(text, '\0')) {
+    if (!record.empty()) changes.push_back({record.front(), std::string(record.substr(1))});
+  }
+  std::sort(changes.begin(), changes.end(),
+            [](const Change& one, const Change& other) { return one.path < other.path; });
+  return changes;
+}
+
+Error too_deep(const std::string& path) {
+  return Error(0, excerpt(path, 200), ": folders in folders, more than ", kMaxDepth, " deep");
+}
 
 Result<ContainerSize> container_size(const Paths& paths, const Container& container) {
   const ContainerLayers layers = TRY(container_layers(container));

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/mounts.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "src/engine/containers/store.hh"
@@ -119,7 +120,11 @@ Result<Ok> remove_container(const Paths& paths, const Container& container, bool
             .with_exit_code(2);
       }
       TRY(stop_container(paths, now, timeout_s, {}));
-      if (now.record.remove) return Ok{};  // its keeper removed it
+      if (now.record.remove) {
+        // Its keeper removed it, outside of the "moss unshare" where it may be mounted.
+        unmount_removed(paths, now.record.id);
+        return Ok{};
+      }
     }
     const IdMap map = id_map_of(now.folder);
     if (std::optional<OwnedContainer> owned = TRY(OwnedContainer::adopt(paths, now.record.id))) {

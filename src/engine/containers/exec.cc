@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "moss/engine/container.hh"
+#include "moss/engine/mounts.hh"
 #include "moss/engine/supervise.hh"
 #include "moss/runtime/capabilities.hh"
 #include "moss/runtime/launch.hh"
@@ -93,6 +94,11 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   const Paths paths = TRY(find_paths());
   const Container container = TRY(find_container(paths, options.container));
   const Insider insider = TRY(find_insider(container));
+  if (::getenv(kMountsVariable) != nullptr && ::access(cat("/proc/", insider.pid, "/ns/user").c_str(), F_OK) != 0 &&
+      errno == EACCES) {
+    return Error(0, "exec in ", container.record.name,
+                 ": a process in \"moss unshare\" may not enter a container beside it; run moss exec outside");
+  }
   const std::string config_path = container.folder + "/config.json";
   const std::optional<std::string> text = TRY(sys::read_file_if_exists(config_path, kMaxConfigBytes));
   const auto not_running = [&] { return Error(0, "container ", container.record.name, " is not running"); };

@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moss/base/time.hh"
+#include "moss/engine/mounts.hh"
 #include "moss/sys/child.hh"
 #include "moss/sys/ids.hh"
 #include "moss/sys/process.hh"
@@ -317,6 +318,7 @@ Result<Ok> OwnedContainer::remove(const IdMap& map) {
   if (::unlink((folder() + "/container.json").c_str()) != 0 && errno != ENOENT) {
     return sys_error("remove ", folder(), "/container.json");
   }
+  unmount_removed(paths_, id_);
   // What most containers leave is an overlay that nothing was written to: four calls instead of a walk.
   for (const char* name : {"/work/work", "/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
   Result<Ok> removed = sys::remove_tree(lasting());
