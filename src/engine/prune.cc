@@ -56,7 +56,7 @@ Result<Pruned> prune_images(const Paths& paths, bool all, const PruneFilter& fil
     };
     const RemoveOptions how{.force = true, .is_used = used_by_some, .map = map};
     const Result<Removed> removed = store.remove(image.id, how);
-    if (removed.ok()) {
+    if (removed.ok() && !removed->deleted.empty()) {
       pruned.ids.insert(pruned.ids.end(), removed->deleted.begin(), removed->deleted.end());
       continue;
     }
@@ -66,10 +66,11 @@ Result<Pruned> prune_images(const Paths& paths, bool all, const PruneFilter& fil
     const Result<std::vector<Image>> left = store.list_parts();
     const bool is_left =
         !left.ok() || std::any_of(left->begin(), left->end(), [&](const Image& other) { return other.id == image.id; });
-    if (is_left) {
-      pruned.errors.push_back(removed.error());
-    } else {
+    if (!is_left) {
       pruned.ids.push_back(image.id);
+    } else {
+      pruned.errors.push_back(removed.ok() ? Error(0, "image ", image.id.substr(0, 12), " is in a list that stays")
+                                           : removed.error());
     }
   }
   const DiskUsage after = TRY(disk_usage(paths, map));

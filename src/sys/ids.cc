@@ -153,15 +153,18 @@ Error no_user_namespace(int code) {
                "kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0)");
 }
 
-Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
+Result<NamespaceChild> NamespaceChild::start(const IdMap& map, const std::function<int()>& body,
+                                             const std::function<void()>& meanwhile) {
   // The child is born in its namespaces; it waits at the pipe until its ids are mapped.
   auto [reading, writing] = TRY(make_pipe());
   const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0));
   if (pid < 0) return no_user_namespace(errno);
   if (pid == 0) {
     writing.reset();
-    char mapped = 0;
-    if (::read(reading.get(), &mapped, 1) != 1) ::_exit(125);
+    char step = 0;
+    if (::read(reading.get(), &step, 1) != 1) ::_exit(125);
+    meanwhile();
+    if (::read(reading.get(), &step, 1) != 1) ::_exit(125);
     reading.reset();
     // Raw calls: glibc's setters would signal threads that do not exist on this side of the clone.
     ::syscall(SYS_setresgid, 0, 0, 0);
@@ -169,12 +172,29 @@ Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int(
     if (!map.is_single()) ::syscall(SYS_setgroups, 0, nullptr);
     ::_exit(body());
   }
-  Child child(pid);
-  reading.reset();
-  IdMapping mapping = TRY(IdMapping::start(pid, map));
-  TRY(mapping.finish());
-  TRY(write_all(writing.get(), "m", "pipe"));
-  return child;
+  return NamespaceChild(map, Child(pid), std::move(writing));
+}
+
+Result<Ok> NamespaceChild::begin_mapping() {
+  if (mapping_ || runs()) return Ok{};
+  TRY(write_all(go_.get(), "1", "pipe"));
+  mapping_ = TRY(IdMapping::start(child_.pid(), map_));
+  return Ok{};
+}
+
+Result<Ok> NamespaceChild::run() {
+  if (runs()) return Ok{};
+  TRY(begin_mapping());
+  TRY(mapping_->finish());
+  TRY(write_all(go_.get(), "2", "pipe"));
+  go_.reset();
+  return Ok{};
+}
+
+Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body) {
+  NamespaceChild child = TRY(NamespaceChild::start(map, body));
+  TRY(child.run());
+  return std::move(child).take();
 }
 
 Result<int> run_in_user_namespace(const IdMap& map, const std::function<int()>& body) {

@@ -88,12 +88,21 @@ two_images() {
 @test "a list keeps its images when their names go" {
   two_images
   moss manifest create l own other >/dev/null
-  moss rmi own other >/dev/null
+  run moss rmi own other
+  assert_has "Untagged: localhost/own:latest"
+  refute_has Deleted
   run moss run --rm --network none --pull never l
   assert_output "$(own_arch)"
   sk copy -q --all "oci:$XDG_DATA_HOME/moss:localhost/l:latest" oci:copy:l
   moss manifest rm l >/dev/null
   only_alpine_is_left
+}
+
+@test "all that is unused goes at once, with the lists it is in" {
+  moss manifest create l alpine >/dev/null
+  run moss system prune --all --force
+  run -0 moss images --quiet
+  assert_output ""
 }
 
 @test "a list is pushed with its images and pulled for each platform" {

@@ -68,6 +68,34 @@ TEST_F(UserNamespace, ABodyThatIsKilledIsAnError) {
   EXPECT_EQ(error_of(killed), "work in a user namespace was killed by signal 9");
 }
 
+TEST_F(UserNamespace, AChildThatIsNotLetGoDoesNothing) {
+  const std::string before = path("before"), after = path("after");
+  {
+    Result<NamespaceChild> child = NamespaceChild::start(
+        own_id_only(), [&] { return create_file(after, "x").ok() ? 0 : 1; }, [&] { (void)create_file(before, "x"); });
+    ASSERT_TRUE(child.ok());
+    EXPECT_FALSE(child->runs());
+  }
+  EXPECT_FALSE(exists(before));
+  EXPECT_FALSE(exists(after));
+}
+
+TEST_F(UserNamespace, AChildWorksWhileItsIdsAreMapped) {
+  const std::string before = path("before"), after = path("after");
+  Result<NamespaceChild> child = NamespaceChild::start(
+      own_id_only(), [&] { return exists(before) && create_file(after, "x").ok() ? 7 : 1; },
+      [&] { (void)::mkdir(before.c_str(), 0700); });
+  ASSERT_TRUE(child.ok());
+  ASSERT_TRUE(child->begin_mapping().ok());
+  ASSERT_TRUE(child->begin_mapping().ok());
+  EXPECT_FALSE(child->runs());
+  ASSERT_TRUE(child->run().ok());
+  ASSERT_TRUE(child->run().ok());
+  EXPECT_TRUE(child->runs());
+  EXPECT_EQ(std::move(*child).take().wait()->code, 7);
+  EXPECT_TRUE(exists(after));
+}
+
 TEST_F(UserNamespace, SubordinateIdsAreThereWhereTheUserHasThem) {
   const Result<SubordinateIds> ids = read_subordinate_ids(user_name(::geteuid()), ::geteuid());
   ASSERT_TRUE(ids.ok());

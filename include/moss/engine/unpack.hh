@@ -54,6 +54,10 @@ struct UnpackedLayer {
 /// Errors: not a layer, damaged, hostile, or larger than allowed; an owner beyond the namespace's ids; a full disk.
 Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options);
 
+/// Loads the libraries that layers need, which unpack_layer() does otherwise: for a process that waits anyway, and
+/// whose children unpack. One that is missing is theirs to tell.
+void load_unpack_libraries();
+
 /// Memory for processes that unpack at once, as many as there may be; to be made before they are forked.
 Result<Fd> make_memory_budget();
 

@@ -54,8 +54,8 @@ Result<std::vector<std::string>> list_dir(const std::string& path);
 
 bool exists(const std::string& path);
 
-/// An exclusive flock(2) on `path` (created if need be), held until the value goes out of scope. A holder may remove the
-/// file: who waited for it gets the lock of a new one, or ENOENT where the folder is gone, too.
+/// An exclusive flock(2) on `path` (created if need be), held until the value goes out of scope. A holder may remove
+/// the file: who waited for it gets the lock of a new one, or ENOENT where the folder is gone, too.
 class FileLock {
  public:
   /// Waits.

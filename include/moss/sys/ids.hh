@@ -56,9 +56,32 @@ class IdMapping {
   std::vector<Helper> helpers_;
 };
 
-/// Runs `body` as root of a new user namespace (and mount namespace, so that it may mount) with the given mapping, in a
-/// child process; gives its exit code. Used for work on files with mapped owners: unpacking layers, removing them.
-/// The caller must have no threads. Errors: user namespaces are closed; no newuidmap; killed by a signal.
+/// A child process that becomes root of a new user namespace (and mount namespace, so that it may mount) once its ids
+/// are mapped. Used for work on files with mapped owners: unpacking layers, removing them.
+class NamespaceChild {
+ public:
+  /// The child is born here, so the caller must have no threads; it may have some by the time of the rest. It runs
+  /// `meanwhile`, still without ids, while they are being mapped, and then `body`, which gives its exit code.
+  /// Errors: user namespaces are closed.
+  static Result<NamespaceChild> start(
+      const IdMap& map, const std::function<int()>& body, const std::function<void()>& meanwhile = [] {});
+  /// Starts the mapping. Errors: as IdMapping::start. Once it has begun a second call does nothing.
+  Result<Ok> begin_mapping();
+  /// Waits for the mapping (begins it if need be) and lets the child go on. A second call does nothing.
+  Result<Ok> run();
+  bool runs() const { return !go_; }
+  Child take() && { return std::move(child_); }
+
+ private:
+  NamespaceChild(IdMap map, Child child, Fd go) : map_(std::move(map)), child_(std::move(child)), go_(std::move(go)) {}
+  IdMap map_;
+  Child child_;
+  Fd go_;  ///< a byte for each step; gone when it runs
+  std::optional<IdMapping> mapping_;
+};
+
+/// Runs `body` in a NamespaceChild; gives its exit code. The caller must have no threads.
+/// Errors: user namespaces are closed; no newuidmap; killed by a signal.
 Result<int> run_in_user_namespace(const IdMap& map, const std::function<int()>& body);
 /// The same, not waited for.
 Result<Child> start_in_user_namespace(const IdMap& map, const std::function<int()>& body);

@@ -55,8 +55,13 @@ Ingest::~Ingest() {
 TreeRemover Ingest::remover() const {
   UnpackWorker* worker = worker_.get();
   return [worker](const std::string& parent, const std::string& name) {
-    // Real root removes what belongs to anybody; a namespace of its subordinate ids could not.
-    return ::geteuid() == 0 ? sys::remove_tree(cat(parent, "/", name)) : worker->remove(parent, name);
+    // Real root removes what belongs to anybody; a namespace of its subordinate ids could not. Others remove what is
+    // their own, which may be all: only the rest is worth a process with other ids.
+    Result<Ok> removed = sys::remove_tree(cat(parent, "/", name));
+    if (::geteuid() == 0 || removed.ok() || (removed.error().code() != EACCES && removed.error().code() != EPERM)) {
+      return removed;
+    }
+    return worker->remove(parent, name);
   };
 }
 

@@ -32,6 +32,9 @@ class Ingest {
   Ingest(Ingest&&) = default;
   ~Ingest();
 
+  /// Layers will come: gets ready to unpack them while the caller waits for something else.
+  Result<Ok> prepare() { return worker_->prepare(); }
+
   const std::string& store() const { return store_; }
   int staging() const { return staging_->dir(); }
   std::string staging_path() const { return staging_->path(); }

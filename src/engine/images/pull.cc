@@ -437,6 +437,7 @@ class Puller {
       ingest_.abandon(true);
       return std::move(*same);
     }
+    TRY(ingest_.prepare().context("start unpacking"));
     const ResolvedImage image =
         TRY(resolve_image(std::move(text), options_.platform, [&](const oci::Descriptor& blob, size_t max_bytes) {
           return is_manifest(blob) ? registry.get_manifest(blob.digest, max_bytes)

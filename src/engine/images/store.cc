@@ -317,7 +317,10 @@ Result<Ok> ImageStore::remove_held(Image image, const std::string& word, const R
   return edit_index(path_, [&](oci::Index& index) -> Result<Ok> {
     if (whole) {
       removed.untagged = image.names;
-      removed.deleted.push_back(image.id);
+      const bool stays = std::any_of(index.manifests.begin(), index.manifests.end(), [&](const oci::Descriptor& entry) {
+        return is_list(entry.media_type) && list_has(path_, entry, {manifests.begin(), manifests.end()});
+      });
+      if (!stays) removed.deleted.push_back(image.id);
       std::erase_if(index.manifests, [&](const oci::Descriptor& entry) {
         return std::find(manifests.begin(), manifests.end(), entry.digest) != manifests.end();
       });

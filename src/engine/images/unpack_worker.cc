@@ -164,7 +164,7 @@ Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& 
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
-  sys::Child child = TRY(sys::start_in_user_namespace(map, [&] {
+  const auto body = [&] {
     // Nothing of the caller's stays open but the socket: a second holder would hide a pipe's end or keep a lock.
     const auto socket = static_cast<unsigned>(theirs.get());
     if (socket > 3) ::close_range(3, socket - 1, 0);
@@ -173,11 +173,13 @@ Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& 
     ::signal(SIGCHLD, SIG_DFL);
     ::umask(0022);
     return serve(theirs.get(), options);
-  }));
+  };
+  sys::NamespaceChild child = TRY(sys::NamespaceChild::start(map, body, &load_unpack_libraries));
   return UnpackWorker(std::move(ours), std::move(child));
 }
 
 Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializer_list<int> descriptors) {
+  TRY(child_.run().context("start unpacking"));
   auto [reading, writing] = TRY(sys::make_pipe());
   const std::string message = cat(request, text);
   switch (descriptors.size()) {
@@ -216,6 +218,7 @@ Result<UnpackJob> UnpackWorker::unpack(int input, int destination) {
 }
 
 Result<Ok> UnpackWorker::stop_jobs() {
+  if (!child_.runs()) return Ok{};
   const Fd reply = TRY(ask('s', "", {}));
   return wait_for_reply(reply.get());
 }

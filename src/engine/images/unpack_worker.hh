@@ -12,7 +12,7 @@
 #include "moss/base/id_range.hh"
 #include "moss/base/result.hh"
 #include "moss/engine/unpack.hh"
-#include "moss/sys/child.hh"
+#include "moss/sys/ids.hh"
 
 namespace moss::engine {
 
@@ -33,22 +33,25 @@ class UnpackJob {
 
 class UnpackWorker {
  public:
-  /// Starts the process. The caller must have no threads. Errors: as sys::start_in_user_namespace.
+  /// Makes the process, which waits until it is asked for something. The caller must have no threads, and may start
+  /// some afterwards. Errors: as sys::NamespaceChild.
   static Result<UnpackWorker> start(const IdMap& map, const UnpackOptions& options);
+  /// Layers will come: the process gets its ids and loads its libraries while the caller does something else.
+  Result<Ok> prepare() { return child_.begin_mapping(); }
 
   /// Unpacks the layer `input` (a file at its beginning, a pipe, or a RingWriter's reader) into the folder
   /// `destination`.
   Result<UnpackJob> unpack(int input, int destination);
-  /// Ends every job that still runs and waits for it, so that nothing is written after.
+  /// Ends every job that still runs and waits for it, so that nothing is written after. Nothing where none began.
   Result<Ok> stop_jobs();
   /// Removes a tree that holds files of mapped owners.
   Result<Ok> remove(const std::string& parent, const std::string& name);
 
  private:
-  UnpackWorker(Fd socket, sys::Child child) : socket_(std::move(socket)), child_(std::move(child)) {}
+  UnpackWorker(Fd socket, sys::NamespaceChild child) : socket_(std::move(socket)), child_(std::move(child)) {}
   Result<Fd> ask(char request, std::string_view text, std::initializer_list<int> descriptors);
   Fd socket_;
-  sys::Child child_;
+  sys::NamespaceChild child_;
 };
 
 }  // namespace moss::engine

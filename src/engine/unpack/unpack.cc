@@ -277,6 +277,11 @@ Result<Fd> open_destination(const std::string& path) {
 
 }  // namespace
 
+void load_unpack_libraries() {
+  (void)Digester::create("sha256");
+  (void)make_inflater(Compression::gzip);
+}
+
 Result<UnpackedLayer> unpack_layer(int input_fd, const std::string& destination, const UnpackOptions& options) {
   const NoUmask no_umask;
   Fd root = TRY(open_destination(destination));
