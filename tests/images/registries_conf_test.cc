@@ -178,6 +178,34 @@ TEST(RegistriesConf, ATablesNameIsOne) {
   EXPECT_TRUE(succeeded(merge_registries_conf(c, "  [ \"aliases\" ]\n[[ 'registry' ]]\nprefix = \"a\"", "r.conf")));
 }
 
+TEST(RegistriesConf, BeyondAsciiIsWhatIsQuoted) {
+  // toml++ takes any other for a blank or for something that cannot be; then anything may happen.
+  for (const char* text :
+       {"\xc5\x91ms = 1", "a = 1 \xc3\xa9", "a = 1\xc2\xa0", "a\xc3\xa9 = 1", "a = \"\"\"x\"\"\"\"\" \xc5\x91",
+        "a = 'x' \xc5\x91", "a = \"\\\\\" \xc5\x91", "a = '\\' \xc5\x91", "a = '' \xc5\x91", "\xff"}) {
+    RegistriesConf c;
+    EXPECT_EQ(error_of(merge_registries_conf(c, cat("b = 1\n", text, "\n"), "r.conf")),
+              "r.conf:2: a letter that is not ASCII belongs in quotes or in a comment")
+        << text;
+  }
+  for (const char* text : {"a = \"\"\"\\\n\n \xc5\x91\"\"\"", "a = \"\"\"\\\xc5\x91\"\"\"", "a = \"\\\xc5\x91\""}) {
+    RegistriesConf c;
+    EXPECT_EQ(error_of(merge_registries_conf(c, cat("b = 1\n", text, "\n"), "r.conf")),
+              "r.conf:2: a letter that is not ASCII cannot follow a backslash")
+        << text;
+  }
+  RegistriesConf c;
+  EXPECT_TRUE(succeeded(merge_registries_conf(c,
+                                              "\xef\xbb\xbf# \xc5\x91\n"
+                                              "\"\xc5\x91\" = '\xc5\x91' # \"\xc5\x91\n"
+                                              "b = \"\\\"\xc5\x91\"\n"
+                                              "c = \"\"\"\n\xc5\x91\"\n\\\\\xc5\x91\\\n  a\xc5\x91\"\"\"\"\"\n"
+                                              "d = '''\xc5\x91'''\n"
+                                              "[aliases]\n\"a\" = \"quay.io/a\"\n",
+                                              "r.conf")));
+  EXPECT_EQ(c.aliases.size(), 1U);
+}
+
 TEST(Loopback, IsThisMachineAlone) {
   for (const char* host : {"127.0.0.1:5000", "127.8.9.10", "localhost", "localhost:80", "[::1]:5000", "[::1]"}) {
     EXPECT_TRUE(is_loopback(host)) << host;
