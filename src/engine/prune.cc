@@ -86,7 +86,9 @@ Result<Pruned> prune_containers(const Paths& paths, const PruneFilter& filter, c
     if (container.state.status == Status::running) continue;
     if (!filter.matches(container.record.created, container.record.labels)) continue;
     if (const Result<Ok> removed = remove_container(paths, container, false, 0); !removed.ok()) {
-      pruned.errors.push_back(removed.error());
+      // It was being made when it was listed, and runs now.
+      const Result<std::optional<Container>> now = look_up_container(paths, container.record.id);
+      if (!now.ok() || !*now || (*now)->state.status != Status::running) pruned.errors.push_back(removed.error());
       continue;
     }
     pruned.ids.push_back(container.record.id);

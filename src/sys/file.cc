@@ -126,16 +126,20 @@ Result<Ok> replace_file(const std::string& path, std::string_view data, mode_t m
 }
 
 Result<Ok> make_dirs(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0) return Ok{};
-  if (errno == EEXIST) {
-    struct stat status;
-    if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return Ok{};
-    return Error(ENOTDIR, "make folder ", path);
+  // Somebody else may remove what was there or what we made, between two calls of ours; not for ever.
+  for (int round = 0; ::mkdir(path.c_str(), mode) != 0; ++round) {
+    if (round == 100) return sys_error("make folder ", path);
+    if (errno == EEXIST) {
+      struct stat status;
+      if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return Ok{};
+      // A link that leads nowhere is there, too.
+      if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) continue;
+      return Error(ENOTDIR, "make folder ", path);
+    }
+    const size_t slash = path.find_last_of('/');
+    if (errno != ENOENT || slash == std::string::npos || slash == 0) return sys_error("make folder ", path);
+    TRY(make_dirs(path.substr(0, slash), mode));
   }
-  const size_t slash = path.find_last_of('/');
-  if (errno != ENOENT || slash == std::string::npos || slash == 0) return sys_error("make folder ", path);
-  TRY(make_dirs(path.substr(0, slash), mode));
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return sys_error("make folder ", path);
   return Ok{};
 }
 

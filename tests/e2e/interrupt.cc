@@ -5,6 +5,7 @@
 //   interrupt kill ROLE CALL NUMBER -- PROGRAM ARG...                SIGKILL to who is about to make that call
 //   interrupt fail ROLE CALL NUMBER ERRNO -- PROGRAM ARG...          that call is not made; it gives ERRNO
 //   interrupt fail-on ROLE CALL NUMBER ERRNO -- PROGRAM ARG...       that call and all of that kind after it
+//   interrupt meanwhile ROLE CALL NUMBER COMMAND -- PROGRAM ARG...   the shell runs COMMAND just before that call
 //   interrupt record FILE -- PROGRAM ARG...                          what was changed, for replay.py
 //
 // ROLE is "main", "thread" (of main), "child" or "grandchild" (processes): a NUMBER counts a role's calls of one name,
@@ -12,6 +13,9 @@
 //
 // Why not strace: its counters know no roles, and what it follows gains no rights from setuid programs, so newuidmap
 // would fail for an ordinary user. Here whoever is about to execute something is let go first.
+//
+// A COMMAND may have to wait for what the stopped program holds; so the program goes on after a moment, and COMMAND
+// with it.
 //
 // A line of "record" is the call and its operands between tabs: paths are absolute, data is in hexadecimal digits.
 #include <fcntl.h>
@@ -303,13 +307,26 @@ void change_call(pid_t pid, bool begins, int64_t value) {
 }
 
 struct Wish {
-  enum class Kind { list, record, kill, fail, fail_on } kind = Kind::list;
+  enum class Kind { list, record, kill, fail, fail_on, meanwhile } kind = Kind::list;
   FILE* out = nullptr;
   std::string role;
   std::string call;
   long number = 0;
   int error = 0;
+  std::string command;
 };
+
+// Until the command has ended, or seems to wait for somebody. It is our child: run() does not end before it.
+void run_meanwhile(const std::string& command) {
+  const pid_t shell = fork();
+  if (shell < 0) die("fork");
+  if (shell == 0) {
+    execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+    die("/bin/sh");
+  }
+  constexpr useconds_t kStepUs = 2'000;
+  for (int step = 0; step < 150 && waitpid(shell, nullptr, WNOHANG) == 0; ++step) usleep(kStepUs);
+}
 
 std::map<std::string, long> counters;  // of "ROLE CALL"
 
@@ -357,6 +374,11 @@ bool at_call(pid_t pid, Tracee& tracee, const Wish& wish) {
           (number == wish.number || (wish.kind == Wish::Kind::fail_on && number > wish.number))) {
         change_call(pid, true, 0);
         tracee.failed_here = true;
+      }
+      break;
+    case Wish::Kind::meanwhile:
+      if (tracee.role == wish.role && wish.call == found->second.name && number == wish.number) {
+        run_meanwhile(wish.command);
       }
       break;
   }
@@ -426,6 +448,9 @@ int main(int argc, char** argv) {
   } else if (words.size() == 5 && (words[0] == "fail" || words[0] == "fail-on")) {
     wish.kind = words[0] == "fail" ? Wish::Kind::fail : Wish::Kind::fail_on;
     wish.error = static_cast<int>(strtol(words[4].c_str(), nullptr, 10));
+  } else if (words.size() == 5 && words[0] == "meanwhile") {
+    wish.kind = Wish::Kind::meanwhile;
+    wish.command = words[4];
   } else {
     fprintf(stderr, "interrupt: see the head of interrupt.cc\n");
     return 64;

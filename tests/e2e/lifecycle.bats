@@ -265,7 +265,7 @@ is_dead() { ! lives "$1"; }
 @test "of four that replace one name, the last one has it" {
   local i pids=()
   for i in 1 2 3 4; do
-    "$MOSS" run -d --replace --name wanted --network none alpine sleep 100 >/dev/null 2>>errors &
+    "$MOSS" run -d --replace --name wanted --network none --stop-signal KILL alpine sleep 100 >/dev/null 2>>errors &
     pids+=($!)
   done
   # One may be replaced before it could tell its id; nobody may trip over another's half-made container.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,11 +99,33 @@ class Store : public TemporaryTest {
                     .ok());
     return container;
   }
-  static ContainerState running() {
-    return {.status = Status::running,
-            .pid = ::getpid(),
-            .start_ticks = *sys::start_time_of(::getpid()),
-            .boot_id = sys::boot_id()};
+  static ContainerState running(pid_t pid = ::getpid()) {
+    return {.status = Status::running, .pid = pid, .start_ticks = *sys::start_time_of(pid), .boot_id = sys::boot_id()};
+  }
+  // A container's process 1: whoever finds its container without a holder kills it.
+  static sys::Child sleeper() {
+    return *sys::fork_child([] {
+      ::pause();
+      return 0;
+    });
+  }
+  // Somebody who holds the container's lock for a moment, and holds it already.
+  sys::Child looker(const std::string& id, int operation) const {
+    int told[2];
+    EXPECT_EQ(::pipe2(told, O_CLOEXEC), 0);
+    Result<sys::Child> child = sys::fork_child([&] {
+      const int lock =
+          ::open(cat(paths_.live_containers(), "/", id, "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      (void)::flock(lock, operation);
+      (void)!::write(told[1], "x", 1);
+      ::usleep(200'000);
+      return 0;
+    });
+    char byte;
+    EXPECT_EQ(::read(told[0], &byte, 1), 1);
+    ::close(told[0]);
+    ::close(told[1]);
+    return std::move(child).value();
   }
   Paths paths_;
 };
@@ -171,9 +194,10 @@ TEST_F(Store, ALivingContainerIsLeftAlone) {
 
 TEST_F(Store, OneWhoseHolderIsGoneHasExited) {
   std::string id;
+  sys::Child process = sleeper();
   {
     OwnedContainer container = create(false, "web");
-    ASSERT_TRUE(container.write_state(running()).ok());
+    ASSERT_TRUE(container.write_state(running(process.pid())).ok());
     id = container.id();
   }
   const std::vector<Container> all = *list_containers(paths_);
@@ -183,12 +207,25 @@ TEST_F(Store, OneWhoseHolderIsGoneHasExited) {
   EXPECT_EQ(all[0].state.exit_code, 137);
   EXPECT_EQ(all[0].state.pid, 0);
   EXPECT_FALSE(sys::exists(paths_.live_containers() + "/" + id));
+  EXPECT_EQ(process.wait()->signal, SIGKILL);
+}
+
+TEST_F(Store, AnEndThatWasAnnouncedCountsAlsoWhenItsHolderDiesRightThen) {
+  {
+    OwnedContainer container = create(false, "web");
+    ASSERT_TRUE(container.announce_end({.status = Status::exited, .exit_code = 5, .finished = "then"}).ok());
+  }
+  const Result<Container> container = find_container(paths_, "web");
+  ASSERT_TRUE(container.ok()) << error_of(container);
+  EXPECT_EQ(container->state.exit_code, 5);
+  EXPECT_EQ(container->state.finished, "then");
 }
 
 TEST_F(Store, OneThatRemovesItselfIsGoneWithItsHolder) {
+  const sys::Child process = sleeper();
   {
     OwnedContainer container = create(true, "web");
-    ASSERT_TRUE(container.write_state(running()).ok());
+    ASSERT_TRUE(container.write_state(running(process.pid())).ok());
     make_dir(container.lasting() + "/upper/deep");
     write(container.lasting() + "/upper/deep/f", "x");
   }
@@ -212,7 +249,9 @@ TEST_F(Store, ARebootLeavesLastingContainersExited) {
   {
     OwnedContainer container = create();
     id = container.id();
-    write(container.lasting() + "/state.json", encode(running()));
+    ContainerState state = running();
+    state.boot_id = "the boot before";
+    write(container.lasting() + "/state.json", encode(state));
   }
   ASSERT_TRUE(sys::remove_tree(paths_.run).ok());  // a tmpfs
   EXPECT_EQ(find_container(paths_, id)->state.status, Status::exited);
@@ -272,6 +311,41 @@ TEST_F(Store, WaitingGivesTheExitCodeAlsoWhenTheFolderIsGone) {
   EXPECT_TRUE(holder->wait()->ok());
   ::close(told[0]);
   ::close(told[1]);
+}
+
+TEST_F(Store, OneOfSeveralWhoWaitSweepsWhatDiedUnseen) {
+  const sys::Child process = sleeper();
+  Container container;
+  {
+    OwnedContainer owned = create(false, "web");
+    ASSERT_TRUE(owned.write_state(running(process.pid())).ok());
+    container = *load_container(paths_, owned.id());
+  }
+  const sys::Child other = looker(container.record.id, LOCK_SH);
+  EXPECT_EQ(*wait_container(paths_, container), 137);
+}
+
+TEST_F(Store, RemovingWaitsForWhoLooksAtItJustThen) {
+  Container container;
+  {
+    OwnedContainer owned = create(false, "web");
+    ASSERT_TRUE(owned.write_state({.status = Status::exited}).ok());
+    container = *load_container(paths_, owned.id());
+  }
+  const sys::Child other = looker(container.record.id, LOCK_EX);
+  EXPECT_TRUE(remove_container(paths_, container, false, 0).ok());
+  EXPECT_FALSE(folder_of(paths_, container.record.id));
+  EXPECT_THAT(*sys::list_dir(paths_.names()), IsEmpty());
+}
+
+TEST_F(Store, ANameIsWaitedForWhileItsContainerIsRemoved) {
+  std::string id;
+  {
+    id = OwnedContainer::create(paths_, false, "web", false)->id();
+  }
+  const sys::Child other = looker(id, LOCK_EX);
+  EXPECT_EQ(create(false, "web").name(), "web");
+  EXPECT_FALSE(sys::exists(paths_.lasting_containers() + "/" + id));
 }
 
 TEST_F(Store, AProcessIdAloneProvesNothing) {

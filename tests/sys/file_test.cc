@@ -113,6 +113,20 @@ TEST_F(WriteFile, MakeDirsMakesWhatIsMissing) {
   EXPECT_FALSE(make_dirs(path("file/below")).ok());
 }
 
+TEST_F(WriteFile, FoldersAreMadeAlsoWhileSomebodyElseRemovesThem) {
+  std::atomic<bool> over = false;
+  std::thread remover([&] {
+    while (!over) ::rmdir(path("busy").c_str());
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const Result<Ok> made = make_dirs(path("busy"));
+    EXPECT_TRUE(made.ok()) << error_of(made);
+    if (!made.ok()) break;
+  }
+  over = true;
+  remover.join();
+}
+
 class RemoveTree : public TemporaryTest {
  protected:
   // Large enough for several threads, by one folder of many files and by many folders.

@@ -71,6 +71,9 @@ class ContainerCheck {
       const std::string id(owner, length > 0 ? static_cast<size_t>(length) : 0);
       // One that is being made has its name before its record, and a folder that holds its lock before both.
       if (!id.empty() && (folder_of(paths_, id) || sys::exists(cat(paths_.live_containers(), "/", id)))) continue;
+      // One that was removed meanwhile has given its name back, and somebody else may have it already.
+      char now[128];
+      if (::readlink(link.c_str(), now, sizeof now) != length || std::string_view(now, id.size()) != id) continue;
       ++report_.left_over;
       say(cat("the name ", printable(name), " is of no container"));
       if (options_.repair && ::unlink(link.c_str()) == 0) say(cat("removed the name ", printable(name)));

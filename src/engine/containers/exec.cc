@@ -14,6 +14,7 @@
 #include "src/engine/containers/environment.hh"
 #include "src/engine/containers/insider.hh"
 #include "src/engine/containers/policy.hh"
+#include "src/engine/containers/store.hh"
 #include "src/engine/containers/users.hh"
 #include "src/engine/containers/volumes.hh"
 
@@ -23,6 +24,14 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 16u << 20;
 constexpr size_t kMaxPasswdBytes = 4u << 20;
+
+// Its namespaces leave a process before its end can be seen.
+bool is_ending(const Insider& insider) {
+  const Result<bool> ended = ends_within(insider.pidfd.get(), 0);
+  char name[64];
+  return (ended.ok() && *ended) ||
+         (::readlink(cat("/proc/", insider.pid, "/ns/mnt").c_str(), name, sizeof name) < 0 && errno == ENOENT);
+}
 
 // The container's own /etc/passwd and /etc/group, read as data through its root.
 Result<ResolvedUser> resolve_in_container(pid_t pid, const std::string& user) {
@@ -85,8 +94,11 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   const Container container = TRY(find_container(paths, options.container));
   const Insider insider = TRY(find_insider(container));
   const std::string config_path = container.folder + "/config.json";
-  const std::string text = TRY(sys::read_file(config_path, kMaxConfigBytes));
-  oci::Config config = TRY(oci::decode_config(text).context(config_path));
+  const std::optional<std::string> text = TRY(sys::read_file_if_exists(config_path, kMaxConfigBytes));
+  const auto not_running = [&] { return Error(0, "container ", container.record.name, " is not running"); };
+  // Every running one has a config; this one has been removed by now.
+  if (!text) return not_running();
+  oci::Config config = TRY(oci::decode_config(*text).context(config_path));
   const oci::Process process = TRY(process_of(insider.pid, options, std::move(config.process)));
   SeccompChoice seccomp;
   if (!options.privileged) {
@@ -106,13 +118,14 @@ Result<int> exec_in_container(const ExecOptions& options, const Notice& notice) 
   Fd null;
   if (!options.interactive || options.detach) null = TRY(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR));
   TRY(block_signals());
-  runtime::Launched launched = TRY(runtime::launch_exec(plan, insider.pid, insider.pidfd.get(),
-                                                        {
-                                                            .stdin_fd = null.get(),
-                                                            .stdout_fd = options.detach ? null.get() : -1,
-                                                            .stderr_fd = options.detach ? null.get() : -1,
-                                                        })
-                                       .context("exec in ", container.record.name));
+  Result<runtime::Launched> entered = runtime::launch_exec(plan, insider.pid, insider.pidfd.get(),
+                                                           {
+                                                               .stdin_fd = null.get(),
+                                                               .stdout_fd = options.detach ? null.get() : -1,
+                                                               .stderr_fd = options.detach ? null.get() : -1,
+                                                           });
+  if (!entered.ok() && is_ending(insider)) return not_running();
+  runtime::Launched launched = TRY(std::move(entered).context("exec in ", container.record.name));
   if (options.detach) {
     // Process 1's child from here on; it needs nobody outside.
     launched.init.release();

@@ -122,8 +122,10 @@ class LogReader {
 // Reads on whenever the file grows, until the container's keeper lets go of its lock.
 Result<Ok> follow(const std::string& log_path, const std::string& lock_path, LogReader& reader) {
   const Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!watch || ::inotify_add_watch(watch.get(), log_path.c_str(), IN_MODIFY | IN_DELETE_SELF) < 0) {
-    return sys_error("watch ", log_path);
+  if (!watch) return sys_error("watch ", log_path);
+  if (::inotify_add_watch(watch.get(), log_path.c_str(), IN_MODIFY | IN_DELETE_SELF) < 0) {
+    // Removed meanwhile, with its container: what we have open is all there was.
+    return errno == ENOENT ? reader.read_on() : sys_error("watch ", log_path);
   }
   Result<Fd> lock = sys::open_at(AT_FDCWD, lock_path, O_RDONLY);
   // The keeper's last words go into the lock file, and that is when the log is complete.
@@ -153,6 +155,7 @@ Result<Ok> read_log(const Paths& paths, const Container& container, const LogOpt
   const std::string path = container.folder + "/ctr.log";
   Result<Fd> log = sys::open_at(AT_FDCWD, path, O_RDONLY);
   if (!log.ok() && log.error().code() == ENOENT) {
+    if (!sys::exists(container.folder)) return no_such_container(container.record.name);
     return Error(0, "container ", container.record.name, " keeps no log: it runs in the foreground with --rm");
   }
   std::string since;

@@ -395,7 +395,12 @@ Result<Running> start(const Preparation& p, Made& made, const RunOptions& option
     };
     launch.await_network = [&] { return running.network->wait_ready(); };
   }
-  runtime::Launched launched = TRY(runtime::launch(made.plan, launch));
+  Result<runtime::Launched> made_process = runtime::launch(made.plan, launch);
+  // It can be seen a moment before it runs, and `moss rm --force` or `moss kill` end it then, too.
+  if (!made_process.ok() && made_process.error().code() == EPIPE) {
+    return Error(0, "the container's process was killed before it ran its command");
+  }
+  runtime::Launched launched = TRY(std::move(made_process));
   running.supervision.init = std::move(launched.init);
   running.supervision.terminal = std::move(launched.terminal);
   running.supervision.stdout_pipe = std::move(stdio.stdout_outside);
@@ -482,6 +487,8 @@ Result<int> run_attached(const Preparation& p, Made& made, const RunOptions& opt
   Result<Running> running = start(p, made, options, container);
   if (!running.ok()) fail(running.error());
   if (Result<Ok> written = write_id_files(options, container.id(), running->supervision.init.pid()); !written.ok()) {
+    // It may be writing to what is removed now.
+    running->supervision.init.kill_and_reap();
     fail(written.error());
   }
   (void)sys::write_all(report, "0\n", "report");

@@ -4,9 +4,13 @@
 // the next command that looks finds a free lock and cleans up under it. A folder is made under its final, random name,
 // so two makers never meet; a sweeper that finds a folder whose maker has not locked it yet takes the lock first, and
 // the maker then starts over with another id.
+//
+// It can be seen as long as its record is there: that comes when all else has been made, and is the first to go. A name
+// is a link to an id; only who holds that id's lock takes it away again.
 #include "src/engine/containers/store.hh"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +31,7 @@ namespace {
 
 constexpr size_t kMaxRecordBytes = 4u << 20;
 constexpr const char* kLockName = "lock";
+constexpr size_t kIdDigits = 64;
 
 // Of a container whose record cannot be read: who has its name is written beside it, too.
 std::optional<std::string> name_beside(const Paths& paths, const std::string& id) {
@@ -159,37 +164,38 @@ Result<Fd> open_init(const Container& container) {
 
 namespace {
 
-// A container that has no record yet holds its lock.
-Result<bool> exists_or_is_made(const Paths& paths, const std::string& id) {
-  if (folder_of(paths, id)) return true;
-  const Result<std::optional<sys::FileLock>> lock =
-      sys::FileLock::try_acquire(cat(paths.live_containers(), "/", id, "/", kLockName));
-  if (!lock.ok() && lock.error().code() == ENOENT) return false;
-  if (!lock.ok()) return lock.error();
-  return !lock->has_value();
+Result<bool> sweep_one(const Paths& paths, const std::string& id);
+
+bool is_id(std::string_view text) {
+  return text.size() == kIdDigits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 Result<Ok> reserve_name(const Paths& paths, const std::string& name, const std::string& id) {
   TRY(sys::make_dirs(paths.names(), 0700));
   const std::string link = paths.names() + "/" + name;
-  std::optional<sys::FileLock> only_one;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    if (::symlink(id.c_str(), link.c_str()) == 0) return Ok{};
+  const ShortWait wait;
+  while (::symlink(id.c_str(), link.c_str()) != 0) {
     if (errno != EEXIST) return sys_error("take the name ", name);
-    // Of several that find a name left behind, the second must not take it from the first.
-    if (!only_one) only_one = TRY(sys::FileLock::acquire(paths.names() + ".lock"));
     char owner[128];
     const ssize_t length = ::readlink(link.c_str(), owner, sizeof owner);
+    if (length < 0 && errno == ENOENT) continue;  // given back just now
     const std::string owner_id(owner, length > 0 ? static_cast<size_t>(length) : 0);
-    if (length < 0) continue;  // given back just now
-    if (TRY(exists_or_is_made(paths, owner_id))) {
+    const auto in_use = [&] {
       return Error(0, "the name ", name, " is in use by container ", owner_id.substr(0, 12),
                    "; remove it with: moss rm ", name, ", or use --replace");
+    };
+    if (folder_of(paths, owner_id)) return in_use();
+    if (!is_id(owner_id)) {
+      // No moss wrote that.
+      if (::unlink(link.c_str()) != 0 && errno != ENOENT) return sys_error("take the name ", name);
+    } else if (wait.is_over()) {
+      return in_use();
+    } else if (!TRY(sweep_one(paths, owner_id))) {
+      // Its owner is being made or removed: soon it can be seen, or its name is free.
+      ShortWait::a_little();
     }
-    // Left by a container that is gone.
-    ::unlink(link.c_str());
   }
-  return Error(EEXIST, "take the name ", name);
+  return Ok{};
 }
 
 // A folder of ours that is closed to us has one remedy, whatever file in it was the first.
@@ -203,7 +209,7 @@ Error keep_elsewhere(Error error, const std::string& folder, std::string_view va
 
 Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, const std::string& name, bool replace) {
   while (true) {
-    const std::string id = sys::random_hex(32);
+    const std::string id = sys::random_hex(kIdDigits / 2);
     const std::string live = paths.live_containers() + "/" + id;
     if (::mkdir(live.c_str(), 0700) != 0) {
       Result<Ok> made = errno == ENOENT ? sys::make_dirs(live, 0700) : Result<Ok>(sys_error("make folder ", live));
@@ -221,7 +227,7 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
     };
     if (!name.empty()) {
       Result<Ok> reserved = reserve_name(paths, name, id);
-      // Others may want the name too, and a container that is only starting cannot be found yet.
+      // Others may want the name too, and be quicker.
       for (int tries = 0; !reserved.ok() && replace && tries < 1000; ++tries) {
         Result<std::optional<Container>> old = look_up_container(paths, name);
         if (!old.ok()) return give_up(std::move(old).error());
@@ -232,7 +238,7 @@ Result<OwnedContainer> OwnedContainer::create(const Paths& paths, bool remove, c
           }
         }
         reserved = reserve_name(paths, name, id);
-        if (!reserved.ok()) ::usleep(10'000);
+        if (!reserved.ok()) ShortWait::a_little();
       }
       if (!reserved.ok()) return give_up(std::move(reserved).error());
     }
@@ -278,6 +284,13 @@ Result<Ok> OwnedContainer::announce_end(const ContainerState& state) {
   return sys::write_all(lock_.fd(), encode(state), "the container's lock file");
 }
 
+std::optional<ContainerState> OwnedContainer::announced_end() const {
+  const Result<std::string> text = sys::read_fd(lock_.fd(), "the container's lock file", kMaxRecordBytes);
+  if (!text.ok() || text->empty()) return std::nullopt;
+  Result<ContainerState> state = decode_state(*text, "the container's lock file");
+  return state.ok() ? std::optional(std::move(state).value()) : std::nullopt;
+}
+
 Result<Ok> OwnedContainer::remove_live() {
   const Fd folder = TRY(sys::open_at(AT_FDCWD, live(), O_RDONLY | O_DIRECTORY));
   for (const std::string& name : TRY(sys::list_dir(live()))) {
@@ -301,6 +314,9 @@ void OwnedContainer::clear_overlay_marks() const {
 }
 
 Result<Ok> OwnedContainer::remove(const IdMap& map) {
+  if (::unlink((folder() + "/container.json").c_str()) != 0 && errno != ENOENT) {
+    return sys_error("remove ", folder(), "/container.json");
+  }
   // What most containers leave is an overlay that nothing was written to: four calls instead of a walk.
   for (const char* name : {"/work/work", "/work", "/upper", ""}) ::rmdir((lasting() + name).c_str());
   Result<Ok> removed = sys::remove_tree(lasting());
@@ -347,8 +363,10 @@ Result<Container> load_container(const Paths& paths, const std::string& id) {
     const std::optional<std::string> text = TRY(sys::read_file_if_exists(path, kMaxRecordBytes));
     if (!text) continue;
     container.state = TRY(decode_state(*text, path));
-    break;
+    return container;
   }
+  // Without a state it is being made, unless it was removed while we read.
+  if (!sys::exists(record_path)) return Error(ENOENT, "no container ", printable(id));
   return container;
 }
 
@@ -368,20 +386,35 @@ IdMap id_map_of(const std::string& folder) {
 
 namespace {
 
-Result<Ok> sweep_one(const Paths& paths, const std::string& id) {
+// It was killed with whoever looked after it, but may need a moment to end; and what it writes meanwhile would be in
+// the way of whoever removes its files. False where even that does not end it: it waits for a device.
+Result<bool> has_ended(const Container& container) {
+  const Result<Fd> init = open_init(container);
+  if (!init.ok()) return true;
+  (void)sys::send_signal(init->get(), SIGKILL);
+  return ends_within(init->get(), 2'000);
+}
+
+// False where somebody looks after it, or it does not end.
+Result<bool> sweep_one(const Paths& paths, const std::string& id) {
   std::optional<OwnedContainer> container = TRY(OwnedContainer::adopt(paths, id));
-  if (!container) return Ok{};  // alive
+  if (!container) return false;
   Result<Container> loaded = load_container(paths, id);
-  if (!loaded.ok() && loaded.error().code() != ENOENT) return Ok{};  // its owner decides, with `moss rm`
-  if (!loaded.ok() || loaded->record.remove) return container->remove(id_map_of(container->folder()));
-  ContainerState state = loaded->state;
+  if (!loaded.ok() && loaded.error().code() != ENOENT) return true;  // its owner decides, with `moss rm`
+  if (loaded.ok() && !TRY(has_ended(*loaded))) return false;
+  if (!loaded.ok() || loaded->record.remove) {
+    TRY(container->remove(id_map_of(container->folder())));
+    return true;
+  }
+  ContainerState state = container->announced_end().value_or(loaded->state);
   if (state.status == Status::running) {
     state.status = Status::exited;
-    state.exit_code = 137;  // it was killed with its monitor; nobody saw how it ended
+    state.exit_code = kUnseenEnd;
     state.finished = now_rfc3339();
     state.pid = 0;
   }
-  return container->retire(state);
+  TRY(container->retire(state));
+  return true;
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Container folders: making, finding, locking and sweeping them.
 #pragma once
 
+#include <unistd.h>
+
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +17,20 @@ std::string encode(const ContainerRecord& record);
 std::string encode(const ContainerState& state);
 Result<ContainerRecord> decode_record(std::string_view json, const std::string& path);
 Result<ContainerState> decode_state(std::string_view json, const std::string& path);
+
+/// The exit code of a container that ended while nobody looked: it was killed with its monitor.
+inline constexpr int kUnseenEnd = 137;
+
+/// How long one moss waits for what another has in its hands for a moment: a container that is being made, removed or
+/// looked at. Who is stopped in the middle of that holds up others for no longer.
+class ShortWait {
+ public:
+  bool is_over() const { return std::chrono::steady_clock::now() - begun_ > std::chrono::seconds(10); }
+  static void a_little() { ::usleep(10'000); }
+
+ private:
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
 
 /// A container under the caller's hand: its lock is held as long as this lives. Only the holder writes to it.
 class OwnedContainer {
@@ -43,10 +60,12 @@ class OwnedContainer {
   /// The end is written into the lock file first: who waits holds it open and reads it when the lock comes free, also
   /// when the folder is gone by then.
   Result<Ok> announce_end(const ContainerState& state);
+  /// What its keeper wrote there, who then was killed.
+  std::optional<ContainerState> announced_end() const;
   /// Removes what overlayfs left in the work folder to know a volatile mount by.
   void clear_overlay_marks() const;
-  /// Everything goes, the name too. `map` is the container's: files of other owners need a user namespace to be
-  /// removed.
+  /// Everything goes, the record first and then the name, too. `map` is the container's: files of other owners need a
+  /// user namespace to be removed.
   Result<Ok> remove(const IdMap& map);
   /// The live half goes, the lasting one keeps `state`.
   Result<Ok> retire(const ContainerState& state);
@@ -77,6 +96,9 @@ IdMap id_map_of(const std::string& folder);
 /// Where a container's record is, or nothing.
 std::optional<std::string> folder_of(const Paths& paths, const std::string& id);
 Result<Container> load_container(const Paths& paths, const std::string& id);
+
+/// Whether the process of a pidfd ends within the time.
+Result<bool> ends_within(int pidfd, int64_t timeout_ms);
 
 /// A pidfd of the container's process 1, proven to be it. Error: it is not running.
 Result<Fd> open_init(const Container& container);

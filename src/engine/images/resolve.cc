@@ -74,23 +74,31 @@ Result<std::string> fetch_verified(const oci::Descriptor& blob, size_t max_bytes
   return text;
 }
 
-Result<ResolvedImage> resolve_manifest(std::string text, const std::optional<oci::Platform>& platform,
-                                       const FetchDocument& fetch) {
-  ResolvedImage image;
+Result<Ok> check_layers(const oci::Manifest& manifest) {
+  if (manifest.layers.size() > kMaxLayers) {
+    return Error(0, "the image has ", manifest.layers.size(), " layers; moss takes at most ", kMaxLayers);
+  }
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const oci::Descriptor& blob = manifest.layers[i];
+    TRY(oci::Digest::parse(blob.digest).context("layer ", i + 1));
+    if (!is_layer_type(blob.media_type)) {
+      return Error(0, "layer ", i + 1, ": media type ", printable(blob.media_type.substr(0, 200)), " is not known");
+    }
+  }
+  return Ok{};
+}
+
+Result<ResolvedManifest> read_manifest(std::string text) {
+  ResolvedManifest image;
   image.manifest = TRY(oci::decode_manifest(text));
-  image.manifest_text = std::move(text);
   const oci::Descriptor& config = image.manifest.config;
   if (!is_config_type(config.media_type)) {
     return Error(0, "not a container image but ", printable(config.media_type.substr(0, 200)));
   }
-  image.config_text = TRY(fetch_verified(config, kMaxConfigBytes, "config", fetch));
-  image.config = TRY(oci::decode_image_config(image.config_text));
-  if (platform && !runs_on(image.config.platform, *platform)) {
-    return Error(0, "the image is for ", platform_text(image.config.platform), ", not for ", platform_text(*platform));
-  }
-  image.layers = TRY(match_layers(image.manifest, image.config));
+  TRY(check_layers(image.manifest));
   const std::string& type = image.manifest.media_type;
-  image.descriptor = TRY(descriptor_of(type.empty() ? oci::kOciManifest : type, image.manifest_text));
+  image.descriptor = TRY(descriptor_of(type.empty() ? oci::kOciManifest : type, text));
+  image.manifest_text = std::move(text);
   return image;
 }
 
@@ -132,12 +140,12 @@ Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob) {
   return Ok{};
 }
 
-Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
-                                    const FetchDocument& fetch) {
+Result<ResolvedManifest> resolve_manifest(std::string text, const std::optional<oci::Platform>& platform,
+                                          const FetchDocument& fetch) {
   std::vector<std::string> lists;
   for (int depth = 0; depth <= kMaxIndexDepth; ++depth) {
     if (TRY(classify(text)) == Kind::manifest) {
-      ResolvedImage image = TRY(resolve_manifest(std::move(text), platform, fetch));
+      ResolvedManifest image = TRY(read_manifest(std::move(text)));
       image.list_digests = std::move(lists);
       return image;
     }
@@ -147,6 +155,24 @@ Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::P
     text = TRY(fetch_verified(entry, kMaxManifestBytes, "manifest", fetch));
   }
   return Error(0, "lists of lists more than ", kMaxIndexDepth, " deep; refused");
+}
+
+Result<ResolvedImage> resolve_config(ResolvedManifest manifest, const std::optional<oci::Platform>& platform,
+                                     const FetchDocument& fetch) {
+  ResolvedImage image;
+  static_cast<ResolvedManifest&>(image) = std::move(manifest);
+  image.config_text = TRY(fetch_verified(image.manifest.config, kMaxConfigBytes, "config", fetch));
+  image.config = TRY(oci::decode_image_config(image.config_text));
+  if (platform && !runs_on(image.config.platform, *platform)) {
+    return Error(0, "the image is for ", platform_text(image.config.platform), ", not for ", platform_text(*platform));
+  }
+  image.layers = TRY(match_layers(image.manifest, image.config));
+  return image;
+}
+
+Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
+                                    const FetchDocument& fetch) {
+  return resolve_config(TRY(resolve_manifest(std::move(text), platform, fetch)), platform, fetch);
 }
 
 Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::Descriptor> layers) {
@@ -163,23 +189,16 @@ Result<ResolvedImage> compose_image(std::string config_text, std::vector<oci::De
 }
 
 Result<std::vector<ImageLayer>> match_layers(const oci::Manifest& manifest, const oci::ImageConfig& config) {
-  if (manifest.layers.size() > kMaxLayers) {
-    return Error(0, "the image has ", manifest.layers.size(), " layers; moss takes at most ", kMaxLayers);
-  }
+  TRY(check_layers(manifest));
   if (manifest.layers.size() != config.diff_ids.size()) {
     return Error(0, "the manifest has ", manifest.layers.size(), " layers and the config ", config.diff_ids.size(),
                  " diff ids; refused");
   }
   std::vector<ImageLayer> layers;
   for (size_t i = 0; i < manifest.layers.size(); ++i) {
-    const oci::Descriptor& blob = manifest.layers[i];
-    TRY(oci::Digest::parse(blob.digest).context("layer ", i + 1));
     const oci::Digest diff_id = TRY(oci::Digest::parse(config.diff_ids[i]).context("diff id ", i + 1));
     if (diff_id.algorithm() != "sha256") return Error(0, "diff id ", i + 1, ": only sha256 is known here");
-    if (!is_layer_type(blob.media_type)) {
-      return Error(0, "layer ", i + 1, ": media type ", printable(blob.media_type.substr(0, 200)), " is not known");
-    }
-    layers.push_back({blob, diff_id.text()});
+    layers.push_back({manifest.layers[i], diff_id.text()});
   }
   return layers;
 }

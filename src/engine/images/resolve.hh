@@ -22,14 +22,18 @@ constexpr int kMaxIndexDepth = 3;
 /// Gets a blob of at most `max_bytes`. The result is verified here, not by the fetcher.
 using FetchDocument = std::function<Result<std::string>(const oci::Descriptor& blob, size_t max_bytes)>;
 
-struct ResolvedImage {
+/// The manifest for a platform; its layers are known, but not what they unpack to.
+struct ResolvedManifest {
   oci::Descriptor descriptor;  ///< of the manifest
   std::string manifest_text;
-  std::string config_text;
   oci::Manifest manifest;
+  std::vector<std::string> list_digests;  ///< of the lists it was found in
+};
+
+struct ResolvedImage : ResolvedManifest {
+  std::string config_text;
   oci::ImageConfig config;
   std::vector<ImageLayer> layers;
-  std::vector<std::string> list_digests;  ///< of the lists it was found in
 };
 
 /// What a descriptor promises of a document: this type, its digest and its size. Errors: as digest_of().
@@ -41,9 +45,15 @@ Result<Ok> verify_document(std::string_view text, const oci::Descriptor& blob);
 /// The entry of a list for a platform. Errors: it has none; the message says which it has.
 Result<oci::Descriptor> choose_entry(const oci::Index& index, const oci::Platform& wanted);
 
-/// Follows `text` (a manifest or a list, already trusted or verified) to the image for `platform`. An image whose
-/// config says another platform is taken only where nothing was asked for. Errors: not an image; schema 1; for other
-/// platforms only; anything of it that does not fit together.
+/// Follows `text` (a manifest or a list, already trusted or verified) to the manifest for `platform`.
+/// Errors: not an image; schema 1; for other platforms only; layers that are none.
+Result<ResolvedManifest> resolve_manifest(std::string text, const std::optional<oci::Platform>& platform,
+                                          const FetchDocument& fetch);
+/// The image of that manifest. One whose config says another platform is taken only where nothing was asked for.
+/// Errors: for another platform; anything of it that does not fit together.
+Result<ResolvedImage> resolve_config(ResolvedManifest manifest, const std::optional<oci::Platform>& platform,
+                                     const FetchDocument& fetch);
+/// Both.
 Result<ResolvedImage> resolve_image(std::string text, const std::optional<oci::Platform>& platform,
                                     const FetchDocument& fetch);
 
