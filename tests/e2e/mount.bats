@@ -182,6 +182,21 @@ END
 b'2 no such container' b'2 no such container'"
 }
 
+@test "a container's files are looked at in there as outside" {
+  moss run --name c --network none alpine sh -c 'echo x >/new; chown 12:34 /new' >/dev/null
+  moss export -o outside.tar c
+  run moss unshare sh -euc '"$0" export -o inside.tar c; "$0" diff c; "$0" diff c alpine' "$MOSS"
+  assert_success
+  assert_output "A /new
+A /new"
+  cmp outside.tar inside.tar
+  # And one that was made in there.
+  run moss unshare sh -euc '"$0" run --name d --network none alpine touch /newer; "$0" diff d; "$0" rm d' "$MOSS"
+  assert_success
+  assert_output "A /newer
+d"
+}
+
 @test "exec in there says that it works outside" {
   moss run -d --name r --network none alpine sleep 100 >/dev/null
   run -125 moss unshare "$MOSS" exec r true

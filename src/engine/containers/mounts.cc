@@ -15,24 +15,11 @@
 #include "moss/sys/host.hh"
 #include "src/engine/containers/container_layers.hh"
 #include "src/engine/containers/running_root.hh"
+#include "src/engine/containers/work_inside.hh"
 
 namespace moss::engine {
 
 namespace {
-
-// "0 1000 1\n1 100000 65536\n": this process's own map, as it was made by `moss unshare`.
-Result<std::vector<IdRange>> own_map(const char* file) {
-  const std::string text = TRY(sys::read_kernel_file(file));
-  std::vector<IdRange> ranges;
-  for (const std::string_view line : split(text, '\n')) {
-    std::vector<uint32_t> numbers;
-    for (const std::string_view word : split(line, ' ')) {
-      if (const auto number = parse_number<uint32_t>(trim(word))) numbers.push_back(*number);
-    }
-    if (numbers.size() == 3) ranges.push_back({.inside = numbers[0], .outside = numbers[1], .count = numbers[2]});
-  }
-  return ranges;
-}
 
 // Says what the kernel has to say about a file system's context.
 Error mount_error(int context, const std::string& target) {
@@ -162,8 +149,8 @@ Result<std::string> mount_image(const std::string& folder, ImageStore& store, co
   if (host.is_real_root()) {
     map = TRY(default_id_map(host)).map;
   } else {
-    map.uids = TRY(own_map("/proc/self/uid_map"));
-    map.gids = TRY(own_map("/proc/self/gid_map"));
+    map.uids = TRY(own_ranges("/proc/self/uid_map"));
+    map.gids = TRY(own_ranges("/proc/self/gid_map"));
   }
   Overlay overlay{.upper = "", .work = "", .lower = TRY(store.prepare_layers(image, map))};
   // A read-only overlay has two layers at least.

@@ -11,6 +11,9 @@
 
 namespace moss::engine {
 
+/// What /proc/self/uid_map or gid_map has.
+Result<std::vector<IdRange>> own_ranges(const char* file);
+
 /// Runs `work` there, gives what it writes to `out` to `take` meanwhile, and returns the first error of the two (that
 /// of `work` where both fail: it is the cause). The caller must have no threads.
 Result<Ok> work_inside(const IdMap& map, const std::function<Result<Ok>(int out)>& work,
