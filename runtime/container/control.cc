@@ -34,6 +34,37 @@ Result<Ok> lock_folder(const Container& container) {
   return Ok{};
 }
 
+// A container under its lock, and as it is since then.
+struct Locked {
+  Container holder;
+  Container now;
+};
+
+// Whoever had the lock before us may have deleted it, and another one may have its id: then that is the one.
+Result<Locked> lock_container(Container found) {
+  while (true) {
+    TRY(lock_folder(found));
+    Container now = TRY(find_container(found.root, found.id));
+    struct stat held, named;
+    if (::fstat(found.dir.get(), &held) != 0 || ::fstat(now.dir.get(), &named) != 0) {
+      return sys_error("look at ", found.folder);
+    }
+    if (held.st_ino == named.st_ino && held.st_dev == named.st_dev) return Locked{std::move(found), std::move(now)};
+    found = std::move(now);
+  }
+}
+
+// Whoever looks sees a container before its creator is done. Its lock does not tell when that is: its process keeps it
+// until it has been started.
+Result<Container> once_made(Container now) {
+  for (int waited_ms = 0; now.status == Status::creating && waited_ms < kPatienceMs; ++waited_ms) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+    now = TRY(find_container(now.root, now.id));
+  }
+  return now;
+}
+
 // Nobody of it is on the way to execve any more: neither creator nor child.
 bool wait_until_unlocked(const Container& container) {
   for (int waited_ms = 0; is_init_locked(container.dir.get()); ++waited_ms) {
@@ -61,14 +92,9 @@ ino_t pid_namespace_of(pid_t pid) {
 }  // namespace
 
 Result<Ok> start_container(const Container& container, const std::string& notify_socket, const Note& note) {
-  TRY(lock_folder(container));
-  Container now = TRY(find_container(container.root, container.id));
-  // Whoever asks for the state sees it before its creator is done.
-  for (int waited_ms = 0; now.status == Status::creating && waited_ms < kPatienceMs; ++waited_ms) {
-    const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
-    ::nanosleep(&pause, nullptr);
-    now = TRY(find_container(container.root, container.id));
-  }
+  Container found = TRY(find_container(container.root, container.id));
+  auto [holder, now] = TRY(lock_container(std::move(found)));
+  now = TRY(once_made(std::move(now)));
   if (now.status != Status::created) {
     return Error(0, "start container \"", container.id, "\": it is not created but ", to_string(now.status));
   }
@@ -76,7 +102,12 @@ Result<Ok> start_container(const Container& container, const std::string& notify
   if (!notify_socket.empty() && has_notify_folder(now.dir.get())) {
     readiness = TRY(bind_notify_socket(now.dir.get()).context("start container \"", container.id, "\""));
   }
-  const Fd socket = TRY(connect_to_init(now.dir.get()).context("start container \"", container.id, "\""));
+  Result<Fd> connected = connect_to_init(now.dir.get()).context("start container \"", container.id, "\"");
+  if (!connected.ok() && connected.error().code() == ENOENT) {
+    // One of `run` waits for nobody, and is on its way.
+    return Error(0, "start container \"", container.id, "\": it is not created but running");
+  }
+  const Fd socket = TRY(std::move(connected));
   const RemainingSteps steps{now.record.first_step, now.record.steps, now.record.command};
   const auto on_listener = [&](Fd listener) -> Result<Ok> {
     const oci::Config config = TRY(read_config(now));
@@ -90,7 +121,7 @@ Result<Ok> start_container(const Container& container, const std::string& notify
   TRY(run_poststart(now));
   if (!readiness) return Ok{};
   // Whoever wants to delete it need not wait for what may never come.
-  (void)::flock(container.dir.get(), LOCK_UN);
+  (void)::flock(holder.dir.get(), LOCK_UN);
   const Result<Ok> told =
       hand_on_readiness(readiness.get(), now.pidfd.get(), notify_socket, static_cast<pid_t>(now.record.pid));
   if (!told.ok() && note) note(told.error().to_string());
@@ -187,18 +218,18 @@ Result<Ok> delete_found(const Container& container, bool force, const Note& note
 }  // namespace
 
 Result<Ok> delete_container(const std::string& root, const std::string& id, bool force, const Note& note) {
-  const Result<Container> found = find_container(root, id);
+  Result<Container> found = find_container(root, id);
   if (!found.ok()) {
     struct stat status;
     const bool is_there = is_container_id(id) && ::lstat(cat(root, "/", id).c_str(), &status) == 0;
     if (!force) return found.error();
     return is_there ? clear_damaged(root, id).context(found.error().to_string()) : Result<Ok>(Ok{});
   }
-  TRY(lock_folder(*found));
-  if (found->status == Status::creating && force) (void)wait_until_unlocked(*found);
-  // Somebody may have been faster, or the creator may have finished while we waited.
-  const Result<Container> now = find_container(root, id);
-  if (!now.ok()) return force ? Result<Ok>(Ok{}) : Result<Ok>(now.error());
+  Result<Locked> locked = lock_container(std::move(found).value());
+  // Somebody may have been faster: there is no such container any more, an error without a code.
+  if (!locked.ok()) return force && locked.error().code() == 0 ? Result<Ok>(Ok{}) : Result<Ok>(locked.error());
+  Result<Container> now = force ? once_made(std::move(locked->now)) : std::move(locked->now);
+  if (!now.ok()) return now.error().code() == 0 ? Result<Ok>(Ok{}) : Result<Ok>(now.error());
   return delete_found(*now, force, note).context("delete container \"", id, "\"");
 }
 

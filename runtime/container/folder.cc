@@ -79,7 +79,8 @@ Result<NewFolder> NewFolder::claim(const std::string& root, const std::string& i
     }
     Result<Fd> lock = sys::open_at(dir->get(), "init.lock", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (!lock.ok()) {
-      if (lock.error().code() == ENOENT) continue;
+      // Ours was taken for a dead one's, and the one that we opened is of who cleared it.
+      if (lock.error().code() == ENOENT || lock.error().code() == EEXIST) continue;
       ::rmdir(folder.c_str());
       return lock.error();
     }
@@ -149,12 +150,17 @@ Result<std::optional<oci::ContainerRecord>> read_record(int dir, const std::stri
 
 Result<Ok> remove_folder(const std::string& folder, int dir) {
   remove_notify_folder(dir);
-  for (const std::string& name : TRY(sys::list_dir(folder))) {
+  // By the descriptor: under the folder's name there may be another container by now, if somebody cleared this one with
+  // us.
+  for (const std::string& name : TRY(sys::list_dir(cat("/proc/self/fd/", dir)))) {
     if (name != "state.json") (void)::unlinkat(dir, name.c_str(), 0);
   }
   if (::unlinkat(dir, "state.json", 0) != 0 && errno != ENOENT) return sys_error("remove ", folder, "/state.json");
-  if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) return sys_error("remove ", folder);
-  return Ok{};
+  if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return Ok{};
+  Error error = sys_error("remove ", folder);
+  struct stat status;
+  if (::fstat(dir, &status) == 0 && status.st_nlink == 0) return Ok{};
+  return error;
 }
 
 }  // namespace moss::runtime

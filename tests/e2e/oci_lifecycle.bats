@@ -243,3 +243,41 @@ PY
   wait_for 5 test -e b/rootfs/ran
   wait
 }
+
+# One of eight: whatever comes to mind, on one of two containers, for three seconds or as many as $MOSS_STORM_S says.
+storm_worker() {
+  local end=$((SECONDS + ${MOSS_STORM_S:-3})) id words status
+  RANDOM=$((BASHPID % 30000 + $1))
+  while ((SECONDS < end)); do
+    id=c$((RANDOM % 2)) status=0
+    case $((RANDOM % 10)) in
+      0 | 1 | 2) words="create -b b $id" ;;
+      3) words="start $id" ;;
+      4) words="kill $id KILL" ;;
+      5) words="delete $id" ;;
+      6) words="delete --force $id" ;;
+      7) words="state $id" ;;
+      8) words="list" ;;
+      9) words="run -d -b b $id" ;;
+    esac
+    # shellcheck disable=SC2086 # words are words
+    timeout -k 1 60 "$MOSS" oci --root "$BATS_TEST_TMPDIR/state" $words </dev/null >"said.$1" 2>&1 || status=$?
+    echo "$words" >>commands
+    ((status == 0 || status == 1)) || echo "status $status: $words"
+    # Others may be quicker; and `delete --force` may kill one whose creator still speaks to it.
+    grep -a '^moss oci:' "said.$1" |
+      grep -vE 'exists already|does not exist|is not created but|is not stopped but|container not running|broken pipe' | sed "s/^/$words: /"
+  done
+}
+
+@test "a storm of eight on two containers leaves nothing and says nothing that is not so" {
+  local i pids=()
+  bundle b sleep 100
+  for i in 1 2 3 4 5 6 7 8; do
+    storm_worker "$i" >"worker.$i" 3>&- &
+    pids+=($!)
+  done
+  wait "${pids[@]}"
+  [[ -z $(cat worker.*) ]] || fail "$(sort worker.* | uniq -c)"
+  (($(wc -l <commands) > 30)) || fail "only $(wc -l <commands) commands in the storm"
+}
