@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "blob_stream.hh"
+#include "moss/base/time.hh"
 #include "moss/sys/file.hh"
 #include "pieces_fetch.hh"
 #include "reuse.hh"
@@ -21,12 +21,6 @@ static_assert(kMaxHttpPiece <= BlobStream::kMaxOffer);
 constexpr int kIdleMs = 1000;
 constexpr int kLockPollMs = 50;
 constexpr int64_t kProgressIntervalMs = 50;
-
-int64_t now_ms() {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
 
 // One layer on its way.
 struct Download {
