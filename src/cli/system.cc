@@ -16,6 +16,7 @@
 #include "moss/sys/child.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
+#include "moss/sys/process.hh"
 #include "src/cli/command.hh"
 #include "src/cli/options.hh"
 #include "src/cli/run_commands.hh"
@@ -135,6 +136,10 @@ void define_unshare(CLI::App& app) {
         const auto parent_of = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
         ::setenv("XDG_DATA_HOME", parent_of(paths.data).c_str(), 1);
         ::setenv("XDG_RUNTIME_DIR", parent_of(paths.run).c_str(), 1);
+        // Root inside, but no reader of the real root's files.
+        if (const std::string home = sys::variable("HOME"); !home.empty()) {
+          ::setenv("XDG_CACHE_HOME", (home + "/.cache").c_str(), 0);
+        }
         ::setenv(engine::kMountsVariable, mounts.path().c_str(), 1);
         ::execvp(argv[0], argv.data());
         const bool absent = errno == ENOENT;

@@ -89,6 +89,16 @@ load registry
   assert_has '"status":"unchanged"'
 }
 
+@test "what is pulled inside of moss unshare is there outside" {
+  start_registry
+  fill_registry -- "$registry/app:1"
+  unset XDG_CACHE_HOME
+  run moss unshare "$MOSS" pull -q "$registry/app:1"
+  assert_success
+  run moss images --noheading
+  assert_has "$registry/app"
+}
+
 @test "--all-tags pulls every tag; several names are pulled whatever becomes of one" {
   start_registry
   fill_registry -- "$registry/app:1" "$registry/app:2" "$registry/other:1"
