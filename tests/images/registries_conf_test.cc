@@ -176,6 +176,9 @@ TEST(RegistriesConf, ATablesNameIsOne) {
         << text;
   }
   RegistriesConf c;
+  EXPECT_EQ(error_of(merge_registries_conf(c, "\xef\xbb\xbf[\x03", "r.conf")),
+            "r.conf:1: expected a table's name after [");
+  EXPECT_TRUE(succeeded(merge_registries_conf(c, "\xef\xbb\xbf[aliases]", "r.conf")));
   EXPECT_TRUE(succeeded(merge_registries_conf(c, "  [ \"aliases\" ]\n[[ 'registry' ]]\nprefix = \"a\"", "r.conf")));
 }
 
