@@ -5,13 +5,11 @@
 
 #include <algorithm>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "moss/oci/reference.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
-#include "toml_check.hh"
+#include "toml.hh"
+#include "toml_headers.hh"
 
 namespace moss::engine {
 
@@ -127,7 +125,7 @@ Endpoint make_endpoint(const std::string& full, bool insecure, bool is_mirror) {
 }  // namespace
 
 Result<Ok> merge_registries_conf(RegistriesConf& conf, std::string_view toml_text, const std::string& file) {
-  TRY(check_toml(toml_text, file));
+  TRY(check_toml_headers(toml_text, file));
   const toml::parse_result parsed = toml::parse(toml_text);
   if (!parsed) {
     return Error(0, file, ":", parsed.error().source().begin.line, ": ", printable(parsed.error().description()));

@@ -3,12 +3,10 @@
 
 #include <unistd.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
-#include "toml_check.hh"
+#include "toml.hh"
+#include "toml_headers.hh"
 
 namespace moss::engine {
 
@@ -74,7 +72,7 @@ Result<StorageConf> read_conf(std::string path) {
   StorageConf conf{.path = std::move(path), .table = {}};
   if (conf.path.empty()) return conf;
   const std::string text = TRY(sys::read_file(conf.path, kMaxConfBytes));
-  TRY(check_toml(text, conf.path));
+  TRY(check_toml_headers(text, conf.path));
   toml::parse_result parsed = toml::parse(text, conf.path);
   if (!parsed) {
     return Error(0, conf.path, ":", parsed.error().source().begin.line, ": ",
