@@ -1,4 +1,5 @@
-// What a registry answers when it does not know us: WWW-Authenticate headers and token servers' answers.
+// What a registry answers when it does not know us, WWW-Authenticate headers and token servers' answers; and when it
+// has no time for us.
 #include "fuzz.hh"
 #include "src/engine/images/auth.hh"
 #include "src/engine/images/http.hh"
@@ -24,5 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     must(!token->empty(), "a token is not empty");
     for (const char c : *token) must(c > ' ' && c < 127, "a token is one word of a header");
   }
+  const engine::HttpResponse busy{
+      .status = 206, .headers = {{"retry-after", std::string(input)}, {"content-range", std::string(input)}}};
+  must(engine::retry_after_seconds(busy, 1'000'000).value_or(0) >= 0, "time goes forward");
+  const int delay_ms = engine::retry_delay_ms(busy, 3);
+  must(delay_ms >= 0 && delay_ms <= 30'000, "nobody waits for longer than 30 s");
+  must(!engine::answers_range(busy, 0, 10, 20) || input.starts_with("bytes 0-9/"), "a range is the one asked for");
   return 0;
 }

@@ -297,6 +297,14 @@ TEST_F(Load, AnArchiveThatIsABombIsRefused) {
   EXPECT_THAT(store_files(), ElementsAreArray(kEmptyStore));
 }
 
+TEST_F(Load, ABombInAFileThatNobodyAsksForIsRefusedToo) {
+  const std::string path =
+      write("bomb.tar.gz", gzip(TarWriter().file("../a", std::string(3'000'000, '\0')).file("b", "x").finish()));
+  const engine::UnpackOptions limits{.max_ratio = 100, .ratio_free_bytes = 1'000'000};
+  EXPECT_THAT(error_of(engine::load(store(), path, {.map = single_id(), .unpack = limits})),
+              HasSubstr("a decompression bomb"));
+}
+
 TEST_F(Load, ASparseFileInAnArchiveIsNotFilledUp) {
   // Its size alone decides: the holes of a pebibyte would be written for days.
   TarHeader huge{.name = "GNUSparseFile.0/f", .size = 512};

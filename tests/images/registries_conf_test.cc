@@ -11,6 +11,7 @@ using moss::test::error_of;
 using moss::test::succeeded;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 RegistriesConf conf(const std::vector<std::string>& files) {
   RegistriesConf out;
@@ -175,7 +176,25 @@ TEST(RegistriesConf, ATablesNameIsOne) {
         << text;
   }
   RegistriesConf c;
+  EXPECT_EQ(error_of(merge_registries_conf(c, "\xef\xbb\xbf[\x03", "r.conf")),
+            "r.conf:1: expected a table's name after [");
+  EXPECT_TRUE(succeeded(merge_registries_conf(c, "\xef\xbb\xbf[aliases]", "r.conf")));
   EXPECT_TRUE(succeeded(merge_registries_conf(c, "  [ \"aliases\" ]\n[[ 'registry' ]]\nprefix = \"a\"", "r.conf")));
+}
+
+TEST(RegistriesConf, BeyondAsciiIsWhatIsQuoted) {
+  // toml++ takes for granted that some of these letters never come: anything may happen then.
+  for (const char* text : {"\xc5\x91ms = 1", "a = 1 \xc3\xa9", "a\xc3\xa9 = 1", "a = 4\"\xd2\x96", "a = [[4\"\xd2\x96",
+                           "a = '' \xc5\x91", "a = \"\"\"\\\xc5\x91\"\"\""}) {
+    RegistriesConf c;
+    EXPECT_THAT(error_of(merge_registries_conf(c, cat("b = 1\n", text, "\n"), "r.conf")), StartsWith("r.conf:2: "))
+        << text;
+  }
+  RegistriesConf c;
+  EXPECT_TRUE(succeeded(merge_registries_conf(
+      c, "# \xc5\x91\n\"\xc5\x91\" = '\xc5\x91'\nb = \"\"\"\\\n\xc5\x91\"\"\"\n[aliases]\n\"a\" = \"quay.io/a\"\n",
+      "r.conf")));
+  EXPECT_EQ(c.aliases.size(), 1U);
 }
 
 TEST(Loopback, IsThisMachineAlone) {

@@ -5,12 +5,10 @@
 
 #include <algorithm>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "moss/oci/reference.hh"
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
+#include "toml.hh"
 #include "toml_headers.hh"
 
 namespace moss::engine {

@@ -3,11 +3,9 @@
 
 #include <unistd.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "moss/sys/file.hh"
 #include "moss/sys/process.hh"
+#include "toml.hh"
 #include "toml_headers.hh"
 
 namespace moss::engine {

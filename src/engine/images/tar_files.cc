@@ -20,11 +20,21 @@ constexpr size_t kMaxAllNameBytes = 8u << 20;
 constexpr int kMaxLinks = 16;
 constexpr size_t kStartBytes = 8;
 
+// A few bytes that become gigabytes are no image, whether a compressor made them or a sparse file.
+Result<Ok> check_ratio(const ArchiveInput& input, int64_t bytes, const UnpackOptions& limits) {
+  const auto written = static_cast<uint64_t>(bytes);
+  const uint64_t read = input.compressed_bytes();
+  if (limits.max_ratio == 0 || written <= limits.ratio_free_bytes || written / limits.max_ratio <= read) return Ok{};
+  return Error(EFBIG, "the archive is a decompression bomb: ", read, " bytes became ", written);
+}
+
 // libarchive's reader of an ArchiveInput, whose error it would have no words for.
 class TarReader {
  public:
-  static Result<std::unique_ptr<TarReader>> open(int fd) {
+  /// `limits` is borrowed.
+  static Result<std::unique_ptr<TarReader>> open(int fd, const UnpackOptions& limits) {
     auto out = std::make_unique<TarReader>();
+    out->limits_ = &limits;
     out->input_ = TRY(ArchiveInput::open(fd));
     out->reader_.reset(::archive_read_new());
     if (!out->reader_) return Error(ENOMEM, "read an archive");
@@ -47,7 +57,7 @@ class TarReader {
  private:
   static la_ssize_t read(archive* reader, void* self, const void** bytes) {
     auto* const out = static_cast<TarReader*>(self);
-    const Result<std::string_view> piece = out->input_->next();
+    const Result<std::string_view> piece = out->next_piece();
     if (!piece.ok()) {
       out->failure_ = piece.error();
       ::archive_set_error(reader, EIO, "not readable");
@@ -57,18 +67,20 @@ class TarReader {
     return static_cast<la_ssize_t>(piece->size());
   }
 
+  // What nobody asked for is unpacked too, to get behind it: it takes no space but time.
+  Result<std::string_view> next_piece() {
+    const std::string_view piece = TRY(input_->next());
+    unpacked_ += static_cast<int64_t>(piece.size());
+    TRY(check_ratio(*input_, unpacked_, *limits_));
+    return piece;
+  }
+
+  const UnpackOptions* limits_ = nullptr;
+  int64_t unpacked_ = 0;
   std::unique_ptr<ArchiveInput> input_;
   std::unique_ptr<archive, decltype(&::archive_read_free)> reader_{nullptr, &::archive_read_free};
   std::optional<Error> failure_;
 };
-
-// A few bytes that become gigabytes are no image, whether a compressor made them or a sparse file.
-Result<Ok> check_ratio(const ArchiveInput& input, int64_t bytes, const UnpackOptions& limits) {
-  const auto written = static_cast<uint64_t>(bytes);
-  const uint64_t read = input.compressed_bytes();
-  if (limits.max_ratio == 0 || written <= limits.ratio_free_bytes || written / limits.max_ratio <= read) return Ok{};
-  return Error(EFBIG, "the archive is a decompression bomb: ", read, " bytes became ", written);
-}
 
 // What `next` gives, to its end, into the new staging file `name`. `before` bytes came out of `input` already.
 template <typename Next>
@@ -126,7 +138,7 @@ std::optional<std::string> archive_name(std::string_view name) {
 }
 
 Result<ArchiveFiles> ArchiveFiles::stage(Ingest& ingest, int fd, int64_t max_bytes, const UnpackOptions& limits) {
-  const std::unique_ptr<TarReader> reader = TRY(TarReader::open(fd));
+  const std::unique_ptr<TarReader> reader = TRY(TarReader::open(fd, limits));
   ArchiveFiles out;
   size_t count = 0;
   size_t name_bytes = 0;

@@ -19,6 +19,8 @@ void skip_blanks(std::string_view& text) { text.remove_prefix(std::min(text.find
 }  // namespace
 
 Result<Ok> check_toml_headers(std::string_view toml, const std::string& file) {
+  // What some editors begin a file with.
+  if (toml.starts_with("\xef\xbb\xbf")) toml.remove_prefix(3);
   size_t number = 0;
   for (std::string_view line : split(toml, '\n')) {
     ++number;
