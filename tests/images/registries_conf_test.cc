@@ -185,7 +185,7 @@ TEST(RegistriesConf, ATablesNameIsOne) {
 TEST(RegistriesConf, BeyondAsciiIsWhatIsQuoted) {
   // toml++ takes for granted that some of these letters never come: anything may happen then.
   for (const char* text : {"\xc5\x91ms = 1", "a = 1 \xc3\xa9", "a\xc3\xa9 = 1", "a = 4\"\xd2\x96", "a = [[4\"\xd2\x96",
-                           "a = '' \xc5\x91", "a = \"\"\"\\\xc5\x91\"\"\""}) {
+                           "a = [1,}2]", "a = '' \xc5\x91", "a = \"\"\"\\\xc5\x91\"\"\""}) {
     RegistriesConf c;
     EXPECT_THAT(error_of(merge_registries_conf(c, cat("b = 1\n", text, "\n"), "r.conf")), StartsWith("r.conf:2: "))
         << text;
