@@ -153,6 +153,8 @@ TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
             "r.conf:4: insecure: expected true or false");
   EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['https://a.io']", "r.conf")),
             "r.conf:1: unqualified-search-registries: expected host names, without http://");
+  EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['a\tb']", "r.conf")),
+            "r.conf:1: unqualified-search-registries: expected host names, without http://");
   EXPECT_THAT(error_of(merge_registries_conf(c, "a = = 1", "r.conf")), HasSubstr("r.conf:1: "));
   const std::string registry = "[[registry]]\nlocation = 'a.io'\n";
   const std::string mirror = "[[registry.mirror]]\nlocation = 'm.io'\npull-from-mirror = ";
