@@ -153,6 +153,8 @@ TEST(RegistriesConf, MistakesAreNamedWithTheirLine) {
             "r.conf:4: insecure: expected true or false");
   EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['https://a.io']", "r.conf")),
             "r.conf:1: unqualified-search-registries: expected host names, without http://");
+  EXPECT_EQ(error_of(merge_registries_conf(c, "unqualified-search-registries = ['a\tb']", "r.conf")),
+            "r.conf:1: unqualified-search-registries: expected host names, without http://");
   EXPECT_THAT(error_of(merge_registries_conf(c, "a = = 1", "r.conf")), HasSubstr("r.conf:1: "));
   const std::string registry = "[[registry]]\nlocation = 'a.io'\n";
   const std::string mirror = "[[registry.mirror]]\nlocation = 'm.io'\npull-from-mirror = ";
@@ -185,7 +187,7 @@ TEST(RegistriesConf, ATablesNameIsOne) {
 TEST(RegistriesConf, BeyondAsciiIsWhatIsQuoted) {
   // toml++ takes for granted that some of these letters never come: anything may happen then.
   for (const char* text : {"\xc5\x91ms = 1", "a = 1 \xc3\xa9", "a\xc3\xa9 = 1", "a = 4\"\xd2\x96", "a = [[4\"\xd2\x96",
-                           "a = '' \xc5\x91", "a = \"\"\"\\\xc5\x91\"\"\""}) {
+                           "a = [1,}2]", "a = '' \xc5\x91", "a = \"\"\"\\\xc5\x91\"\"\""}) {
     RegistriesConf c;
     EXPECT_THAT(error_of(merge_registries_conf(c, cat("b = 1\n", text, "\n"), "r.conf")), StartsWith("r.conf:2: "))
         << text;

@@ -51,7 +51,7 @@ Result<std::vector<std::string>> read_search(const toml::array& list, const std:
   std::vector<std::string> out;
   for (const toml::node& node : list) {
     const std::optional<std::string> host = node.value_exact<std::string>();
-    if (!host || host->empty() || host->find("://") != std::string::npos) {
+    if (!host || host->empty() || host->find("://") != std::string::npos || printable(*host) != *host) {
       return Error(0, at_line(file, node), ": unqualified-search-registries: expected host names, without http://");
     }
     out.push_back(*host);

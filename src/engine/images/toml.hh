@@ -1,12 +1,17 @@
-// toml++, with the hole of Debian 12's 3.3 closed.
+// toml++, with the holes of Debian 12's 3.3 closed.
 //
 // It asks of every letter outside of texts whether it is a blank, and of some beyond ASCII (U+00A1 to U+0499 and
 // others) its tables promise the compiler that nobody asks: whatever is made of that, "ő = 1" in a file runs into it.
-// Such a letter is no blank.
+// Such a letter is no blank. It also asserts what a file decides, such as that a value begins as one may ("[1,}"), and
+// finds the error right after: its assertions neither end a debug build nor are promised to the compiler.
 #pragma once
 
 #define TOML_EXCEPTIONS 0
+#define TOML_ASSERT(...) static_assert(true)
 #include <toml++/impl/preprocessor.h>
+
+#undef TOML_ASSUME
+#define TOML_ASSUME(...) static_assert(true)
 
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
