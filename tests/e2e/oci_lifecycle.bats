@@ -264,9 +264,9 @@ storm_worker() {
     timeout -k 1 60 "$MOSS" oci --root "$BATS_TEST_TMPDIR/state" $words </dev/null >"said.$1" 2>&1 || status=$?
     echo "$words" >>commands
     ((status == 0 || status == 1)) || echo "status $status: $words"
-    # Others may be quicker; and `delete --force` may kill one whose creator still speaks to it.
+    # Others may be quicker; and one may be killed while its creator speaks to it, or who starts it (whose words then are a guess).
     grep -a '^moss oci:' "said.$1" |
-      grep -vE 'exists already|does not exist|is not created but|is not stopped but|container not running|broken pipe' | sed "s/^/$words: /"
+      grep -vE 'exists already|does not exist|is not created but|is not stopped but|container not running|broken pipe|somebody else starts the container' | sed "s/^/$words: /"
   done
 }
 
