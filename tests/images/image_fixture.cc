@@ -27,12 +27,12 @@ void write(const std::string& path, const std::string& content) {
 }
 
 void list_files(const std::string& root, const std::string& below, std::vector<std::string>& out) {
-  const auto names = sys::list_dir(root + "/" + below);
+  const auto names = sys::list_dir(cat(root, "/", below));
   if (!names.ok()) return;
   for (const std::string& name : *names) {
-    const std::string path = below.empty() ? name : below + "/" + name;
+    const std::string path = below.empty() ? name : cat(below, "/", name);
     struct stat status;
-    if (::lstat((root + "/" + path).c_str(), &status) != 0) continue;
+    if (::lstat(cat(root, "/", path).c_str(), &status) != 0) continue;
     const bool unpacked = below == "layers" && S_ISDIR(status.st_mode);
     if (S_ISDIR(status.st_mode) && !unpacked) {
       list_files(root, path, out);

@@ -31,13 +31,14 @@ TEST(StatsEvent, OfAUsedCgroup) {
   stats.block_io.service_bytes = {{.major = 8, .minor = 0, .op = "Read", .value = 4096}};
   stats.hugepages["2MB"] = {.usage = 1, .max_usage = 0, .failcnt = 0};
   const std::string event = encode_stats_event("web", stats);
-  for (const char* part :
-       {R"("cpu":{"usage":{"total":9,"percpu":[4,5],"kernel":0,"user":0},"throttling":{"throttledTime":7},"burst":{},)"
-        R"("psi":{"some":{"avg10":12.34,"avg60":0.05,"avg300":0.00,"total":6},"full":{"avg10":0.00,)",
-        R"("memory":{"usage":{"limit":18446744073709551615,"usage":1,"max":2,"failcnt":3})", R"("raw":{"anon":11})",
-        R"("pids":{"current":2,"limit":17})",
-        R"("blkio":{"ioServiceBytesRecursive":[{"major":8,"op":"Read","value":4096}]})",
-        R"("hugetlb":{"2MB":{"usage":1,"failcnt":0}})"}) {
+  const std::string cpu = cat(
+      R"("cpu":{"usage":{"total":9,"percpu":[4,5],"kernel":0,"user":0},"throttling":{"throttledTime":7},"burst":{},)",
+      R"("psi":{"some":{"avg10":12.34,"avg60":0.05,"avg300":0.00,"total":6},"full":{"avg10":0.00,)");
+  for (const std::string& part : std::initializer_list<std::string>{
+           cpu, R"("memory":{"usage":{"limit":18446744073709551615,"usage":1,"max":2,"failcnt":3})",
+           R"("raw":{"anon":11})", R"("pids":{"current":2,"limit":17})",
+           R"("blkio":{"ioServiceBytesRecursive":[{"major":8,"op":"Read","value":4096}]})",
+           R"("hugetlb":{"2MB":{"usage":1,"failcnt":0}})"}) {
     EXPECT_NE(event.find(part), std::string::npos) << part << "\nin " << event;
   }
 }

@@ -60,10 +60,7 @@ TEST(ContainerRecord, OfAnotherVersionIsRefusedByNumber) {
 }
 
 TEST(ContainerRecord, GarbageIsAnError) {
-  for (const char* text : {"", "null", "[]", "{}",
-                           "\x7f"
-                           "ELF",
-                           "{\"version\":1}", "{\"version\":1,\"pid\":-1}"}) {
+  for (const char* text : {"", "null", "[]", "{}", "\177ELF", "{\"version\":1}", "{\"version\":1,\"pid\":-1}"}) {
     EXPECT_FALSE(decode_record(text).ok()) << text;
   }
 }
