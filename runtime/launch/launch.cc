@@ -27,17 +27,10 @@ namespace moss::runtime {
 
 namespace {
 
-struct SocketPair {
-  Fd parent;
-  Fd child;
-};
-
-Result<SocketPair> make_socket_pair() {
-  int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return sys_error("make a socket pair");
-  SocketPair pair{Fd(fds[0]), Fd(fds[1])};
+Result<sys::SocketPair> make_socket_pair() {
+  sys::SocketPair pair = TRY(sys::make_socket_pair());
   // Our numbers must not be 0, 1 or 2, which the child hands to the workload.
-  for (Fd* fd : {&pair.parent, &pair.child}) {
+  for (Fd* fd : {&pair.ours, &pair.theirs}) {
     if (fd->get() > 2) continue;
     Fd higher(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
     if (!higher) return sys_error("make a socket pair");
@@ -241,25 +234,25 @@ Result<sys::Child> clone_child(const Plan& plan, int cgroup_fd, const std::funct
 }  // namespace
 
 Result<Launched> launch(const Plan& plan, const LaunchOptions& options) {
-  SocketPair pair = TRY(make_socket_pair());
+  sys::SocketPair pair = TRY(make_socket_pair());
   const Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
   Launched launched;
   launched.init = TRY(clone_child(plan, options.cgroup_fd, [&] {
-    pair.parent.reset();
-    run_inside(plan, options, inherited, pair.child.get());
+    pair.ours.reset();
+    run_inside(plan, options, inherited, pair.theirs.get());
   }));
   const pid_t pid = launched.init.pid();
-  pair.child.reset();
+  pair.theirs.reset();
   Resctrl resctrl = TRY(Resctrl::enter(plan, pid));
-  const Result<Ok> led = lead(plan, options, pid, pair.parent.get(), launched.terminal);
+  const Result<Ok> led = lead(plan, options, pid, pair.ours.get(), launched.terminal);
   if (!led.ok()) {
     // If the child has said why it gave up, that is the cause and our own trouble with it the symptom.
-    if (std::optional<Error> cause = last_word(plan, pair.parent.get())) return std::move(*cause);
+    if (std::optional<Error> cause = last_word(plan, pair.ours.get())) return std::move(*cause);
     return led.error();
   }
   const std::optional<Message> last = last_message(plan);
-  TRY(listen_for(plan, pair.parent.get(), last, launched.terminal, listener_of(options, pid)));
-  if (last) launched.held = std::move(pair.parent);
+  TRY(listen_for(plan, pair.ours.get(), last, launched.terminal, listener_of(options, pid)));
+  if (last) launched.held = std::move(pair.ours);
   launched.resctrl = resctrl.keep();
   return launched;
 }
@@ -433,19 +426,19 @@ bool prepare_outside(const Plan& plan, const Entrance& entrance, Inherited& inhe
 
 Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pidfd, const LaunchOptions& options) {
   const Entrance entrance = TRY(Entrance::open(container, container_pidfd, plan.steps_outside != 0));
-  SocketPair pair = TRY(make_socket_pair());
+  sys::SocketPair pair = TRY(make_socket_pair());
   Inherited inherited{.mounts = TRY(make_idmapped_mounts(plan))};
   inherited.mounts.reserve(inherited.mounts.size() + plan.steps_outside);
   const pid_t joiner_pid = clone3(into_cgroup({}, options.cgroup_fd));
   if (joiner_pid < 0) return sys_error("fork");
   if (joiner_pid == 0) {
-    join_and_clone(plan, options, entrance, std::move(inherited), pair.child.get());
+    join_and_clone(plan, options, entrance, std::move(inherited), pair.theirs.get());
   }
   sys::Child joiner(joiner_pid);
-  pair.child.reset();
+  pair.theirs.reset();
   if (options.enter_cgroup) {
     TRY(options.enter_cgroup(joiner_pid));
-    TRY(tell(pair.parent.get(), Message::in_cgroup));
+    TRY(tell(pair.ours.get(), Message::in_cgroup));
   }
   const std::optional<Message> last = last_message(plan);
   bool held = false;
@@ -456,7 +449,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   Fd listener;
   bool listener_came = false;
   while (!held || !launched.init) {
-    Received received = TRY(receive(pair.parent.get()));
+    Received received = TRY(receive(pair.ours.get()));
     if (received.end) break;
     switch (received.packet.message) {
       case Message::created:
@@ -488,8 +481,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
         return Error(EPROTO, "the container's process speaks out of turn");
     }
     if (listener && launched.init) {
-      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::exchange(listener, Fd()),
-                           pair.parent.get()));
+      TRY(hand_on_listener(listener_of(options, launched.init.pid()), std::exchange(listener, Fd()), pair.ours.get()));
     }
   }
   (void)joiner.wait();
@@ -498,7 +490,7 @@ Result<Launched> launch_exec(const Plan& plan, pid_t container, int container_pi
   launched.terminal = std::move(terminal);
   if (last) {
     if (!held) return Error(EPIPE, "wait for the process in the container");
-    launched.held = std::move(pair.parent);
+    launched.held = std::move(pair.ours);
   }
   return launched;
 }

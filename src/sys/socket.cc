@@ -15,6 +15,12 @@ constexpr size_t kMost = 8;
 
 }  // namespace
 
+Result<SocketPair> make_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
+  return SocketPair{Fd(ends[0]), Fd(ends[1])};
+}
+
 ssize_t send_with_descriptors(int socket, const void* data, size_t size, std::span<const int> descriptors) {
   assert(!descriptors.empty() && descriptors.size() <= kMost);
   iovec part{.iov_base = const_cast<void*>(data), .iov_len = size};

@@ -7,8 +7,16 @@
 #include <span>
 
 #include "moss/base/fd.hh"
+#include "moss/base/result.hh"
 
 namespace moss::sys {
+
+/// Two connected ends for whole messages (SOCK_SEQPACKET), close-on-exec.
+struct SocketPair {
+  Fd ours;
+  Fd theirs;
+};
+Result<SocketPair> make_socket_pair();
 
 /// sendmsg(2) of `size` bytes, with one descriptor or more (at most 8). A system call and the stack, so that a child of
 /// a launch may use it; tried again where a signal came. The bytes that went, or -1 with errno.

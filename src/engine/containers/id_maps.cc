@@ -10,6 +10,7 @@
 #include "moss/sys/file.hh"
 #include "moss/sys/ids.hh"
 #include "src/engine/containers/bundle.hh"
+#include "src/engine/containers/work_inside.hh"
 
 namespace moss::engine {
 
@@ -30,18 +31,11 @@ bool in_initial_user_namespace() {
 }
 
 // Every id that exists in this (nested) user namespace, mapped to itself.
-std::vector<IdRange> own_ranges(const char* file) {
-  std::vector<IdRange> ranges;
-  const Result<std::string> text = sys::read_kernel_file(file);
-  if (!text.ok()) return ranges;
-  for (const std::string_view line : split(*text, '\n')) {
-    std::vector<uint32_t> numbers;
-    for (const std::string_view part : split(trim(line), ' ')) {
-      if (const auto number = parse_number<uint32_t>(part)) numbers.push_back(*number);
-    }
-    if (numbers.size() == 3) ranges.push_back({numbers[0], numbers[0], numbers[2]});
-  }
-  return ranges;
+std::vector<IdRange> to_themselves(const char* file) {
+  Result<std::vector<IdRange>> own = own_ranges(file);
+  if (!own.ok()) return {};
+  for (IdRange& range : *own) range.outside = range.inside;
+  return std::move(own).value();
 }
 
 // The caller's name without waking NSS: /etc/passwd answers for nearly everybody.
@@ -70,7 +64,7 @@ std::vector<IdRange> from_zero(const std::vector<IdRange>& grants) {
 Result<DefaultIdMap> map_for_root() {
   if (!in_initial_user_namespace()) {
     // Root of a namespace that somebody else made, as inside another container: not the host's root.
-    return DefaultIdMap{{own_ranges("/proc/self/uid_map"), own_ranges("/proc/self/gid_map")}, ""};
+    return DefaultIdMap{{to_themselves("/proc/self/uid_map"), to_themselves("/proc/self/gid_map")}, ""};
   }
   for (const char* name : {"root", "containers"}) {
     const sys::SubordinateIds ids = TRY(sys::read_subordinate_ids(name, 0));
@@ -178,7 +172,7 @@ Result<Ok> check_holds_caller(const char* option, const std::vector<IdRange>& ra
 
 }  // namespace
 
-IdMap every_id() { return {own_ranges("/proc/self/uid_map"), own_ranges("/proc/self/gid_map")}; }
+IdMap every_id() { return {to_themselves("/proc/self/uid_map"), to_themselves("/proc/self/gid_map")}; }
 
 Result<ChosenMap> choose_id_map(const RunOptions& options, const sys::Host& host) {
   const std::string& userns = options.userns;

@@ -26,16 +26,6 @@ constexpr const char* kSocketName = "running.sock";
 constexpr size_t kIdBytes = 64;
 constexpr size_t kMaxAnswerBytes = 4096;
 
-struct SocketPair {
-  Fd ours;
-  Fd theirs;
-};
-Result<SocketPair> make_socket_pair() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
-  return SocketPair{Fd(ends[0]), Fd(ends[1])};
-}
-
 // Socket addresses are short (108 bytes) and folders need not be: the folder's descriptor is its short name.
 sockaddr_un address_in(int folder) {
   sockaddr_un address{};
@@ -81,7 +71,7 @@ Result<Fd> clone_in(const Insider& insider) {
 
 Result<Fd> clone_running_root(const Container& container) {
   const Insider insider = TRY(find_insider(container));
-  SocketPair pair = TRY(make_socket_pair());
+  sys::SocketPair pair = TRY(sys::make_socket_pair());
   // A process of its own: who has joined does not come back.
   sys::Child child = TRY(sys::fork_child([&] {
     pair.ours.reset();
@@ -105,7 +95,7 @@ Result<Fd> ask_for_running_root(const std::string& folder, const Container& cont
     if (errno == ENOENT || errno == ECONNREFUSED) return unshare_has_ended();
     return sys_error("connect to \"moss unshare\"");
   }
-  SocketPair pair = TRY(make_socket_pair());
+  sys::SocketPair pair = TRY(sys::make_socket_pair());
   const std::string& id = container.record.id;
   if (sys::send_with_descriptor(asking.get(), id.data(), id.size(), pair.theirs.get()) < 0) {
     return sys_error("ask \"moss unshare\"");

@@ -160,22 +160,19 @@ Result<std::optional<UnpackedLayer>> UnpackJob::read() {
 }
 
 Result<UnpackWorker> UnpackWorker::start(const IdMap& map, const UnpackOptions& options) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
-  Fd ours(ends[0]);
-  const Fd theirs(ends[1]);
+  sys::SocketPair pair = TRY(sys::make_socket_pair());
   const auto body = [&] {
     // Nothing of the caller's stays open but the socket: a second holder would hide a pipe's end or keep a lock.
-    const auto socket = static_cast<unsigned>(theirs.get());
+    const auto socket = static_cast<unsigned>(pair.theirs.get());
     if (socket > 3) ::close_range(3, socket - 1, 0);
     ::close_range(socket + 1, ~0U, 0);
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGCHLD, SIG_DFL);
     ::umask(0022);
-    return serve(theirs.get(), options);
+    return serve(pair.theirs.get(), options);
   };
   sys::NamespaceChild child = TRY(sys::NamespaceChild::start(map, body, &load_unpack_libraries));
-  return UnpackWorker(std::move(ours), std::move(child));
+  return UnpackWorker(std::move(pair.ours), std::move(child));
 }
 
 Result<Fd> UnpackWorker::ask(char request, std::string_view text, std::initializer_list<int> descriptors) {

@@ -71,10 +71,9 @@ Result<RingWriter> RingWriter::create(size_t size) {
   if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return sys_error("seal memory to share");
   }
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return sys_error("make a socket pair");
-  ring.socket_.reset(ends[0]);
-  ring.reader_.reset(ends[1]);
+  sys::SocketPair pair = TRY(sys::make_socket_pair());
+  ring.socket_ = std::move(pair.ours);
+  ring.reader_ = std::move(pair.theirs);
   const uint32_t nothing_yet = 0;
   if (sys::send_with_descriptor(ring.socket_.get(), &nothing_yet, sizeof nothing_yet, memory.get()) < 0) {
     return sys_error("share memory");
